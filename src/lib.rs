@@ -1,0 +1,8 @@
+//! converge moves clusters of Python services from the release that they run to the release that
+//! their operators declared, over plain SSH, without an agent, and only as far as is safe.
+//!
+//! The modules read as a pipeline; imports run one way, and only [`cli`] wires them together.
+//! `docs/architecture.md` has the picture and the rules.
+
+pub mod cli;
+pub mod model;

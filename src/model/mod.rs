@@ -1,0 +1,11 @@
+//! Validated newtypes that every other module speaks in. Pure: no I/O, no clock, no environment.
+
+mod digest;
+mod name;
+mod secret;
+mod time;
+
+pub use digest::Digest;
+pub use name::{GroupName, HostName, NameError};
+pub use secret::Secret;
+pub use time::Timestamp;
