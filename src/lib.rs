@@ -5,4 +5,6 @@
 //! `docs/architecture.md` has the picture and the rules.
 
 pub mod cli;
+pub mod facts;
 pub mod model;
+pub mod release;

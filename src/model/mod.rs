@@ -3,9 +3,11 @@
 mod digest;
 mod name;
 mod secret;
+mod shell;
 mod time;
 
 pub use digest::Digest;
 pub use name::{GroupName, HostName, NameError};
 pub use secret::Secret;
+pub use shell::shell_quote;
 pub use time::Timestamp;

@@ -1,0 +1,41 @@
+//! Free space of the file system that holds a path, from `df -Pk`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Observed;
+use super::probe::{Answer, quote};
+
+/// Which path to ask about. It need not exist yet: its nearest existing parent counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DiskQuery {
+    /// An absolute path.
+    pub path: String,
+}
+
+/// Space of one file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Kibibytes that an unprivileged user may still write.
+    pub available_kib: u64,
+    /// Where the file system is mounted.
+    pub mounted_on: String,
+}
+
+pub(super) const FUNCTION: &str = r#"d() {
+p=$1; while [ ! -e "$p" ]; do p=${p%/*}; [ "$p" ] || p=/; done
+df -Pk "$p" 2>/dev/null | { read -r l; if read -r s t u a c m; then e kib "$a"; e on "$m"; else e unknown "df $p failed"; fi; }
+}
+"#;
+
+pub(super) fn call(query: &DiskQuery) -> String {
+    format!("d {}", quote(&query.path))
+}
+
+pub(super) fn parse(answer: &Answer<'_>) -> Observed<Disk> {
+    match answer.get("kib").map(str::parse) {
+        Some(Ok(available_kib)) => {
+            Observed::Known(Disk { available_kib, mounted_on: answer.get("on").unwrap_or("?").to_owned() })
+        }
+        Some(Err(_)) | None => Observed::Unknown("df printed no number".into()),
+    }
+}

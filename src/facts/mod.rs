@@ -1,0 +1,257 @@
+//! Facts: what was observed on hosts. One file per fact holds what the probe asks, the parser of the
+//! answer, and its type. Pure: running the probe is `gather`'s business.
+//!
+//! A fact is [`Observed::Known`], [`Observed::Absent`] or [`Observed::Unknown`] with the reason.
+//! Unknown is never defaulted away: whatever depends on it is blocked.
+
+mod disk;
+mod file;
+mod health;
+mod probe;
+mod process;
+mod published;
+mod schema;
+mod system;
+mod unit;
+mod venv;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{HostName, Timestamp};
+
+pub use disk::{Disk, DiskQuery};
+pub use file::{File, FileQuery};
+pub use health::{Health, HealthQuery};
+pub use probe::{Probe, ProbeError, read_answers};
+pub use process::{Process, ProcessQuery, Processes};
+pub use published::{Published, PublishedQuery};
+pub use schema::{DATABASE_URL_PY, Database, DatabaseKind, SchemaFact, SchemaQuery};
+pub use system::System;
+pub use unit::{Unit, UnitQuery};
+pub use venv::{Distribution, Venv, VenvQuery, normalize_name};
+
+/// What became of looking for something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Observed<T> {
+    /// It was seen.
+    Known(T),
+    /// It was looked for, and isn't there.
+    Absent,
+    /// It could not be found out, for this reason.
+    Unknown(String),
+}
+
+impl<T> Observed<T> {
+    /// The value, where it is known.
+    #[must_use]
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Observed::Known(value) => Some(value),
+            Observed::Absent | Observed::Unknown(_) => None,
+        }
+    }
+
+    /// The reason, where it is unknown.
+    #[must_use]
+    pub fn unknown(&self) -> Option<&str> {
+        match self {
+            Observed::Unknown(reason) => Some(reason),
+            Observed::Known(_) | Observed::Absent => None,
+        }
+    }
+
+    /// The same outcome by reference.
+    #[must_use]
+    pub fn as_ref(&self) -> Observed<&T> {
+        match self {
+            Observed::Known(value) => Observed::Known(value),
+            Observed::Absent => Observed::Absent,
+            Observed::Unknown(reason) => Observed::Unknown(reason.clone()),
+        }
+    }
+}
+
+/// One question that the probe asks on a host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "kebab-case")]
+pub enum Query {
+    /// The operating system.
+    System,
+    /// Free space under a path.
+    Disk(DiskQuery),
+    /// One file: size and time.
+    File(FileQuery),
+    /// A virtual environment and its distributions.
+    Venv(VenvQuery),
+    /// Processes recognised by title or pid file.
+    Process(ProcessQuery),
+    /// A systemd unit with its processes.
+    Unit(UnitQuery),
+    /// A health endpoint.
+    Health(HealthQuery),
+    /// A database's alembic rows and the installed package's revision graph.
+    Schema(SchemaQuery),
+    /// The releases of a package that the host's pip can get. Slow: asked only where a path is needed.
+    Published(PublishedQuery),
+}
+
+/// The answer to one [`Query`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// Answer to [`Query::System`].
+    System(Observed<System>),
+    /// Answer to [`Query::Disk`].
+    Disk(Observed<Disk>),
+    /// Answer to [`Query::File`].
+    File(Observed<File>),
+    /// Answer to [`Query::Venv`].
+    Venv(Observed<Venv>),
+    /// Answer to [`Query::Process`].
+    Process(Observed<Processes>),
+    /// Answer to [`Query::Unit`].
+    Unit(Observed<Unit>),
+    /// Answer to [`Query::Health`].
+    Health(Observed<Health>),
+    /// Answer to [`Query::Schema`].
+    Schema(Observed<SchemaFact>),
+    /// Answer to [`Query::Published`].
+    Published(Observed<Published>),
+}
+
+/// Everything observed on one host in one round trip.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// The host.
+    pub host: HostName,
+    /// When the host answered, by its own clock; the controller's epoch 0 where it never did.
+    pub observed_at: Timestamp,
+    /// Why the host could not be asked at all, if it couldn't.
+    pub unreachable: Option<String>,
+    /// The answers, by question.
+    #[serde(with = "answers_as_list")]
+    pub answers: BTreeMap<Query, Fact>,
+}
+
+macro_rules! accessor {
+    ($(#[$doc:meta])* $name:ident, $query:ty, $variant:ident, $fact:ty) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(&self, query: &$query) -> Observed<&$fact> {
+            match self.answers.get(&Query::$variant(query.clone())) {
+                Some(Fact::$variant(observed)) => observed.as_ref(),
+                Some(_) => Observed::Unknown("the answer is of another kind than the question".into()),
+                None => Observed::Unknown(self.unreachable.clone().unwrap_or_else(|| "it was not asked".into())),
+            }
+        }
+    };
+}
+
+impl HostFacts {
+    /// Facts of a host that could not be asked.
+    #[must_use]
+    pub fn unreachable(host: HostName, reason: String) -> Self {
+        Self { host, observed_at: Timestamp(0), unreachable: Some(reason), answers: BTreeMap::new() }
+    }
+
+    accessor!(
+        /// Free space under a path.
+        disk, DiskQuery, Disk, Disk
+    );
+    accessor!(
+        /// A file.
+        file, FileQuery, File, File
+    );
+    accessor!(
+        /// A virtual environment.
+        venv, VenvQuery, Venv, Venv
+    );
+    accessor!(
+        /// Processes by title or pid file.
+        processes, ProcessQuery, Process, Processes
+    );
+    accessor!(
+        /// A systemd unit.
+        unit, UnitQuery, Unit, Unit
+    );
+    accessor!(
+        /// A health endpoint.
+        health, HealthQuery, Health, Health
+    );
+    accessor!(
+        /// A database and its package's revisions.
+        schema, SchemaQuery, Schema, SchemaFact
+    );
+    accessor!(
+        /// Published releases.
+        published, PublishedQuery, Published, Published
+    );
+
+    /// The operating system.
+    #[must_use]
+    pub fn system(&self) -> Observed<&System> {
+        match self.answers.get(&Query::System) {
+            Some(Fact::System(observed)) => observed.as_ref(),
+            Some(_) | None => Observed::Unknown(self.unreachable.clone().unwrap_or_else(|| "it was not asked".into())),
+        }
+    }
+
+    /// Takes over the answers of a later round trip; newer answers replace older ones.
+    pub fn merge(&mut self, later: HostFacts) {
+        if let Some(reason) = later.unreachable {
+            self.unreachable = Some(reason);
+            return;
+        }
+        self.observed_at = later.observed_at;
+        self.answers.extend(later.answers);
+    }
+}
+
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Query::System => f.write_str("system"),
+            Query::Disk(query) => write!(f, "disk {}", query.path),
+            Query::File(query) => write!(f, "file {}", query.path),
+            Query::Venv(query) => write!(f, "venv {}", query.path),
+            Query::Process(query) => write!(f, "process {query}"),
+            Query::Unit(query) => write!(f, "unit {}", query.name),
+            Query::Health(query) => write!(f, "health {}", query.url),
+            Query::Schema(query) => write!(f, "schema {}", query.ini),
+            Query::Published(query) => write!(f, "published {}", query.package),
+        }
+    }
+}
+
+/// JSON objects need text keys, and a query isn't one: answers are written as a list of pairs.
+mod answers_as_list {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Fact, Query};
+
+    #[derive(Serialize)]
+    struct Borrowed<'a> {
+        query: &'a Query,
+        answer: &'a Fact,
+    }
+
+    #[derive(Deserialize)]
+    struct Owned {
+        query: Query,
+        answer: Fact,
+    }
+
+    pub(super) fn serialize<S: Serializer>(answers: &BTreeMap<Query, Fact>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(answers.iter().map(|(query, answer)| Borrowed { query, answer }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Query, Fact>, D::Error> {
+        Ok(Vec::<Owned>::deserialize(deserializer)?.into_iter().map(|pair| (pair.query, pair.answer)).collect())
+    }
+}

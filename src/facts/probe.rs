@@ -1,0 +1,287 @@
+//! The probe: one POSIX-sh script per round trip that asks every question of a host, and the reader
+//! of what comes back.
+//!
+//! The script defines one shell function per kind of fact in use, then calls them; the whole is a
+//! function that is called by the last line, so a script cut short on its way runs nothing. Each
+//! answer line is `NONCE <tab> QUESTION <tab> KEY <tab> VALUE`. Lines without the nonce (a banner, a
+//! noisy shell start-up file) are not answers; a reply without its closing record is incomplete,
+//! and every question in it is unknown.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::model::{HostName, Timestamp};
+
+use super::{Fact, HostFacts, Observed, Query};
+use super::{disk, file, health, process, published, schema, system, unit, venv};
+
+/// A probe ready to be sent: the questions and the script that asks them.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    nonce: String,
+    queries: Vec<Query>,
+    script: String,
+}
+
+/// A reply that can't be read as answers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    /// The closing record never came.
+    #[error("the probe's answer broke off after {lines} lines (expected a closing record){}", last_words(stderr))]
+    Incomplete {
+        /// How many lines of answers arrived.
+        lines: usize,
+        /// What the host said on standard error.
+        stderr: String,
+    },
+}
+
+fn last_words(stderr: &str) -> String {
+    match stderr.lines().rev().find(|line| !line.trim().is_empty()) {
+        Some(line) => format!("; the host said: {line}"),
+        None => String::new(),
+    }
+}
+
+/// One answer line, without its nonce and question number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Record<'a> {
+    pub(super) key: &'a str,
+    pub(super) value: &'a str,
+}
+
+/// The records of one question, with the host's clocks, as its parser sees them.
+pub(super) struct Answer<'a> {
+    pub(super) records: Vec<Record<'a>>,
+    pub(super) clock: Clock,
+}
+
+/// The host's clocks at the time of the probe.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Clock {
+    /// `date +%s`.
+    pub(super) now: i64,
+    /// `/proc/uptime`, in hundredths of a second.
+    pub(super) uptime_ticks: i64,
+}
+
+impl<'a> Answer<'a> {
+    /// The value of the first record with `key`.
+    pub(super) fn get(&self, key: &str) -> Option<&'a str> {
+        self.records.iter().find(|record| record.key == key).map(|record| record.value)
+    }
+
+    /// The values of all records with `key`, in order.
+    pub(super) fn all<'b>(&'b self, key: &'b str) -> impl Iterator<Item = &'a str> + 'b {
+        self.records.iter().filter(move |record| record.key == key).map(|record| record.value)
+    }
+
+    /// `Unknown` where the host said that it couldn't find out, by a record `unknown` with the reason.
+    pub(super) fn unknown(&self) -> Option<String> {
+        if self.records.is_empty() {
+            return Some("the host gave no answer to this question".into());
+        }
+        self.get("unknown").map(str::to_owned)
+    }
+}
+
+/// Common head: locale, the emitter `e KEY VALUE`, and the clocks. `$Q` is the number of the question.
+const HEAD: &str = r#"export LC_ALL=C
+e() { printf '%s\t%s\t%s\t%s\n' "$N" "$Q" "$1" "$2"; }
+"#;
+
+impl Probe {
+    /// Writes the script that asks `queries`. `nonce` marks the answers; it must be fresh and hold
+    /// only letters and digits.
+    #[must_use]
+    pub fn new(nonce: &str, queries: impl IntoIterator<Item = Query>) -> Self {
+        let mut queries: Vec<Query> = queries.into_iter().collect();
+        queries.sort();
+        queries.dedup();
+        let mut functions: Vec<Cow<'static, str>> = Vec::new();
+        let mut calls = String::new();
+        for (number, query) in queries.iter().enumerate() {
+            let (function, call) = ask(query);
+            for piece in function {
+                if !functions.contains(&piece) {
+                    functions.push(piece);
+                }
+            }
+            let _ = writeln!(calls, "Q={number}; {call}");
+        }
+        let titles: Vec<&process::ProcessQuery> = queries.iter().filter_map(as_process).collect();
+        let mut script = String::from("probe() {\n");
+        let _ = writeln!(script, "N={nonce}; Q=-");
+        script.push_str(HEAD);
+        script.push_str("e now \"$(date +%s)\"; read -r u w </proc/uptime; e uptime \"$u\"\n");
+        for function in functions {
+            script.push_str(&function);
+        }
+        script.push_str(&process::scan(&titles));
+        script.push_str(&calls);
+        script.push_str("Q=-; e end ok\n}\nprobe </dev/null\n");
+        Self { nonce: nonce.to_owned(), queries, script }
+    }
+
+    /// The script, to be run by `/bin/sh` from standard input.
+    #[must_use]
+    pub fn script(&self) -> &str {
+        &self.script
+    }
+
+    /// The questions, in the order of their numbers.
+    #[must_use]
+    pub fn queries(&self) -> &[Query] {
+        &self.queries
+    }
+}
+
+fn as_process(query: &Query) -> Option<&process::ProcessQuery> {
+    match query {
+        Query::Process(query) => Some(query),
+        Query::System
+        | Query::Disk(_)
+        | Query::File(_)
+        | Query::Venv(_)
+        | Query::Unit(_)
+        | Query::Health(_)
+        | Query::Schema(_)
+        | Query::Published(_) => None,
+    }
+}
+
+/// The shell functions that a question needs, and its call.
+fn ask(query: &Query) -> (Vec<Cow<'static, str>>, String) {
+    match query {
+        Query::System => (vec![system::FUNCTION.into()], "y".into()),
+        Query::Disk(query) => (vec![disk::FUNCTION.into()], disk::call(query)),
+        Query::File(query) => (vec![file::FUNCTION.into()], file::call(query)),
+        Query::Venv(query) => (vec![venv::FUNCTION.into()], venv::call(query)),
+        Query::Process(query) => (vec![process::FUNCTION.into()], process::call(query)),
+        Query::Unit(query) => (vec![process::FUNCTION.into(), unit::FUNCTION.into()], unit::call(query)),
+        Query::Health(query) => (vec![health::FUNCTION.into()], health::call(query)),
+        Query::Schema(query) => (vec![schema::function().into()], schema::call(query)),
+        Query::Published(query) => (vec![published::FUNCTION.into()], published::call(query)),
+    }
+}
+
+/// Reads a reply to `probe` into facts of `host`.
+///
+/// # Errors
+/// When the closing record is missing: the probe died, was cut off, or never ran.
+pub fn read_answers(probe: &Probe, host: &HostName, stdout: &[u8], stderr: &[u8]) -> Result<HostFacts, ProbeError> {
+    let stdout = String::from_utf8_lossy(stdout);
+    let mut by_question: BTreeMap<usize, Vec<Record<'_>>> = BTreeMap::new();
+    let mut clock = Clock::default();
+    let (mut lines, mut complete) = (0, false);
+    for line in stdout.lines() {
+        let mut parts = line.splitn(4, '\t');
+        let (Some(nonce), Some(question), Some(key), Some(value)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        if nonce != probe.nonce {
+            continue;
+        }
+        lines += 1;
+        match (question, key) {
+            ("-", "now") => clock.now = value.parse().unwrap_or_default(),
+            ("-", "uptime") => clock.uptime_ticks = ticks(value),
+            ("-", "end") => complete = true,
+            ("-", _) => {}
+            _ => {
+                if let Ok(number) = question.parse() {
+                    by_question.entry(number).or_default().push(Record { key, value });
+                }
+            }
+        }
+    }
+    if !complete {
+        return Err(ProbeError::Incomplete { lines, stderr: String::from_utf8_lossy(stderr).into_owned() });
+    }
+    let answers = probe
+        .queries
+        .iter()
+        .enumerate()
+        .map(|(number, query)| {
+            let records = by_question.remove(&number).unwrap_or_default();
+            (query.clone(), read_fact(query, &Answer { records, clock }))
+        })
+        .collect();
+    Ok(HostFacts { host: host.clone(), observed_at: Timestamp(clock.now), unreachable: None, answers })
+}
+
+fn read_fact(query: &Query, answer: &Answer<'_>) -> Fact {
+    macro_rules! known_or {
+        ($variant:ident, $parsed:expr) => {
+            Fact::$variant(match answer.unknown() {
+                Some(reason) => Observed::Unknown(reason),
+                None => $parsed,
+            })
+        };
+    }
+    match query {
+        Query::System => known_or!(System, system::parse(answer)),
+        Query::Disk(_) => known_or!(Disk, disk::parse(answer)),
+        Query::File(_) => known_or!(File, file::parse(answer)),
+        Query::Venv(_) => known_or!(Venv, venv::parse(answer)),
+        Query::Process(query) => known_or!(Process, process::parse(query, answer)),
+        Query::Unit(_) => known_or!(Unit, unit::parse(answer)),
+        Query::Health(query) => known_or!(Health, health::parse(query, answer)),
+        Query::Schema(_) => known_or!(Schema, schema::parse(answer)),
+        Query::Published(_) => known_or!(Published, published::parse(answer)),
+    }
+}
+
+/// `/proc/uptime` writes seconds with two decimals; process starts are in hundredths too.
+fn ticks(uptime: &str) -> i64 {
+    let (seconds, hundredths) = uptime.split_once('.').unwrap_or((uptime, "0"));
+    let seconds: i64 = seconds.parse().unwrap_or_default();
+    seconds * 100 + format!("{hundredths:0<2}").get(..2).and_then(|h| h.parse::<i64>().ok()).unwrap_or_default()
+}
+
+/// Quotes a text as one word for sh.
+#[must_use]
+pub(super) fn quote(text: &str) -> String {
+    crate::model::shell_quote(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_without_its_closing_record_is_incomplete() {
+        let probe = Probe::new("n1", [Query::System]);
+        let host = HostName::parse("mgr1").unwrap();
+        let error = read_answers(&probe, &host, b"n1\t-\tnow\t5\n", b"sh: killed\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the probe's answer broke off after 1 lines (expected a closing record); the host said: sh: killed"
+        );
+    }
+
+    #[test]
+    fn lines_without_the_nonce_are_noise() {
+        let probe = Probe::new("n1", [Query::System]);
+        let host = HostName::parse("mgr1").unwrap();
+        let reply = b"Welcome!\nn2\t0\tos\tforged\nn1\t-\tnow\t5\nn1\t0\tunknown\tnot today\nn1\t-\tend\tok\n";
+        let facts = read_answers(&probe, &host, reply, b"").unwrap();
+        assert_eq!(facts.observed_at, Timestamp(5));
+        assert_eq!(facts.system(), Observed::Unknown("not today".into()));
+    }
+
+    #[test]
+    fn a_question_without_an_answer_is_unknown() {
+        let probe = Probe::new("n1", [Query::System]);
+        let facts = read_answers(&probe, &HostName::parse("h").unwrap(), b"n1\t-\tend\tok\n", b"").unwrap();
+        assert!(facts.system().unknown().is_some());
+    }
+
+    #[test]
+    fn uptime_is_read_to_the_hundredth() {
+        assert_eq!((ticks("12.34"), ticks("12.3"), ticks("12")), (1234, 1230, 1200));
+    }
+}

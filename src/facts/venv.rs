@@ -1,0 +1,169 @@
+//! A virtual environment: its Python, its distributions, and whether an install was left half done.
+//!
+//! Distributions are read from the names of `*.dist-info` directories (names normalised by PEP 503),
+//! which costs milliseconds where `pip list` costs seconds. pip writes `RECORD` last and moves what it
+//! replaces aside under a name that starts with `~`, so an install that was killed shows.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Observed;
+use super::probe::{Answer, quote};
+use crate::model::Timestamp;
+use crate::release::Release;
+
+/// Which environment, and the package in it that matters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct VenvQuery {
+    /// The environment's directory.
+    pub path: String,
+    /// The distribution whose install time is wanted.
+    pub package: String,
+}
+
+/// One installed distribution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// Its release; `None` where the directory's name holds no PEP 440 version.
+    pub release: Option<Release>,
+    /// The version as the directory spells it.
+    pub spelled: String,
+    /// Whether pip finished installing it (its `RECORD` is there).
+    pub complete: bool,
+}
+
+/// A virtual environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Venv {
+    /// The Python version that `pyvenv.cfg` names.
+    pub python: String,
+    /// The directory of the base interpreter, from `pyvenv.cfg`.
+    pub base: String,
+    /// Whether `bin/python` can be executed (it is a link to the base interpreter, which may be gone).
+    pub executable: bool,
+    /// Distributions by normalised name. A name with several directories appears with each.
+    pub distributions: BTreeMap<String, Vec<Distribution>>,
+    /// Directories that a killed pip moved aside, as normalised name (without its lost first letter) and version.
+    pub moved_aside: Vec<(String, String)>,
+    /// When the package of the query was last installed, by the host's clock.
+    pub installed_at: Option<Timestamp>,
+}
+
+/// Normalises a distribution's name as PEP 503 does.
+#[must_use]
+pub fn normalize_name(name: &str) -> String {
+    let mut normalized = String::with_capacity(name.len());
+    for character in name.chars() {
+        if matches!(character, '-' | '_' | '.') {
+            if !normalized.ends_with('-') {
+                normalized.push('-');
+            }
+        } else {
+            normalized.extend(character.to_lowercase());
+        }
+    }
+    normalized
+}
+
+pub(super) const FUNCTION: &str = r#"v() {
+[ -d "$1" ] || { e absent 1; return; }
+[ -f "$1/pyvenv.cfg" ] || { e unknown "$1 has no pyvenv.cfg: no virtual environment"; return; }
+while IFS=' =' read -r k w; do case $k in version|version_info) e python "$w";; home) e base "$w";; esac; done <"$1/pyvenv.cfg"
+[ -x "$1/bin/python" ] && e exe 1
+D=; for p in "$1"/lib/python3*/site-packages/*.dist-info; do
+[ -d "$p" ] || continue; n=${p##*/}; n=${n%.dist-info}; [ -e "$p/RECORD" ] || n="$n!"; D="$D $n"; done; e dists "$D"
+for p in "$1"/lib/python3*/site-packages/~*.dist-info; do [ -d "$p" ] && n=${p##*/} && e aside "${n%.dist-info}"; done
+t=; for p in "$1"/lib/python3*/site-packages/$2-[0-9]*.dist-info; do [ -d "$p" ] && t=$(stat -c %Y "$p" 2>/dev/null) && e at "$t"; done
+}
+"#;
+
+pub(super) fn call(query: &VenvQuery) -> String {
+    format!("v {} {}", quote(&query.path), quote(&name_glob(&query.package)))
+}
+
+/// A glob for the spellings of a distribution's name: separators are any of `-_.`.
+fn name_glob(package: &str) -> String {
+    normalize_name(package)
+        .replace('-', "[-_.]")
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "[-_.]".contains(*c))
+        .collect()
+}
+
+pub(super) fn parse(answer: &Answer<'_>) -> Observed<Venv> {
+    if answer.get("absent").is_some() {
+        return Observed::Absent;
+    }
+    let Some(python) = answer.get("python") else {
+        return Observed::Unknown("pyvenv.cfg names no version".into());
+    };
+    let mut distributions: BTreeMap<String, Vec<Distribution>> = BTreeMap::new();
+    for word in
+        answer.get("dists").unwrap_or_default().split(' ').filter(|word| !word.is_empty() && !word.starts_with('~'))
+    {
+        let (directory, complete) = match word.strip_suffix('!') {
+            Some(directory) => (directory, false),
+            None => (word, true),
+        };
+        let (name, spelled) = directory.rsplit_once('-').unwrap_or((directory, ""));
+        distributions.entry(normalize_name(name)).or_default().push(Distribution {
+            release: Release::parse(spelled).ok(),
+            spelled: spelled.to_owned(),
+            complete,
+        });
+    }
+    let moved_aside = answer
+        .all("aside")
+        .filter_map(|directory| directory.trim_start_matches('~').rsplit_once('-'))
+        .map(|(name, version)| (normalize_name(name), version.to_owned()))
+        .collect();
+    Observed::Known(Venv {
+        python: python.to_owned(),
+        base: answer.get("base").unwrap_or_default().to_owned(),
+        executable: answer.get("exe").is_some(),
+        distributions,
+        moved_aside,
+        installed_at: answer.all("at").filter_map(|at| at.parse().ok()).max().map(Timestamp),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::probe::{Clock, Record};
+    use super::*;
+
+    fn answer<'a>(records: &[(&'a str, &'a str)]) -> Answer<'a> {
+        Answer { records: records.iter().map(|(key, value)| Record { key, value }).collect(), clock: Clock::default() }
+    }
+
+    #[test]
+    fn names_are_normalised_as_pep_503_says() {
+        for spelled in ["backend.ai-manager", "Backend_AI.manager", "backend--ai__manager"] {
+            assert_eq!(normalize_name(spelled), "backend-ai-manager");
+        }
+        assert_eq!(name_glob("backend.ai-manager"), "backend[-_.]ai[-_.]manager");
+    }
+
+    #[test]
+    fn half_done_installs_show() {
+        let venv = parse(&answer(&[
+            ("python", "3.11.7"),
+            ("dists", " backend.ai_manager-23.9.9! aiohttp-3.8.5 ~ackend.ai_manager-23.9.8"),
+            ("aside", "~ackend.ai_manager-23.9.8"),
+            ("at", "1700000000"),
+        ]));
+        let venv = venv.known().unwrap();
+        assert!(!venv.distributions["backend-ai-manager"][0].complete);
+        assert!(venv.distributions["aiohttp"][0].complete);
+        assert_eq!(venv.moved_aside, [("ackend-ai-manager".to_owned(), "23.9.8".to_owned())]);
+        assert_eq!(venv.installed_at, Some(Timestamp(1_700_000_000)));
+        assert!(!venv.executable);
+    }
+
+    #[test]
+    fn a_directory_without_a_version_is_no_environment() {
+        assert_eq!(parse(&answer(&[("absent", "1")])), Observed::Absent);
+        assert!(parse(&answer(&[("dists", "")])).unknown().is_some());
+    }
+}

@@ -1,0 +1,160 @@
+//! Graphs of schema revisions as alembic keeps them, and where a database stands in one.
+//!
+//! A graph is read from the revision files of the *installed package*; the rows come from the
+//! database by SQL. Comparing them needs neither the application nor alembic.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// A revision's identifier, as in `revision = "75ea2b136830"`.
+pub type RevisionId = String;
+
+/// Revisions with the revisions that each comes after.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RevisionGraph {
+    /// Each revision with its `down_revision`s; a base has none.
+    pub revisions: BTreeMap<RevisionId, BTreeSet<RevisionId>>,
+}
+
+/// Where a database stands relative to the graph of an installed package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum SchemaState {
+    /// One row, equal to the package's one head.
+    AtHead {
+        /// The head.
+        head: RevisionId,
+    },
+    /// One row, known to the package, with revisions still to come.
+    Behind {
+        /// The database's row.
+        current: RevisionId,
+        /// The package's head.
+        head: RevisionId,
+        /// How many revisions `upgrade head` would run.
+        pending: usize,
+    },
+    /// The database holds no revision: it was never initialised.
+    Empty,
+    /// Several rows in `alembic_version`: a half-done repair, which `alembic current` hides.
+    SeveralRows {
+        /// All of them.
+        rows: BTreeSet<RevisionId>,
+    },
+    /// A row that the package doesn't know: the database is ahead of it, or of another lineage.
+    UnknownRevision {
+        /// The row.
+        current: RevisionId,
+    },
+    /// The package has several heads, so `upgrade head` has no meaning.
+    SeveralHeads {
+        /// All of them.
+        heads: BTreeSet<RevisionId>,
+    },
+    /// The package carries no migrations at all.
+    NoMigrations,
+}
+
+impl RevisionGraph {
+    /// Revisions that no other revision comes after.
+    #[must_use]
+    pub fn heads(&self) -> BTreeSet<RevisionId> {
+        let downs: BTreeSet<&RevisionId> = self.revisions.values().flatten().collect();
+        self.revisions.keys().filter(|revision| !downs.contains(revision)).cloned().collect()
+    }
+
+    /// `revision` and everything that comes before it, as far as the graph knows it.
+    #[must_use]
+    pub fn ancestors(&self, revision: &str) -> BTreeSet<RevisionId> {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![revision.to_owned()];
+        while let Some(next) = open.pop() {
+            let Some(downs) = self.revisions.get(&next) else { continue };
+            if seen.insert(next) {
+                open.extend(downs.iter().cloned());
+            }
+        }
+        seen
+    }
+
+    /// Says where a database with `rows` in `alembic_version` stands.
+    #[must_use]
+    pub fn locate(&self, rows: &BTreeSet<RevisionId>) -> SchemaState {
+        if self.revisions.is_empty() {
+            return SchemaState::NoMigrations;
+        }
+        let heads = self.heads();
+        let mut heads_in_order = heads.iter();
+        let (Some(head), None) = (heads_in_order.next(), heads_in_order.next()) else {
+            return SchemaState::SeveralHeads { heads };
+        };
+        let mut rows_in_order = rows.iter();
+        let current = match (rows_in_order.next(), rows_in_order.next()) {
+            (None, _) => return SchemaState::Empty,
+            (Some(_), Some(_)) => return SchemaState::SeveralRows { rows: rows.clone() },
+            (Some(current), None) => current,
+        };
+        if current == head {
+            SchemaState::AtHead { head: head.clone() }
+        } else if self.revisions.contains_key(current) {
+            let pending = self.ancestors(head).len() - self.ancestors(current).len();
+            SchemaState::Behind { current: current.clone(), head: head.clone(), pending }
+        } else {
+            SchemaState::UnknownRevision { current: current.clone() }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(edges: &[(&str, &[&str])]) -> RevisionGraph {
+        RevisionGraph {
+            revisions: edges
+                .iter()
+                .map(|(revision, downs)| ((*revision).to_owned(), downs.iter().map(|d| (*d).to_owned()).collect()))
+                .collect(),
+        }
+    }
+
+    fn rows(rows: &[&str]) -> BTreeSet<RevisionId> {
+        rows.iter().map(|row| (*row).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_database_is_located_in_the_graph() {
+        let chain = graph(&[("a", &[]), ("b", &["a"]), ("c", &["b"])]);
+        assert_eq!(chain.locate(&rows(&["c"])), SchemaState::AtHead { head: "c".into() });
+        assert_eq!(
+            chain.locate(&rows(&["a"])),
+            SchemaState::Behind { current: "a".into(), head: "c".into(), pending: 2 }
+        );
+        assert_eq!(chain.locate(&rows(&[])), SchemaState::Empty);
+        assert_eq!(chain.locate(&rows(&["zz"])), SchemaState::UnknownRevision { current: "zz".into() });
+        assert_eq!(chain.locate(&rows(&["a", "c"])), SchemaState::SeveralRows { rows: rows(&["a", "c"]) });
+    }
+
+    #[test]
+    fn merges_count_each_pending_revision_once() {
+        let merged = graph(&[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])]);
+        assert_eq!(
+            merged.locate(&rows(&["b"])),
+            SchemaState::Behind { current: "b".into(), head: "d".into(), pending: 2 }
+        );
+    }
+
+    #[test]
+    fn packages_without_migrations_or_with_several_heads_are_named() {
+        assert_eq!(graph(&[]).locate(&rows(&["a"])), SchemaState::NoMigrations);
+        let forked = graph(&[("a", &[]), ("b", &["a"]), ("c", &["a"])]);
+        assert_eq!(forked.locate(&rows(&["a"])), SchemaState::SeveralHeads { heads: rows(&["b", "c"]) });
+    }
+
+    #[test]
+    fn a_cycle_in_a_hostile_package_does_not_hang() {
+        let cycle = graph(&[("a", &["b"]), ("b", &["a"]), ("c", &["b"])]);
+        assert_eq!(cycle.ancestors("c"), rows(&["a", "b", "c"]));
+    }
+}

@@ -1,0 +1,251 @@
+//! The probe against a real shell, real files, real processes and a real SQLite database.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use converge::facts::{
+    DiskQuery, FileQuery, Health, HealthQuery, HostFacts, Observed, Probe, ProcessQuery, Query, SchemaQuery, UnitQuery,
+    VenvQuery, read_answers,
+};
+use converge::model::HostName;
+use converge::release::{Release, SchemaState};
+
+/// Runs a probe as a session does: by `/bin/sh -s`, the script on standard input.
+fn observe(queries: impl IntoIterator<Item = Query>) -> HostFacts {
+    let probe = Probe::new("nonce1", queries);
+    let mut shell = Command::new("/bin/sh")
+        .arg("-s")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    shell.stdin.take().unwrap().write_all(probe.script().as_bytes()).unwrap();
+    let output = shell.wait_with_output().unwrap();
+    read_answers(&probe, &HostName::parse("here").unwrap(), &output.stdout, &output.stderr)
+        .unwrap_or_else(|error| panic!("{error}\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+/// A child that is killed when the test ends, however it ends.
+struct Background(Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn everything(directory: &str) -> Vec<Query> {
+    let venv = format!("{directory}/.venv");
+    vec![
+        Query::System,
+        Query::Disk(DiskQuery { path: directory.into() }),
+        Query::File(FileQuery { path: format!("{directory}/alembic.ini") }),
+        Query::Venv(VenvQuery { path: venv.clone(), package: "backend.ai-manager".into() }),
+        Query::Process(ProcessQuery {
+            title: Some(r"^backend\.ai: manager ".into()),
+            user: Some("root".into()),
+            pid_file: Some(format!("{directory}/manager.pid")),
+        }),
+        Query::Unit(UnitQuery { name: "backendai-manager.service".into() }),
+        Query::Health(HealthQuery { url: "http://127.0.0.1:8081/".into(), version: None, venv: venv.clone() }),
+        Query::Schema(SchemaQuery { ini: format!("{directory}/alembic.ini"), chdir: directory.into(), venv }),
+    ]
+}
+
+#[test]
+fn a_probe_that_asks_everything_stays_under_8_kb() {
+    let script = Probe::new("0123456789abcdef", everything("/home/bai/manager")).script().len();
+    assert!(script < 8 * 1024, "the probe has {script} bytes");
+}
+
+#[test]
+fn a_probe_cut_short_runs_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let probe = Probe::new("n", everything(&text(scratch.path())));
+    let script = probe.script().as_bytes();
+    for length in [script.len() - 20, script.len() / 2, 40] {
+        let mut shell = Command::new("/bin/sh")
+            .arg("-s")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        shell.stdin.take().unwrap().write_all(&script[..length]).unwrap();
+        let output = shell.wait_with_output().unwrap();
+        assert!(read_answers(&probe, &HostName::parse("h").unwrap(), &output.stdout, b"").is_err());
+        assert_eq!(output.stdout, b"", "cut at {length}");
+    }
+}
+
+#[test]
+fn the_system_and_the_disk_are_observed() {
+    let facts = observe([Query::System, Query::Disk(DiskQuery { path: "/var/no/such/directory".into() })]);
+    let system = facts.system().known().cloned().unwrap();
+    assert!(!system.kernel.is_empty());
+    assert!(!system.os.contains('"'));
+    assert!(facts.disk(&DiskQuery { path: "/var/no/such/directory".into() }).known().unwrap().available_kib > 0);
+    assert!((facts.observed_at.0 - jiff::Timestamp::now().as_second()).abs() < 60);
+}
+
+#[test]
+fn files_are_known_absent_or_unknown() {
+    let scratch = tempfile::tempdir().unwrap();
+    let query = |name: &str| FileQuery { path: text(&scratch.path().join(name)) };
+    fs::write(scratch.path().join("it's a file"), "12345").unwrap();
+    let [file, none, directory] = [query("it's a file"), query("none"), query("")];
+    let facts = observe([&file, &none, &directory].map(|query| Query::File(query.clone())));
+    assert_eq!(facts.file(&file).known().unwrap().bytes, 5);
+    assert_eq!(facts.file(&none), Observed::Absent);
+    assert!(facts.file(&directory).unknown().is_some());
+}
+
+#[test]
+fn a_venv_is_read_from_its_directories() {
+    let scratch = tempfile::tempdir().unwrap();
+    let venv = scratch.path().join("a venv");
+    let packages = venv.join("lib/python3.11/site-packages");
+    for (name, record) in [
+        ("backend.ai_manager-23.9.8.dist-info", true),
+        ("aiohttp-3.8.5.dist-info", false),
+        ("~ackend.ai_common-23.9.8.dist-info", true),
+    ] {
+        fs::create_dir_all(packages.join(name)).unwrap();
+        if record {
+            fs::write(packages.join(name).join("RECORD"), "").unwrap();
+        }
+    }
+    fs::write(venv.join("pyvenv.cfg"), "home = /usr/bin\nversion = 3.11.2\n").unwrap();
+    let query = VenvQuery { path: text(&venv), package: "backend.ai-manager".into() };
+    let none = VenvQuery { path: text(&scratch.path().join("none")), package: "backend.ai-manager".into() };
+    let facts = observe([Query::Venv(query.clone()), Query::Venv(none.clone())]);
+    let observed = facts.venv(&query);
+    let venv = observed.known().unwrap();
+    assert_eq!((venv.python.as_str(), venv.base.as_str(), venv.executable), ("3.11.2", "/usr/bin", false));
+    assert_eq!(venv.distributions["backend-ai-manager"][0].release, Release::parse("23.9.8").ok());
+    assert!(!venv.distributions["aiohttp"][0].complete);
+    assert_eq!(venv.moved_aside, [("ackend-ai-common".to_owned(), "23.9.8".to_owned())]);
+    assert!(venv.installed_at.is_some());
+    assert_eq!(facts.venv(&none), Observed::Absent);
+}
+
+#[test]
+fn processes_are_found_by_title_or_pid_file() {
+    let scratch = tempfile::tempdir().unwrap();
+    let marker = format!("probe-{}", std::process::id());
+    // The extra argument becomes part of the command line, as a title does.
+    let child = Background(Command::new("/bin/sh").args(["-c", "sleep 60; :", &marker, "it's \\d"]).spawn().unwrap());
+    let pid_file = scratch.path().join("x.pid");
+    fs::write(&pid_file, format!("{}\n", child.0.id())).unwrap();
+    let by = |title: Option<String>, pid_file: Option<String>| ProcessQuery { title, user: None, pid_file };
+    let title = by(Some(format!(r"^/bin/sh -c .*; : {marker} it's \\d$")), None);
+    let other = by(Some(format!("^{marker}$")), None);
+    let file = by(None, Some(text(&pid_file)));
+    let gone = by(None, Some(text(&scratch.path().join("none.pid"))));
+    let facts = observe([&title, &other, &file, &gone].map(|query| Query::Process(query.clone())));
+    for query in [&title, &file] {
+        let observed = facts.processes(query);
+        let found = observed.known().unwrap();
+        assert_eq!(found.all.iter().map(|p| p.pid).collect::<Vec<_>>(), [child.0.id()], "{query}");
+        assert!((found.all[0].started_at.0 - facts.observed_at.0).abs() <= 5);
+        assert_eq!(found.all[0].parent, std::process::id());
+    }
+    assert_eq!(facts.processes(&other).known().unwrap().all.len(), 0);
+    assert_eq!(facts.processes(&gone).known().unwrap().all.len(), 0);
+}
+
+#[test]
+fn a_health_endpoint_answers_or_is_silent() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in server.incoming().flatten() {
+            let mut stream = stream;
+            let _ = std::io::Read::read(&mut stream, &mut [0; 1024]);
+            let body = "{\"manager\":\n \"23.09.8\"}";
+            let _ =
+                write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        }
+    });
+    let query = |port: u16| HealthQuery {
+        url: format!("http://127.0.0.1:{port}/"),
+        version: Some("/manager".into()),
+        venv: "/nonexistent".into(),
+    };
+    let facts = observe([Query::Health(query(port)), Query::Health(query(1))]);
+    let observed = facts.health(&query(port));
+    let Some(Health::Answered { status: 200, release: Some(release), .. }) = observed.known() else {
+        panic!("{observed:?}")
+    };
+    assert_eq!(release.to_string(), "23.09.8");
+    assert!(matches!(facts.health(&query(1)).known(), Some(Health::Silent { .. })));
+}
+
+/// A directory with an `alembic.ini`, revision files and an SQLite database whose rows are `rows`.
+fn schema(directory: &Path, rows: &[&str], url: &str) -> SchemaQuery {
+    let versions = directory.join("migrations/versions");
+    fs::create_dir_all(&versions).unwrap();
+    fs::write(
+        directory.join("alembic.ini"),
+        format!("[alembic]\nscript_location = migrations\nsqlalchemy.url = {url}\n"),
+    )
+    .unwrap();
+    fs::write(versions.join("a.py"), "revision = 'aaaaaaaaaaaa'\ndown_revision = None\n").unwrap();
+    fs::write(versions.join("b.py"), "revision: str = \"bbbbbbbbbbbb\"\ndown_revision: str | None = 'aaaaaaaaaaaa'\n")
+        .unwrap();
+    fs::write(versions.join("c.py"), "revision = 'cccccccccccc'\ndown_revision = (\n    'bbbbbbbbbbbb',\n)\n").unwrap();
+    let inserts: String = rows.iter().map(|row| format!("insert into alembic_version values ('{row}');")).collect();
+    let script = "import sqlite3,sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])";
+    let status = Command::new("python3")
+        .args(["-c", script, &text(&directory.join("db.sqlite"))])
+        .arg(format!("create table alembic_version (version_num varchar(32)); {inserts}"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    SchemaQuery { ini: text(&directory.join("alembic.ini")), chdir: text(directory), venv: "/nonexistent".into() }
+}
+
+#[test]
+fn rows_and_revisions_are_read_without_the_application() {
+    let scratch = tempfile::tempdir().unwrap();
+    let query = schema(scratch.path(), &["aaaaaaaaaaaa"], "sqlite:///db.sqlite");
+    let facts = observe([Query::Schema(query.clone())]);
+    let observed = facts.schema(&query);
+    let fact = observed.known().unwrap_or_else(|| panic!("{observed:?}"));
+    assert_eq!(fact.rows, BTreeSet::from(["aaaaaaaaaaaa".to_owned()]));
+    assert_eq!(
+        fact.graph.known().unwrap().locate(&fact.rows),
+        SchemaState::Behind { current: "aaaaaaaaaaaa".into(), head: "cccccccccccc".into(), pending: 2 }
+    );
+    assert!(fact.database.identity.ends_with("/db.sqlite"));
+    assert!(fact.bytes > 0);
+}
+
+#[test]
+fn what_hinders_reading_a_database_is_said_without_its_password() {
+    let scratch = tempfile::tempdir().unwrap();
+    for (url, expected) in [
+        ("mysql://bai:s3cr3t@127.0.0.1/x", "databases of kind mysql are not supported"),
+        ("postgresql://bai:s3cr3t%40x@127.0.0.1/x", "InterpolationSyntaxError while reading"),
+        ("postgresql+asyncpg://bai:s3cr3t@127.0.0.1:1/x", "127.0.0.1"),
+        ("sqlite:////nonexistent/db", "/nonexistent/db"),
+    ] {
+        let directory = scratch.path().join(expected.replace('/', "_"));
+        let query = schema(&directory, &[], url);
+        let facts = observe([Query::Schema(query.clone())]);
+        let reason = facts.schema(&query).unknown().unwrap_or_else(|| panic!("{url} was read")).to_owned();
+        assert!(reason.contains(expected), "{url}: {reason}");
+        assert!(!format!("{facts:?}").contains("s3cr3t"), "{facts:?}");
+    }
+    let none = SchemaQuery { ini: "/nonexistent.ini".into(), chdir: "/".into(), venv: "/nonexistent".into() };
+    assert_eq!(observe([Query::Schema(none.clone())]).schema(&none), Observed::Absent);
+}
