@@ -1,0 +1,327 @@
+//! The diff: facts of a host against one declared component. Never trusts one witness: what is
+//! installed, what runs and what the database recorded are three facts.
+
+use serde::{Deserialize, Serialize};
+
+use super::difference::Difference;
+use super::spec::Component;
+use crate::facts::{Health, HostFacts, Observed, Process, Venv, normalize_name};
+use crate::release::{Release, SchemaState};
+
+/// What is installed of a component's package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Installed {
+    /// One complete release.
+    Release(Release),
+    /// An install that was left half done.
+    Interrupted {
+        /// The oldest release that shows in the remains: the one to go on from.
+        from: Option<Release>,
+        /// What shows it.
+        evidence: String,
+    },
+    /// The environment is there, the package isn't.
+    Nothing,
+    /// There is no virtual environment at the declared place.
+    NoVenv,
+    /// It could not be found out.
+    Unknown(String),
+}
+
+impl Installed {
+    /// The release that an upgrade path starts from.
+    #[must_use]
+    pub fn start_of_path(&self) -> Option<&Release> {
+        match self {
+            Installed::Release(release) => Some(release),
+            Installed::Interrupted { from, .. } => from.as_ref(),
+            Installed::Nothing | Installed::NoVenv | Installed::Unknown(_) => None,
+        }
+    }
+}
+
+/// How it is known that what runs is older than what is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staleness {
+    /// For people.
+    pub evidence: String,
+}
+
+/// What runs of a component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Running {
+    /// Nothing.
+    Stopped {
+        /// What the supervisor says.
+        state: String,
+    },
+    /// Something.
+    Running {
+        /// Every process, in the order of their numbers.
+        processes: Vec<Process>,
+        /// Those outside the unit's control group, where a unit supervises it.
+        foreign: Vec<u32>,
+        /// Set where an older release runs.
+        stale: Option<Staleness>,
+    },
+    /// It could not be found out.
+    Unknown(String),
+}
+
+impl Running {
+    /// Whether it is known that nothing of the component runs.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Running::Stopped { .. } => true,
+            Running::Running { .. } | Running::Unknown(_) => false,
+        }
+    }
+}
+
+/// A component measured against the facts of its host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assessment {
+    /// What is installed.
+    pub installed: Installed,
+    /// What runs.
+    pub running: Running,
+    /// The running release as the endpoint says it.
+    pub running_release: Option<Release>,
+    /// Where the database stands; `None` without a schema.
+    pub schema: Option<Observed<SchemaState>>,
+    /// What could not be observed: each blocks.
+    pub unknown: Vec<String>,
+    /// What differs from the declaration.
+    pub differences: Vec<Difference>,
+}
+
+/// Measures `component` against `facts`.
+#[must_use]
+pub fn assess(component: &Component, facts: &HostFacts) -> Assessment {
+    let mut unknown = Vec::new();
+    let mut differences = Vec::new();
+
+    let venv = component.venv_fact(facts);
+    let installed = assess_installed(component, &venv);
+    match &installed {
+        Installed::Release(release) if *release == component.release => {}
+        Installed::Release(release) => differences
+            .push(Difference::Package { installed: Some(release.clone()), declared: component.release.clone() }),
+        Installed::Interrupted { evidence, .. } => differences.push(Difference::PackageInterrupted {
+            evidence: evidence.clone(),
+            declared: component.release.clone(),
+        }),
+        Installed::Nothing | Installed::NoVenv => {
+            differences.push(Difference::Package { installed: None, declared: component.release.clone() });
+        }
+        Installed::Unknown(reason) => unknown.push(format!("the environment {}: {reason}", component.venv)),
+    }
+
+    let schema = assess_schema(component, facts, &installed);
+    match &schema {
+        Some(Observed::Known(SchemaState::Behind { current, head, pending })) => {
+            differences.push(Difference::SchemaBehind {
+                current: current.clone(),
+                head: head.clone(),
+                pending: *pending,
+            });
+        }
+        Some(Observed::Unknown(reason)) => unknown.push(format!("the schema: {reason}")),
+        Some(Observed::Absent) => unknown.push("the schema: there is no alembic.ini at the declared place".into()),
+        Some(Observed::Known(_)) | None => {}
+    }
+
+    let health = component.health_query().map(|query| facts.health(&query));
+    let running_release = match &health {
+        Some(Observed::Known(Health::Answered { release, .. })) => release.clone(),
+        Some(_) | None => None,
+    };
+    let running = assess_running(component, facts, &venv, &installed, running_release.as_ref());
+    match &running {
+        Running::Stopped { state } => differences.push(Difference::ProcessStopped { state: state.clone() }),
+        Running::Running { foreign, stale, .. } => {
+            if !foreign.is_empty() {
+                differences.push(Difference::ProcessForeign { pids: foreign.clone() });
+            }
+            if let Some(stale) = stale {
+                differences.push(Difference::ProcessStale { evidence: stale.evidence.clone() });
+            } else {
+                differences.extend(assess_health(component, health.as_ref(), &mut unknown));
+            }
+        }
+        Running::Unknown(reason) => unknown.push(format!("the process: {reason}")),
+    }
+    Assessment { installed, running, running_release, schema, unknown, differences }
+}
+
+fn assess_installed(component: &Component, venv: &Observed<&Venv>) -> Installed {
+    let venv = match venv {
+        Observed::Known(venv) => venv,
+        Observed::Absent => return Installed::NoVenv,
+        Observed::Unknown(reason) => return Installed::Unknown(reason.clone()),
+    };
+    if !venv.executable {
+        return Installed::Unknown(format!(
+            "bin/python can't be executed (its base is {}); the environment must be made anew",
+            if venv.base.is_empty() { "not named" } else { &venv.base }
+        ));
+    }
+    let package = normalize_name(&component.package);
+    let here = venv.distributions.get(&package).map(Vec::as_slice).unwrap_or_default();
+    // pip renames what it replaces to `~` plus the name without its first letters, `~ackend.ai_manager`.
+    let moved: Vec<&(String, String)> =
+        venv.moved_aside.iter().filter(|(name, _)| package.ends_with(name.trim_start_matches('-'))).collect();
+    let incomplete: Vec<&String> = venv
+        .distributions
+        .iter()
+        .filter(|(_, all)| all.iter().any(|distribution| !distribution.complete))
+        .map(|(name, _)| name)
+        .collect();
+    let evidence = if let Some(name) = incomplete.first() {
+        Some(format!("{name} has no RECORD"))
+    } else if let Some((name, version)) = venv.moved_aside.first() {
+        Some(format!("pip left ~{name}-{version} behind"))
+    } else if here.len() > 1 {
+        let versions: Vec<&str> = here.iter().map(|distribution| distribution.spelled.as_str()).collect();
+        Some(format!("{} releases of {package} lie side by side: {}", here.len(), versions.join(", ")))
+    } else {
+        None
+    };
+    if let Some(evidence) = evidence {
+        let remains = here.iter().filter_map(|distribution| distribution.release.clone());
+        let from = remains.chain(moved.iter().filter_map(|(_, version)| Release::parse(version).ok())).min();
+        return Installed::Interrupted { from, evidence };
+    }
+    match here.first() {
+        None => Installed::Nothing,
+        Some(distribution) => match &distribution.release {
+            Some(release) => Installed::Release(release.clone()),
+            None => Installed::Unknown(format!("{package} has the version {:?}, which is none", distribution.spelled)),
+        },
+    }
+}
+
+fn assess_schema(
+    component: &Component,
+    facts: &HostFacts,
+    installed: &Installed,
+) -> Option<Observed<SchemaState>> {
+    let fact = component.schema_fact(facts)?;
+    Some(match fact {
+        Observed::Absent => Observed::Absent,
+        Observed::Unknown(reason) => Observed::Unknown(reason),
+        Observed::Known(schema) => match (&schema.graph, installed) {
+            // A half-done install may have left half of the revision files: only the rows can be trusted.
+            (_, Installed::Interrupted { .. }) => match schema.rows.first() {
+                Some(_) if schema.rows.len() > 1 => {
+                    Observed::Known(SchemaState::SeveralRows { rows: schema.rows.clone() })
+                }
+                Some(current) => Observed::Known(SchemaState::Behind {
+                    current: current.clone(),
+                    head: "(known once the package is whole)".into(),
+                    pending: 0,
+                }),
+                None => Observed::Known(SchemaState::Empty),
+            },
+            (Observed::Known(graph), _) => Observed::Known(graph.locate(&schema.rows)),
+            (Observed::Unknown(reason), _) => Observed::Unknown(reason.clone()),
+            (Observed::Absent, _) => Observed::Unknown("the package's revisions are absent".into()),
+        },
+    })
+}
+
+fn assess_running(
+    component: &Component,
+    facts: &HostFacts,
+    venv: &Observed<&Venv>,
+    installed: &Installed,
+    running_release: Option<&Release>,
+) -> Running {
+    let mut processes: Vec<Process> = Vec::new();
+    let mut foreign = Vec::new();
+    let mut state = String::from("none matches");
+    if let Some(query) = component.process_query() {
+        match facts.processes(&query) {
+            Observed::Known(found) => processes.extend(found.all.iter().cloned()),
+            Observed::Absent => {}
+            Observed::Unknown(reason) => return Running::Unknown(reason),
+        }
+    }
+    if let Some(query) = component.unit_query() {
+        match facts.unit(&query) {
+            Observed::Known(unit) => {
+                state = format!("{} is {} ({})", query.name, unit.active_state, unit.sub_state);
+                let supervised: Vec<u32> = unit.processes.all.iter().map(|process| process.pid).collect();
+                foreign.extend(processes.iter().map(|p| p.pid).filter(|pid| !supervised.contains(pid)));
+                // A unit between two attempts of a crash loop has processes for moments only.
+                if unit.active_state == "active" || unit.active_state == "reloading" || unit.active_state == "deactivating" {
+                    processes.extend(unit.processes.all.iter().cloned());
+                }
+            }
+            Observed::Absent => return Running::Unknown(format!("the host has no unit {}", query.name)),
+            Observed::Unknown(reason) => return Running::Unknown(reason),
+        }
+    }
+    processes.sort_by_key(|process| process.pid);
+    processes.dedup_by_key(|process| process.pid);
+    if processes.is_empty() {
+        return Running::Stopped { state };
+    }
+    let stale = staleness(&processes, venv, installed, running_release);
+    Running::Running { processes, foreign, stale }
+}
+
+/// Start times are whole seconds from two clocks (`date` and `/proc/uptime`): a difference of up to two
+/// seconds proves nothing.
+const CLOCK_SLACK_SECONDS: i64 = 2;
+
+fn staleness(
+    processes: &[Process],
+    venv: &Observed<&Venv>,
+    installed: &Installed,
+    running_release: Option<&Release>,
+) -> Option<Staleness> {
+    if let (Some(running), Installed::Release(installed)) = (running_release, installed)
+        && running != installed
+    {
+        return Some(Staleness { evidence: format!("it answers as {running}, {installed} is installed") });
+    }
+    let installed_at = venv.known()?.installed_at?;
+    let oldest = processes.iter().min_by_key(|process| process.started_at)?;
+    (oldest.started_at.0 + CLOCK_SLACK_SECONDS < installed_at.0).then(|| Staleness {
+        evidence: format!(
+            "process {} started at {}, the package was installed at {installed_at}",
+            oldest.pid, oldest.started_at
+        ),
+    })
+}
+
+fn assess_health(
+    component: &Component,
+    health: Option<&Observed<&Health>>,
+    unknown: &mut Vec<String>,
+) -> Option<Difference> {
+    let wants_release = component.health.as_ref().is_some_and(|spec| spec.version.is_some());
+    match health? {
+        Observed::Known(Health::Answered { status, release, body }) => {
+            if !(200..300).contains(status) {
+                Some(Difference::Unhealthy { observed: format!("HTTP {status}: {body}") })
+            } else if wants_release && release.is_none() {
+                let pointer = component.health.as_ref().and_then(|spec| spec.version.as_deref()).unwrap_or_default();
+                unknown.push(format!("the running release: the answer has none at {pointer}: {body}"));
+                None
+            } else {
+                None
+            }
+        }
+        Observed::Known(Health::Silent { reason }) => Some(Difference::Unhealthy { observed: reason.clone() }),
+        Observed::Absent => None,
+        Observed::Unknown(reason) => {
+            unknown.push(format!("the health endpoint: {reason}"));
+            None
+        }
+    }
+}

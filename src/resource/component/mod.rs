@@ -1,0 +1,12 @@
+//! The `component` kind: one service of a cluster with its package, its schema, its process and its
+//! health endpoint.
+
+mod assess;
+mod decode;
+mod difference;
+mod spec;
+
+pub use assess::{Assessment, Installed, Running, Staleness, assess};
+pub use decode::decode;
+pub use difference::{Cause, Difference};
+pub use spec::{Component, HealthSpec, ProcessSpec, SchemaSpec, Signal, Supervisor};

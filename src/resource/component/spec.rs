@@ -1,0 +1,233 @@
+//! What a `component` declares, and the questions that follow from it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::{
+    DiskQuery, HealthQuery, HostFacts, Observed, ProcessQuery, PublishedQuery, Query, SchemaFact, SchemaQuery,
+    UnitQuery, Venv, VenvQuery,
+};
+use crate::release::Release;
+
+/// One component on one host, as declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Component {
+    /// Its name, such as `manager`: what people call it and what tells two components of a host apart.
+    pub name: String,
+    /// The distribution that carries it.
+    pub package: String,
+    /// The release that should run.
+    pub release: Release,
+    /// The virtual environment that it runs in.
+    pub venv: String,
+    /// Further words for `pip install`.
+    pub pip_args: Vec<String>,
+    /// Its process.
+    pub process: ProcessSpec,
+    /// Its database, if it has one.
+    pub schema: Option<SchemaSpec>,
+    /// Its health endpoint, if it has one.
+    pub health: Option<HealthSpec>,
+    /// `file:line` of the task that declares it.
+    pub declared_at: String,
+}
+
+/// How the component's process is run and recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessSpec {
+    /// Who starts and stops it.
+    pub supervisor: Supervisor,
+    /// POSIX extended regular expression over the command line of its processes.
+    pub title: Option<String>,
+    /// The user that its processes belong to.
+    pub user: Option<String>,
+    /// A file that holds its main process's number.
+    pub pid_file: Option<String>,
+    /// The signal that stops it without harm.
+    pub stop_signal: Signal,
+    /// Seconds that a stop may take until nothing of it is left.
+    pub stop_timeout: u32,
+    /// Seconds that a start may take until it is healthy.
+    pub start_timeout: u32,
+}
+
+/// Who starts and stops a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Supervisor {
+    /// A systemd unit.
+    Systemd {
+        /// Its name.
+        unit: String,
+    },
+    /// Nobody: a shell command starts it in the background, a signal stops it.
+    Command {
+        /// The command, run by `/bin/sh`.
+        command: String,
+        /// The directory to start it in.
+        chdir: Option<String>,
+        /// Where its standard output and error go.
+        log: String,
+    },
+}
+
+/// A signal that stops a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signal {
+    /// The usual one.
+    #[serde(rename = "SIGTERM")]
+    Term,
+    /// For Backend.AI agents, which take SIGTERM as an order to destroy their containers.
+    #[serde(rename = "SIGINT")]
+    Int,
+    /// For programs that use it for a graceful stop.
+    #[serde(rename = "SIGQUIT")]
+    Quit,
+}
+
+impl Signal {
+    /// The signal of this name, with or without `SIG`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix("SIG").unwrap_or(text) {
+            "TERM" => Some(Signal::Term),
+            "INT" => Some(Signal::Int),
+            "QUIT" => Some(Signal::Quit),
+            _ => None,
+        }
+    }
+
+    /// Its number on Linux (signal(7)).
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Signal::Term => 15,
+            Signal::Int => 2,
+            Signal::Quit => 3,
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Signal::Term => "SIGTERM",
+            Signal::Int => "SIGINT",
+            Signal::Quit => "SIGQUIT",
+        })
+    }
+}
+
+/// The component's database under alembic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaSpec {
+    /// The operator's `alembic.ini` on the host.
+    pub ini: String,
+    /// The directory to run alembic in.
+    pub chdir: String,
+    /// The directory on the host that backups go to.
+    pub backup: Option<String>,
+    /// Seconds that a migration may take. A long one is not a failed one.
+    pub timeout: u32,
+}
+
+/// The component's health endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthSpec {
+    /// Its URL as the host reaches it.
+    pub http: String,
+    /// JSON pointer to the running release in the answer.
+    pub version: Option<String>,
+}
+
+impl Component {
+    /// The question about its virtual environment.
+    #[must_use]
+    pub fn venv_query(&self) -> VenvQuery {
+        VenvQuery { path: self.venv.clone(), package: self.package.clone() }
+    }
+
+    /// The question about processes by title or pid file; `None` where only systemd knows them.
+    #[must_use]
+    pub fn process_query(&self) -> Option<ProcessQuery> {
+        let process = &self.process;
+        (process.title.is_some() || process.pid_file.is_some()).then(|| ProcessQuery {
+            title: process.title.clone(),
+            user: process.user.clone(),
+            pid_file: process.pid_file.clone(),
+        })
+    }
+
+    /// The question about its unit, where systemd supervises it.
+    #[must_use]
+    pub fn unit_query(&self) -> Option<UnitQuery> {
+        match &self.process.supervisor {
+            Supervisor::Systemd { unit } => Some(UnitQuery { name: unit.clone() }),
+            Supervisor::Command { .. } => None,
+        }
+    }
+
+    /// The question about its health.
+    #[must_use]
+    pub fn health_query(&self) -> Option<HealthQuery> {
+        self.health.as_ref().map(|health| HealthQuery {
+            url: health.http.clone(),
+            version: health.version.clone(),
+            venv: self.venv.clone(),
+        })
+    }
+
+    /// The question about its schema.
+    #[must_use]
+    pub fn schema_query(&self) -> Option<SchemaQuery> {
+        self.schema.as_ref().map(|schema| SchemaQuery {
+            ini: schema.ini.clone(),
+            chdir: schema.chdir.clone(),
+            venv: self.venv.clone(),
+        })
+    }
+
+    /// The question about room for packages.
+    #[must_use]
+    pub fn venv_disk_query(&self) -> DiskQuery {
+        DiskQuery { path: self.venv.clone() }
+    }
+
+    /// The question about room for backups.
+    #[must_use]
+    pub fn backup_disk_query(&self) -> Option<DiskQuery> {
+        let path = self.schema.as_ref()?.backup.clone()?;
+        Some(DiskQuery { path })
+    }
+
+    /// The question about published releases, asked only where a path is needed.
+    #[must_use]
+    pub fn published_query(&self) -> PublishedQuery {
+        PublishedQuery::new(&self.venv, &self.package, &self.pip_args)
+    }
+
+    /// Every question that a drift check of this component asks.
+    #[must_use]
+    pub fn queries(&self) -> Vec<Query> {
+        let mut queries = vec![Query::Venv(self.venv_query()), Query::Disk(self.venv_disk_query())];
+        queries.extend(self.process_query().map(Query::Process));
+        queries.extend(self.unit_query().map(Query::Unit));
+        queries.extend(self.health_query().map(Query::Health));
+        queries.extend(self.schema_query().map(Query::Schema));
+        queries.extend(self.backup_disk_query().map(Query::Disk));
+        queries
+    }
+
+    /// What is known of its virtual environment.
+    #[must_use]
+    pub fn venv_fact<'a>(&self, facts: &'a HostFacts) -> Observed<&'a Venv> {
+        facts.venv(&self.venv_query())
+    }
+
+    /// What is known of its schema; `None` where it has none.
+    #[must_use]
+    pub fn schema_fact<'a>(&self, facts: &'a HostFacts) -> Option<Observed<&'a SchemaFact>> {
+        self.schema_query().map(|query| facts.schema(&query))
+    }
+}
