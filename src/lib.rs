@@ -5,4 +5,5 @@
 //! `docs/architecture.md` has the picture and the rules.
 
 pub mod cli;
+pub mod document;
 pub mod model;
