@@ -5,6 +5,8 @@
 //! `docs/architecture.md` has the picture and the rules.
 
 pub mod cli;
+pub mod document;
 pub mod facts;
 pub mod model;
 pub mod release;
+pub mod resource;

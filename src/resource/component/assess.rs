@@ -110,10 +110,8 @@ pub fn assess(component: &Component, facts: &HostFacts) -> Assessment {
         Installed::Release(release) if *release == component.release => {}
         Installed::Release(release) => differences
             .push(Difference::Package { installed: Some(release.clone()), declared: component.release.clone() }),
-        Installed::Interrupted { evidence, .. } => differences.push(Difference::PackageInterrupted {
-            evidence: evidence.clone(),
-            declared: component.release.clone(),
-        }),
+        Installed::Interrupted { evidence, .. } => differences
+            .push(Difference::PackageInterrupted { evidence: evidence.clone(), declared: component.release.clone() }),
         Installed::Nothing | Installed::NoVenv => {
             differences.push(Difference::Package { installed: None, declared: component.release.clone() });
         }
@@ -204,11 +202,7 @@ fn assess_installed(component: &Component, venv: &Observed<&Venv>) -> Installed 
     }
 }
 
-fn assess_schema(
-    component: &Component,
-    facts: &HostFacts,
-    installed: &Installed,
-) -> Option<Observed<SchemaState>> {
+fn assess_schema(component: &Component, facts: &HostFacts, installed: &Installed) -> Option<Observed<SchemaState>> {
     let fact = component.schema_fact(facts)?;
     Some(match fact {
         Observed::Absent => Observed::Absent,
@@ -257,7 +251,10 @@ fn assess_running(
                 let supervised: Vec<u32> = unit.processes.all.iter().map(|process| process.pid).collect();
                 foreign.extend(processes.iter().map(|p| p.pid).filter(|pid| !supervised.contains(pid)));
                 // A unit between two attempts of a crash loop has processes for moments only.
-                if unit.active_state == "active" || unit.active_state == "reloading" || unit.active_state == "deactivating" {
+                if unit.active_state == "active"
+                    || unit.active_state == "reloading"
+                    || unit.active_state == "deactivating"
+                {
                     processes.extend(unit.processes.all.iter().cloned());
                 }
             }
@@ -322,6 +319,176 @@ fn assess_health(
         Observed::Unknown(reason) => {
             unknown.push(format!("the health endpoint: {reason}"));
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::facts::{Distribution, Fact, Processes, Query, Unit};
+    use crate::model::{HostName, Timestamp};
+    use crate::resource::component::{HealthSpec, ProcessSpec, Signal, Supervisor};
+
+    fn release(text: &str) -> Release {
+        Release::parse(text).unwrap()
+    }
+
+    fn component() -> Component {
+        Component {
+            name: "web".into(),
+            package: "backend.ai-webserver".into(),
+            release: release("23.9.10"),
+            venv: "/v".into(),
+            pip_args: vec![],
+            process: ProcessSpec {
+                supervisor: Supervisor::Systemd { unit: "web.service".into() },
+                title: Some("^web".into()),
+                user: None,
+                pid_file: None,
+                stop_signal: Signal::Term,
+                stop_timeout: 30,
+                start_timeout: 30,
+            },
+            schema: None,
+            health: Some(HealthSpec { http: "http://h/".into(), version: Some("/v".into()) }),
+            declared_at: "t.yaml:1".into(),
+        }
+    }
+
+    fn venv(names: &[(&str, &str, bool)], aside: &[(&str, &str)], installed_at: i64) -> Venv {
+        let mut distributions: BTreeMap<String, Vec<Distribution>> = BTreeMap::new();
+        for (name, version, complete) in names {
+            distributions.entry((*name).into()).or_default().push(Distribution {
+                release: Release::parse(version).ok(),
+                spelled: (*version).into(),
+                complete: *complete,
+            });
+        }
+        Venv {
+            python: "3.11.2".into(),
+            base: "/usr/bin".into(),
+            executable: true,
+            distributions,
+            moved_aside: aside.iter().map(|(name, version)| ((*name).into(), (*version).into())).collect(),
+            installed_at: Some(Timestamp(installed_at)),
+        }
+    }
+
+    fn process(pid: u32, started_at: i64) -> Process {
+        Process { pid, parent: 1, start_ticks: 0, started_at: Timestamp(started_at), uid: 0, title: "web".into() }
+    }
+
+    fn facts(venv: Venv, unit: &[Process], titled: &[Process], health: Health) -> HostFacts {
+        let component = component();
+        let active = if unit.is_empty() { "inactive" } else { "active" };
+        let unit = Unit {
+            load_state: "loaded".into(),
+            active_state: active.into(),
+            sub_state: "running".into(),
+            unit_file_state: "enabled".into(),
+            kill_signal: 15,
+            result: "success".into(),
+            processes: Processes { all: unit.to_vec() },
+        };
+        let titled = Processes { all: titled.to_vec() };
+        HostFacts {
+            host: HostName::parse("h").unwrap(),
+            observed_at: Timestamp(2_000),
+            unreachable: None,
+            answers: BTreeMap::from([
+                (Query::Venv(component.venv_query()), Fact::Venv(Observed::Known(venv))),
+                (Query::Unit(component.unit_query().unwrap()), Fact::Unit(Observed::Known(unit))),
+                (Query::Process(component.process_query().unwrap()), Fact::Process(Observed::Known(titled))),
+                (Query::Health(component.health_query().unwrap()), Fact::Health(Observed::Known(health))),
+            ]),
+        }
+    }
+
+    fn answered(text: &str) -> Health {
+        Health::Answered { status: 200, release: Release::parse(text).ok(), body: String::new() }
+    }
+
+    const PACKAGE: &str = "backend-ai-webserver";
+
+    #[test]
+    fn what_is_installed_running_and_healthy_does_not_differ() {
+        let web = process(7, 1_000);
+        let facts = facts(
+            venv(&[(PACKAGE, "23.9.10", true)], &[], 900),
+            std::slice::from_ref(&web),
+            &[web.clone()],
+            answered("23.09.10"),
+        );
+        let assessment = assess(&component(), &facts);
+        assert_eq!((assessment.differences, assessment.unknown), (vec![], vec![]));
+        assert_eq!(assessment.running_release, Some(release("23.9.10")));
+    }
+
+    #[test]
+    fn nothing_asked_is_all_unknown() {
+        let nothing = HostFacts::unreachable(HostName::parse("h").unwrap(), "connection refused".into());
+        let assessment = assess(&component(), &nothing);
+        assert_eq!(assessment.differences, vec![]);
+        assert_eq!(assessment.unknown.len(), 2, "{:?}", assessment.unknown);
+        assert!(assessment.unknown.iter().all(|reason| reason.contains("connection refused")));
+    }
+
+    #[test]
+    fn an_older_process_is_stale_by_either_witness() {
+        let current = venv(&[(PACKAGE, "23.9.10", true)], &[], 1_000);
+        for (started_at, answers, stale) in [(1_001, "23.9.8", true), (900, "23.9.10", true), (999, "23.9.10", false)] {
+            let web = process(7, started_at);
+            let facts = facts(current.clone(), std::slice::from_ref(&web), &[], answered(answers));
+            let causes: Vec<_> = assess(&component(), &facts).differences.iter().map(Difference::cause).collect();
+            let expected = if stale { vec![super::super::Cause::ProcessStale] } else { vec![] };
+            assert_eq!(causes, expected, "{started_at} {answers}");
+        }
+    }
+
+    #[test]
+    fn a_process_outside_its_unit_is_foreign() {
+        let current = venv(&[(PACKAGE, "23.9.10", true)], &[], 900);
+        let (supervised, stray) = (process(7, 1_000), process(8, 1_000));
+        let facts =
+            facts(current, std::slice::from_ref(&supervised), &[supervised.clone(), stray], answered("23.9.10"));
+        assert_eq!(assess(&component(), &facts).differences, [Difference::ProcessForeign { pids: vec![8] }]);
+    }
+
+    #[test]
+    fn silence_and_errors_are_unhealthy() {
+        let current = venv(&[(PACKAGE, "23.9.10", true)], &[], 900);
+        let broken = Health::Answered { status: 503, release: None, body: "not ready".into() };
+        for health in [Health::Silent { reason: "refused".into() }, broken] {
+            let facts = facts(current.clone(), &[process(7, 1_000)], &[], health);
+            assert!(matches!(assess(&component(), &facts).differences[..], [Difference::Unhealthy { .. }]));
+        }
+        let no_version = Health::Answered { status: 200, release: None, body: "{}".into() };
+        let facts = facts(current, &[process(7, 1_000)], &[], no_version);
+        assert!(assess(&component(), &facts).unknown[0].contains("the running release"));
+    }
+
+    #[test]
+    fn a_killed_install_goes_on_from_the_oldest_release_that_shows() {
+        for (names, aside, from) in [
+            // Killed after the old one was moved aside.
+            (vec![], vec![("ackend-ai-webserver", "23.9.8")], Some("23.9.8")),
+            // Killed while the new one was unpacked.
+            (vec![(PACKAGE, "23.9.9", false)], vec![("-ckend-ai-webserver", "23.9.8")], Some("23.9.8")),
+            // Killed while a dependency was unpacked.
+            (vec![(PACKAGE, "23.9.8", true), ("aiohttp", "3.8", false)], vec![], Some("23.9.8")),
+            // Two releases side by side.
+            (vec![(PACKAGE, "23.9.9", true), (PACKAGE, "23.9.8", true)], vec![], Some("23.9.8")),
+            // Only something else was moved aside.
+            (vec![(PACKAGE, "23.9.9", true)], vec![("iohttp", "3.8")], Some("23.9.9")),
+        ] {
+            let facts = facts(venv(&names, &aside, 900), &[], &[], Health::Silent { reason: "refused".into() });
+            let Installed::Interrupted { from: found, .. } = assess(&component(), &facts).installed else {
+                panic!("{names:?} {aside:?} did not count as interrupted")
+            };
+            assert_eq!(found, from.map(release), "{names:?} {aside:?}");
         }
     }
 }

@@ -1,0 +1,263 @@
+//! Reads a `component` from a task's body, with every mistake at its place.
+//!
+//! Optional fields count as absent when they are an empty text, which is what a role writes as
+//! `"{{variable}}"` with an empty default.
+
+use std::time::Duration;
+
+use super::spec::{Component, HealthSpec, ProcessSpec, SchemaSpec, Signal, Supervisor};
+use crate::document::{Diagnostic, Diagnostics, Fields, Node, Value, did_you_mean};
+use crate::release::Release;
+
+/// How long a stop may take unless declared: systemd's own default.
+const STOP_TIMEOUT: u32 = 90;
+/// How long a start may take unless declared: Backend.AI answers in seconds, on a loaded host in tens of them.
+const START_TIMEOUT: u32 = 120;
+/// How long a migration may take unless declared. Four hours: a long migration is not a failed one.
+const MIGRATION_TIMEOUT: u32 = 4 * 3600;
+
+/// Reads the body of a `component` task.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn decode(node: &Node) -> Result<Component, Diagnostics> {
+    let mut fields = Fields::of(node, "component")?;
+    let package = fields.required("package", filled);
+    let name = fields.given("name", Node::as_text).or_else(|| package.clone());
+    let release = fields.required("release", release);
+    let venv = fields.required("venv", absolute);
+    let pip_args = fields.given("pip_args", words).unwrap_or_default();
+    let process = fields.required("process", process);
+    let schema = fields.given("schema", schema).flatten();
+    let health = fields.given("health", health).flatten();
+    let declared_at = crate::document::place_of(&node.span);
+    fields.build(|| {
+        Some(Component {
+            name: name?,
+            package: package?,
+            release: release?,
+            venv: venv?,
+            pip_args,
+            process: process?,
+            schema,
+            health,
+            declared_at,
+        })
+    })
+}
+
+fn filled(node: &Node) -> Result<String, Diagnostic> {
+    match node.as_str()?.trim() {
+        "" => Err(Diagnostic::at(&node.span, "it is empty")),
+        text => Ok(text.to_owned()),
+    }
+}
+
+fn release(node: &Node) -> Result<Release, Diagnostic> {
+    Release::parse(node.as_release_text()?.trim()).map_err(|error| Diagnostic::at(&node.span, error.to_string()))
+}
+
+fn absolute(node: &Node) -> Result<String, Diagnostic> {
+    let text = filled(node)?;
+    if !text.starts_with('/') {
+        let message = format!("{text} is no absolute path: the directory that a session starts in is not to rely on");
+        return Err(Diagnostic::at(&node.span, message));
+    }
+    Ok(if text.len() > 1 { text.trim_end_matches('/').to_owned() } else { text })
+}
+
+fn words(node: &Node) -> Result<Vec<String>, Diagnostics> {
+    match &node.value {
+        Value::Sequence(items) => {
+            let mut mistakes = Diagnostics::new();
+            let words = items.iter().filter_map(|item| mistakes.keep(item.as_text())).collect();
+            mistakes.or_ok(words)
+        }
+        Value::Null | Value::Scalar(_) | Value::Mapping(_) => {
+            Ok(node.as_str()?.split_whitespace().map(str::to_owned).collect())
+        }
+    }
+}
+
+fn seconds(node: &Node) -> Result<u32, Diagnostic> {
+    let duration = node.as_duration()?;
+    if duration < Duration::from_secs(1) || duration > Duration::from_secs(7 * 24 * 3600) {
+        return Err(Diagnostic::at(&node.span, "a time-out lies between one second and seven days"));
+    }
+    u32::try_from(duration.as_secs()).map_err(|_| node.unexpected("a time in seconds"))
+}
+
+fn signal(node: &Node) -> Result<Signal, Diagnostic> {
+    let text = node.as_str()?;
+    Signal::parse(text).ok_or_else(|| {
+        let known = ["SIGTERM", "SIGINT", "SIGQUIT"];
+        Diagnostic::at(
+            &node.span,
+            format!("{text:?} is not a signal that stops a component (expected {})", known.join(", ")),
+        )
+        .maybe_hint(did_you_mean(text, known))
+    })
+}
+
+fn process(node: &Node) -> Result<ProcessSpec, Diagnostics> {
+    let mut fields = Fields::of(node, "process")?;
+    let unit = fields.given("systemd", unit_name);
+    let command = fields.given("command", Node::as_text);
+    let chdir = fields.given("chdir", absolute);
+    let log = fields.given("log", absolute);
+    let title = fields.given("title", title);
+    let user = fields.given("user", Node::as_text);
+    let pid_file = fields.given("pid_file", absolute);
+    let stop_signal = fields.given("stop_signal", signal).unwrap_or(Signal::Term);
+    let stop_timeout = fields.given("stop_timeout", seconds).unwrap_or(STOP_TIMEOUT);
+    let start_timeout = fields.given("start_timeout", seconds).unwrap_or(START_TIMEOUT);
+    let at = |message: &str| Diagnostic::at(&node.span, message);
+    let supervisor = match (unit, command) {
+        (Some(unit), None) => Some(Supervisor::Systemd { unit }),
+        (None, Some(command)) => {
+            if title.is_none() && pid_file.is_none() {
+                fields.mistake(at(
+                    "a process that is started by a command needs `title` or `pid_file` to be recognised by",
+                ));
+            }
+            Some(Supervisor::Command { command, chdir, log: log.unwrap_or_else(|| "/dev/null".into()) })
+        }
+        (Some(_), Some(_)) => {
+            fields.mistake(at("`systemd` and `command` exclude each other: one of them starts the process"));
+            None
+        }
+        (None, None) => {
+            fields.mistake(at("process needs `systemd` (a unit) or `command` (how to start it)"));
+            None
+        }
+    };
+    fields.build(|| {
+        Some(ProcessSpec { supervisor: supervisor?, title, user, pid_file, stop_signal, stop_timeout, start_timeout })
+    })
+}
+
+fn unit_name(node: &Node) -> Result<String, Diagnostic> {
+    let text = filled(node)?;
+    if text.starts_with('-') || text.contains(|c: char| c.is_whitespace() || c == '/') {
+        return Err(Diagnostic::at(&node.span, format!("{text:?} is no unit name")));
+    }
+    Ok(if text.contains('.') { text } else { format!("{text}.service") })
+}
+
+/// A title is matched by awk on the host; what both it and this engine reject is caught here.
+fn title(node: &Node) -> Result<String, Diagnostic> {
+    let text = node.as_text()?;
+    if text.contains(['\n', '\t', '\0']) {
+        return Err(Diagnostic::at(&node.span, "a title holds no tabs or line breaks"));
+    }
+    match regex::Regex::new(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Diagnostic::at(&node.span, format!("it is no regular expression: {error}"))),
+    }
+}
+
+fn schema(node: &Node) -> Result<Option<SchemaSpec>, Diagnostics> {
+    let mut fields = Fields::of(node, "schema")?;
+    let ini = fields.given("alembic", absolute);
+    let chdir = fields.given("chdir", absolute);
+    let backup = fields.given("backup", absolute);
+    let timeout = fields.given("timeout", seconds).unwrap_or(MIGRATION_TIMEOUT);
+    fields.build(|| {
+        Some(ini.map(|ini| {
+            let beside =
+                ini.rsplit_once('/').map_or("/", |(directory, _)| if directory.is_empty() { "/" } else { directory });
+            SchemaSpec { chdir: chdir.unwrap_or_else(|| beside.to_owned()), ini, backup, timeout }
+        }))
+    })
+}
+
+fn health(node: &Node) -> Result<Option<HealthSpec>, Diagnostics> {
+    let mut fields = Fields::of(node, "health")?;
+    let http = fields.given("http", url);
+    let version = fields.given("version", pointer);
+    fields.build(|| Some(http.map(|http| HealthSpec { http, version })))
+}
+
+fn url(node: &Node) -> Result<String, Diagnostic> {
+    let text = filled(node)?;
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && !text.contains(char::is_whitespace) => Ok(text),
+        Some(_) | None => Err(Diagnostic::at(&node.span, format!("{text:?} is no http or https address"))),
+    }
+}
+
+fn pointer(node: &Node) -> Result<String, Diagnostic> {
+    let text = filled(node)?;
+    if text.starts_with('/') {
+        return Ok(text);
+    }
+    Err(Diagnostic::at(&node.span, format!("{text:?} is no JSON pointer")).hint(format!("write \"/{text}\"")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Source;
+
+    fn read(text: &str) -> Result<Component, String> {
+        decode(&Node::parse(&Source::new("task.yaml", text)).unwrap()).map_err(|mistakes| mistakes.to_string())
+    }
+
+    const WHOLE: &str = r#"
+name: manager
+package: backend.ai-manager
+release: "25.6.5"
+venv: /home/bai/manager/.venv/
+pip_args: "--no-index  --find-links /srv/wheels"
+process: { systemd: backendai-manager, title: "^backend\\.ai: manager ", stop_timeout: 30 }
+schema: { alembic: /home/bai/manager/alembic.ini, backup: /home/bai/backup, timeout: 2h }
+health: { http: "http://127.0.0.1:8081/", version: /manager }
+"#;
+
+    #[test]
+    fn a_component_is_read_with_its_defaults() {
+        let component = read(WHOLE).unwrap();
+        assert_eq!(component.venv, "/home/bai/manager/.venv");
+        assert_eq!(component.pip_args, ["--no-index", "--find-links", "/srv/wheels"]);
+        assert_eq!(component.process.supervisor, Supervisor::Systemd { unit: "backendai-manager.service".into() });
+        assert_eq!((component.process.stop_signal, component.process.stop_timeout), (Signal::Term, 30));
+        let schema = component.schema.unwrap();
+        assert_eq!((schema.chdir.as_str(), schema.timeout), ("/home/bai/manager", 7200));
+    }
+
+    #[test]
+    fn empty_optional_fields_are_absent() {
+        let text = "{ package: p, release: '1.0.0', venv: /v, \
+                    process: { systemd: '', command: 'run', title: x, user: '' }, \
+                    schema: { alembic: '' }, health: { http: '', version: '' } }";
+        let component = read(text).unwrap();
+        assert_eq!((component.name.as_str(), &component.schema, &component.health), ("p", &None, &None));
+        assert_eq!(component.process.user, None);
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_together() {
+        let error = read("{ package: '', relase: '1', venv: rel/ative, process: { command: run, stop_signal: KILL }, health: { http: ftp://x, version: manager } }").unwrap_err();
+        for expected in [
+            "it is empty",
+            "lacks `release`",
+            "no field `relase`",
+            "did you mean",
+            "no absolute path",
+            "needs `title` or `pid_file`",
+            "\"KILL\" is not a signal",
+            "no http or https address",
+            "write \"/manager\"",
+            "task.yaml:1:",
+        ] {
+            assert!(error.contains(expected), "{expected:?} is not in:\n{error}");
+        }
+    }
+
+    #[test]
+    fn a_release_that_yaml_reads_as_a_number_must_be_quoted() {
+        let error = read(&WHOLE.replace("\"25.6.5\"", "25.10")).unwrap_err();
+        assert!(error.contains("write \"25.10\""), "{error}");
+    }
+}
