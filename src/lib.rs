@@ -8,5 +8,6 @@ pub mod cli;
 pub mod document;
 pub mod facts;
 pub mod model;
+pub mod plan;
 pub mod release;
 pub mod resource;

@@ -80,13 +80,15 @@ elif kind.startswith("postgres"):
  env["PGCONNECT_TIMEOUT"]="5"
 "#;
 
+/// An SQLite file whose writer was killed is opened for writing, because only so can SQLite roll its journal back.
 const PROGRAM: &str = r#"import re,glob,subprocess as S,shutil
 def e(k,v):print(N+"\t"+Q+"\t"+k+"\t"+" ".join(str(v).split()))
 N,Q,venv=sys.argv[3:]
 if kind=="sqlite":
  import sqlite3
- e("identity",open("/etc/machine-id").read().strip()+":"+name);e("bytes",os.path.getsize(name))
- d=sqlite3.connect("file:"+name+"?mode=ro",uri=True,timeout=5)
+ M="/etc/machine-id";M=M if os.path.exists(M)else"/proc/sys/kernel/random/boot_id"
+ e("identity",open(M).read().strip()+":"+name);e("bytes",os.path.getsize(name))
+ d=sqlite3.connect("file:"+name+"?mode="+("rw"if os.path.exists(name+"-journal")else"ro"),uri=True,timeout=5)
  r=[x[0]for x in d.execute("select version_num from alembic_version")]if d.execute("select 1 from sqlite_master where name='alembic_version'").fetchone()else[]
 elif kind=="postgresql":
  def sql(q):

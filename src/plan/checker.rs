@@ -1,0 +1,239 @@
+//! An independent checker: goes over a plan before it may run, action by action, and knows nothing of
+//! how the planner came to it. Each rule is a sentence of "what must always hold".
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::action::{Action, ActionKind, InstanceId, Plan, Stage};
+use crate::facts::{Database, HostFacts, Observed};
+use crate::model::HostName;
+use crate::release::Release;
+use crate::resource::component::{Assessment, Installed, assess};
+
+/// A rule that a plan breaks: a defect of the planner, never of the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The action or stage.
+    pub place: String,
+    /// What is wrong with it.
+    pub rule: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.rule)
+    }
+}
+
+struct State {
+    running: BTreeMap<InstanceId, bool>,
+    installed: BTreeMap<InstanceId, Option<Release>>,
+    users: BTreeMap<Database, BTreeSet<InstanceId>>,
+    /// Databases with a backup that no migration has used yet.
+    backed_up: BTreeSet<Database>,
+    migrated: BTreeSet<(Database, Release)>,
+    blocked: BTreeMap<InstanceId, String>,
+    stopped_by_us: BTreeSet<InstanceId>,
+    violations: Vec<Violation>,
+}
+
+/// Checks `plan` against the facts that it was made from. An empty answer means that it may run.
+#[must_use]
+pub fn check(plan: &Plan, facts: &BTreeMap<HostName, HostFacts>) -> Vec<Violation> {
+    let mut state = State::new(plan, facts);
+    let mut ids = BTreeSet::new();
+    for action in plan.actions() {
+        if !ids.insert(&action.id) {
+            state.violate(&action.id, "two actions have this name");
+        }
+    }
+    let mut last: Option<Release> = None;
+    for stage in &plan.stages {
+        let release = stage.release();
+        if let (Some(before), Some(now)) = (&last, &release)
+            && now < before
+        {
+            state.violate(&stage.title, "a release comes after a newer one: each is complete before the next begins");
+        }
+        last = release.or(last);
+        state.check_stage(plan, stage);
+    }
+    for id in state.stopped_by_us.clone() {
+        state.violate(&id.to_string(), "it is stopped and never started again");
+    }
+    for instance in &plan.instances {
+        let id = instance.id();
+        let touched = plan.actions().any(|action| {
+            action.instance() == id && matches!(action.kind, ActionKind::Install { .. } | ActionKind::Start { .. })
+        });
+        let end = state.installed.get(&id).cloned().flatten();
+        if touched && end.as_ref() != Some(&instance.component.release) {
+            let end = end.map_or("nothing".to_owned(), |release| release.to_string());
+            state.violate(&id.to_string(), &format!("the plan ends with {end} installed, not what is declared"));
+        }
+    }
+    state.violations
+}
+
+impl Stage {
+    /// The release that its actions lead to, from their names.
+    fn release(&self) -> Option<Release> {
+        let first = self.tracks.first()?.actions.first()?;
+        Release::parse(first.id.split('/').next()?).ok()
+    }
+}
+
+impl State {
+    fn new(plan: &Plan, facts: &BTreeMap<HostName, HostFacts>) -> Self {
+        let mut state = Self {
+            running: BTreeMap::new(),
+            installed: BTreeMap::new(),
+            users: BTreeMap::new(),
+            backed_up: BTreeSet::new(),
+            migrated: BTreeSet::new(),
+            blocked: BTreeMap::new(),
+            stopped_by_us: BTreeSet::new(),
+            violations: Vec::new(),
+        };
+        for instance in &plan.instances {
+            let id = instance.id();
+            let Some(facts) = facts.get(&instance.host) else {
+                state.blocked.insert(id, "its host was never asked".into());
+                continue;
+            };
+            let Assessment { installed, running, unknown, .. } = assess(&instance.component, facts);
+            if let Some(reason) = unknown.first() {
+                state.blocked.insert(id.clone(), reason.clone());
+            }
+            if let Some(Observed::Known(schema)) = instance.component.schema_fact(facts) {
+                state.users.entry(schema.database.clone()).or_default().insert(id.clone());
+            }
+            state.running.insert(id.clone(), !running.is_stopped());
+            state.installed.insert(
+                id,
+                match installed {
+                    Installed::Release(release) => Some(release),
+                    Installed::Interrupted { .. } | Installed::Nothing | Installed::NoVenv | Installed::Unknown(_) => {
+                        None
+                    }
+                },
+            );
+        }
+        state
+    }
+
+    fn violate(&mut self, place: &str, rule: &str) {
+        self.violations.push(Violation { place: place.to_owned(), rule: rule.to_owned() });
+    }
+
+    fn check_stage(&mut self, plan: &Plan, stage: &Stage) {
+        let hosts: BTreeSet<&HostName> = stage.tracks.iter().map(|track| &track.host).collect();
+        if hosts.len() != stage.tracks.len() {
+            self.violate(&stage.title, "a host has two tracks in one stage");
+        }
+        // Tracks of a stage go on side by side, so what one host relies on may not change on another.
+        for track in &stage.tracks {
+            for action in &track.actions {
+                if action.host != track.host {
+                    self.violate(&action.id, "it lies in the track of another host");
+                }
+                let elsewhere =
+                    stage.tracks.iter().filter(|other| other.host != track.host).flat_map(|other| &other.actions);
+                for id in action.must_be_stopped().iter().filter(|id| id.host != track.host) {
+                    if elsewhere.clone().any(|other| other.instance() == *id) {
+                        self.violate(&action.id, &format!("it relies on {id}, which the same stage changes"));
+                    }
+                }
+            }
+        }
+        for action in stage.tracks.iter().flat_map(|track| &track.actions) {
+            self.check_action(plan, action);
+        }
+    }
+
+    fn check_action(&mut self, plan: &Plan, action: &Action) {
+        let own = action.instance();
+        if plan.instance(&own).is_none() {
+            self.violate(&action.id, "it is about an instance that the plan doesn't have");
+        }
+        if let Some(reason) = self.blocked.get(&own).cloned() {
+            self.violate(&action.id, &format!("it depends on something unknown: {reason}"));
+        }
+        for id in action.must_be_stopped() {
+            if self.running.get(id) != Some(&false) {
+                self.violate(&action.id, &format!("{id} may run while its package or schema changes"));
+            }
+        }
+        match &action.kind {
+            ActionKind::Stop => {
+                self.running.insert(own.clone(), false);
+                self.stopped_by_us.insert(own);
+            }
+            ActionKind::Install { venv, .. } => self.check_install(plan, action, venv),
+            ActionKind::Backup { database, .. } => {
+                self.check_users(action, database);
+                self.backed_up.insert(database.clone());
+            }
+            ActionKind::Migrate { database, .. } => {
+                self.check_users(action, database);
+                if !self.backed_up.remove(database) {
+                    self.violate(&action.id, "no backup was made before this migration");
+                }
+                let release = Release::parse(action.id.split('/').next().unwrap_or_default()).ok();
+                if let Some(release) = release
+                    && !self.migrated.insert((database.clone(), release))
+                {
+                    self.violate(&action.id, "the database is migrated twice at one release");
+                }
+            }
+            ActionKind::Start { release } => {
+                if self.installed.get(&own).cloned().flatten().as_ref() != Some(release) {
+                    self.violate(&action.id, "it expects another release than the one that is installed by then");
+                }
+                self.running.insert(own.clone(), true);
+                self.stopped_by_us.remove(&own);
+            }
+        }
+    }
+
+    /// Every instance that uses `database` must be on the action's list.
+    fn check_users(&mut self, action: &Action, database: &Database) {
+        let users = self.users.get(database).cloned().unwrap_or_default();
+        for id in users {
+            if !action.must_be_stopped().contains(&id) {
+                self.violate(&action.id, &format!("{id} uses the database and isn't among those that must be stopped"));
+            }
+        }
+    }
+
+    fn check_install(&mut self, plan: &Plan, action: &Action, venv: &str) {
+        let ActionKind::Install { packages, .. } = &action.kind else { return };
+        let sharing: Vec<_> =
+            plan.instances.iter().filter(|i| i.host == action.host && i.component.venv == venv).collect();
+        for instance in sharing {
+            let id = instance.id();
+            if !action.must_be_stopped().contains(&id) {
+                self.violate(
+                    &action.id,
+                    &format!("{id} runs from this environment and isn't among those that must be stopped"),
+                );
+            }
+            let Some(moved) = packages.iter().find(|moved| moved.package == instance.component.package) else {
+                continue;
+            };
+            let before = self.installed.get(&id).cloned().flatten();
+            if let Some(before) = before {
+                if moved.to < before {
+                    self.violate(&action.id, &format!("{before} -> {} is a downgrade", moved.to));
+                }
+                if moved.to.train() != before.train() {
+                    self.violate(&action.id, &format!("{before} -> {} crosses trains as if it were a patch", moved.to));
+                }
+            }
+            if moved.to > instance.component.release {
+                self.violate(&action.id, &format!("{} is newer than what {id} declares", moved.to));
+            }
+            self.installed.insert(id, Some(moved.to.clone()));
+        }
+    }
+}

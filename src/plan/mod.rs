@@ -1,0 +1,17 @@
+//! From differences to stages of actions: the planner, what each action is and must find and leave, the
+//! commands that carry it out, and an independent checker. Pure: equal input, equal bytes.
+
+mod action;
+mod checker;
+mod group;
+mod judge;
+mod planner;
+mod saved;
+mod script;
+
+pub use action::{Action, ActionKind, Instance, InstanceId, PackageMove, Plan, Stage, StageKind, Track, Undo};
+pub use checker::{Violation, check};
+pub use judge::{Confirmation, Readiness, World, confirm, ready, state_of};
+pub use planner::{Input, PlannedPath, path_of, plan};
+pub use saved::{SavedPlan, SavedPlanError, StalePlan};
+pub use script::{Script, script};

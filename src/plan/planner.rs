@@ -1,0 +1,486 @@
+//! The planner.
+//!
+//! Releases are taken in order, and each is complete on all hosts before the next begins. Within a
+//! release, plays go in their order; instances that share an environment or a database move together
+//! at the place of the first of them. Only what differs is done. What the pre-flight would refuse is
+//! not planned: the caller runs it first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::action::{Action, ActionKind, Instance, InstanceId, PackageMove, Plan, Stage, StageKind, Track, Undo};
+use super::group::group;
+use super::judge::state_of;
+use crate::facts::{Database, DatabaseKind, HostFacts, Observed, normalize_name};
+use crate::model::{HostName, Timestamp};
+use crate::release::{PathRefusal, Release, SchemaState, patch_path};
+use crate::resource::component::{Assessment, Installed, Running, assess};
+
+/// What a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Everything declared within the run's limits, in the order of plays and hosts.
+    pub instances: &'a [Instance],
+    /// What was observed.
+    pub facts: &'a BTreeMap<HostName, HostFacts>,
+}
+
+impl Input<'_> {
+    /// The facts of a host; a host without any counts as unreachable.
+    #[must_use]
+    pub fn facts_of(&self, host: &HostName) -> HostFacts {
+        self.facts.get(host).cloned().unwrap_or_else(|| HostFacts::unreachable(host.clone(), "it was not asked".into()))
+    }
+}
+
+/// The hops of an instance, or why there are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedPath {
+    /// The releases to install in turn; none where the declared one is there.
+    Hops(Vec<Release>),
+    /// There is no legal way.
+    Refused {
+        /// Where it would start.
+        from: Release,
+        /// Why.
+        refusal: PathRefusal,
+    },
+    /// It depends on something that could not be observed.
+    Unknown(String),
+}
+
+/// The releases that `instance` goes through to the declared one.
+#[must_use]
+pub fn path_of(instance: &Instance, assessment: &Assessment, facts: &HostFacts) -> PlannedPath {
+    let component = &instance.component;
+    let declared = &component.release;
+    let whole = match &assessment.installed {
+        Installed::Release(_) => true,
+        Installed::Interrupted { .. } | Installed::Nothing => false,
+        Installed::NoVenv => {
+            return PlannedPath::Unknown(format!("there is no virtual environment {}", component.venv));
+        }
+        Installed::Unknown(reason) => return PlannedPath::Unknown(reason.clone()),
+    };
+    let Some(from) = assessment.installed.start_of_path() else {
+        return PlannedPath::Hops(vec![declared.clone()]);
+    };
+    if from == declared {
+        return PlannedPath::Hops(if whole { Vec::new() } else { vec![declared.clone()] });
+    }
+    if let Err(refusal @ PathRefusal::Downgrade) = patch_path(from, declared, &[]) {
+        return PlannedPath::Refused { from: from.clone(), refusal };
+    }
+    match facts.published(&component.published_query()) {
+        Observed::Known(published) => match patch_path(from, declared, &published.releases) {
+            Ok(hops) => PlannedPath::Hops(hops),
+            Err(refusal) => PlannedPath::Refused { from: from.clone(), refusal },
+        },
+        Observed::Absent => PlannedPath::Unknown("published releases were not looked for".into()),
+        Observed::Unknown(reason) => PlannedPath::Unknown(format!("published releases: {reason}")),
+    }
+}
+
+/// What the planner knows of an instance while it goes through the releases.
+struct Member<'a> {
+    instance: &'a Instance,
+    assessment: Assessment,
+    hops: Vec<Release>,
+    database: Option<Database>,
+    /// Whether something of it runs at this point of the plan.
+    running: bool,
+    /// The release that is installed at this point of the plan.
+    installed: Option<Release>,
+    /// Whether the database is behind what is installed at this point of the plan.
+    behind: bool,
+    /// Whether an earlier hop of the plan has migrated its database, so that the observed rows no longer hold.
+    migrated: bool,
+    /// Whether its process must be restarted or started for a reason of its own.
+    restart: Option<String>,
+}
+
+/// Makes the plan.
+#[must_use]
+pub fn plan(input: &Input<'_>) -> Plan {
+    let mut members: Vec<Member<'_>> = input.instances.iter().map(|instance| member(instance, input)).collect();
+    let databases: Vec<Option<Database>> = members.iter().map(|member| member.database.clone()).collect();
+    let groups = group(input.instances, &databases);
+    let basis =
+        members.iter().map(|m| (m.instance.id(), state_of(m.instance, &input.facts_of(&m.instance.host)))).collect();
+    let mut stages = Vec::new();
+    for release in releases(&members) {
+        let mut rounds: Vec<Round> = groups.iter().filter_map(|group| round(&release, group, &members)).collect();
+        rounds.sort_by_key(|round| round.play);
+        stages.extend(stages_of(&release, &rounds, &mut members, input));
+    }
+    Plan { instances: input.instances.to_vec(), basis, stages }
+}
+
+fn member<'a>(instance: &'a Instance, input: &Input<'_>) -> Member<'a> {
+    let facts = input.facts_of(&instance.host);
+    let assessment = assess(&instance.component, &facts);
+    let hops = match path_of(instance, &assessment, &facts) {
+        PlannedPath::Hops(hops) => hops,
+        PlannedPath::Refused { .. } | PlannedPath::Unknown(_) => Vec::new(),
+    };
+    let schema = instance.component.schema_fact(&facts);
+    let database = schema.and_then(|fact| fact.known().map(|known| known.database.clone()));
+    let behind = matches!(assessment.schema, Some(Observed::Known(SchemaState::Behind { .. })));
+    let whole = matches!(assessment.installed, Installed::Release(_));
+    let process_reasons: Vec<String> = assessment
+        .differences
+        .iter()
+        .filter(|difference| {
+            use crate::resource::component::Cause;
+            match difference.cause() {
+                Cause::Package | Cause::Schema => false,
+                Cause::ProcessStopped | Cause::ProcessStale | Cause::ProcessForeign | Cause::Health => true,
+            }
+        })
+        .map(ToString::to_string)
+        .collect();
+    Member {
+        instance,
+        hops,
+        database,
+        running: !assessment.running.is_stopped(),
+        installed: assessment.installed.start_of_path().cloned(),
+        behind: behind && whole,
+        migrated: false,
+        restart: (!process_reasons.is_empty()).then(|| process_reasons.join("; ")),
+        assessment,
+    }
+}
+
+/// Every release at which something is to be done, in order.
+fn releases(members: &[Member<'_>]) -> BTreeSet<Release> {
+    let mut releases = BTreeSet::new();
+    for member in members {
+        // As the operator wrote it, where it is the declared one: a set keeps what it has.
+        if member.restart.is_some() || member.hops.contains(&member.instance.component.release) {
+            releases.insert(member.instance.component.release.clone());
+        }
+    }
+    for member in members {
+        releases.extend(member.hops.iter().cloned());
+        if member.behind {
+            releases.extend(member.installed.clone());
+        }
+    }
+    releases
+}
+
+/// What one group does at one release.
+struct Round {
+    play: usize,
+    /// Members whose package moves.
+    installs: Vec<usize>,
+    /// Databases to migrate, each with the member that does it.
+    migrations: Vec<(Database, usize)>,
+    /// Members that must be stopped: they share an environment or a database with what changes.
+    affected: Vec<usize>,
+    /// Members that are only started or restarted.
+    restarts: Vec<usize>,
+}
+
+fn round(release: &Release, group: &[usize], members: &[Member<'_>]) -> Option<Round> {
+    let of_group = || group.iter().copied();
+    let installs: Vec<usize> = of_group().filter(|n| members[*n].hops.contains(release)).collect();
+    let moving =
+        |n: usize| installs.contains(&n) || (members[n].behind && members[n].installed.as_ref() == Some(release));
+    let mut migrations: Vec<(Database, usize)> = Vec::new();
+    for number in of_group().filter(|n| moving(*n)) {
+        if let Some(database) = &members[number].database
+            && !migrations.iter().any(|(known, _)| known == database)
+        {
+            migrations.push((database.clone(), number));
+        }
+    }
+    let shares_venv = |n: usize| {
+        let this = members[n].instance;
+        installs
+            .iter()
+            .map(|i| members[*i].instance)
+            .any(|i| i.host == this.host && i.component.venv == this.component.venv)
+    };
+    let shares_database = |n: usize| {
+        members[n].database.as_ref().is_some_and(|mine| migrations.iter().any(|(database, _)| database == mine))
+    };
+    let affected: Vec<usize> = of_group().filter(|n| shares_venv(*n) || shares_database(*n)).collect();
+    let restarts: Vec<usize> = of_group()
+        .filter(|n| !affected.contains(n))
+        .filter(|n| members[*n].restart.is_some() && members[*n].instance.component.release == *release)
+        .collect();
+    let play = affected.iter().chain(&restarts).map(|n| members[*n].instance.play).min()?;
+    Some(Round { play, installs, migrations, affected, restarts })
+}
+
+/// Turns the rounds of one release into stages and carries the members' state on.
+fn stages_of(release: &Release, rounds: &[Round], members: &mut [Member<'_>], input: &Input<'_>) -> Vec<Stage> {
+    let mut stages: Vec<Stage> = Vec::new();
+    let mut plays: BTreeMap<usize, Vec<&Round>> = BTreeMap::new();
+    for round in rounds {
+        plays.entry(round.play).or_default().push(round);
+    }
+    for rounds in plays.into_values() {
+        let mut independent: Vec<Track> = Vec::new();
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for round in rounds {
+            let steps = steps_of(release, round, members, input);
+            let hosts: BTreeSet<&HostName> =
+                steps.iter().flat_map(|step| &step.actions).map(|action| &action.host).collect();
+            if hosts.len() > 1 {
+                stages.extend(steps.into_iter().map(|step| Stage {
+                    title: format!("{release}: {}", step.title),
+                    kind: StageKind::FullStop,
+                    tracks: tracks_of(step.actions),
+                }));
+            } else {
+                names.extend(steps.iter().flat_map(|step| &step.actions).map(|action| action.component.clone()));
+                independent = tracks_of(
+                    independent
+                        .into_iter()
+                        .flat_map(|track| track.actions)
+                        .chain(steps.into_iter().flat_map(|step| step.actions))
+                        .collect(),
+                );
+            }
+        }
+        if !independent.is_empty() {
+            let names: Vec<String> = names.into_iter().collect();
+            stages.push(Stage {
+                title: format!("{release}: {}", names.join(", ")),
+                kind: StageKind::Independent,
+                tracks: independent,
+            });
+        }
+    }
+    stages
+}
+
+fn tracks_of(actions: Vec<Action>) -> Vec<Track> {
+    let mut tracks: Vec<Track> = Vec::new();
+    for action in actions {
+        match tracks.iter_mut().find(|track| track.host == action.host) {
+            Some(track) => track.actions.push(action),
+            None => tracks.push(Track { host: action.host.clone(), actions: vec![action] }),
+        }
+    }
+    tracks
+}
+
+/// Actions of a round that may go on at the same time on different hosts.
+struct Step {
+    title: String,
+    actions: Vec<Action>,
+}
+
+fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input: &Input<'_>) -> Vec<Step> {
+    let touched: Vec<usize> = round.affected.iter().chain(&round.restarts).copied().collect();
+    let mut steps = Vec::new();
+    let mut push = |title: String, actions: Vec<Action>| {
+        if !actions.is_empty() {
+            steps.push(Step { title, actions });
+        }
+    };
+    let names = |numbers: &[usize], members: &[Member<'_>]| {
+        let names: BTreeSet<String> = numbers.iter().map(|n| members[*n].instance.component.name.clone()).collect();
+        names.into_iter().collect::<Vec<_>>().join(", ")
+    };
+
+    // Later plays depend on earlier ones, so they stop first.
+    let mut stopping: Vec<usize> = touched.iter().copied().filter(|n| members[*n].running).collect();
+    stopping.sort_by_key(|n| std::cmp::Reverse(members[*n].instance.play));
+    let stops = stopping.iter().map(|n| stop(release, &members[*n], round)).collect();
+    push(format!("stop {}", names(&stopping, members)), stops);
+
+    let mut venvs: Vec<(HostName, String)> = Vec::new();
+    for number in &round.installs {
+        let instance = members[*number].instance;
+        let venv = (instance.host.clone(), instance.component.venv.clone());
+        if !venvs.contains(&venv) {
+            venvs.push(venv);
+        }
+    }
+    let installs = venvs.iter().map(|(host, venv)| install(release, host, venv, round, members)).collect();
+    push(format!("install {}", names(&round.installs, members)), installs);
+
+    for (database, number) in &round.migrations {
+        let users: Vec<InstanceId> = members
+            .iter()
+            .filter(|member| member.database.as_ref() == Some(database))
+            .map(|member| member.instance.id())
+            .collect();
+        let actions = migrate(release, &members[*number], database, users, input);
+        push(format!("migrate the database of {}", members[*number].instance.component.name), actions);
+    }
+
+    let mut plays: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for number in &touched {
+        plays.entry(members[*number].instance.play).or_default().push(*number);
+    }
+    for numbers in plays.into_values() {
+        let starts = numbers.iter().map(|n| start(release, &members[*n], round.installs.contains(n))).collect();
+        push(format!("start {}", names(&numbers, members)), starts);
+    }
+
+    for number in touched {
+        let member = &mut members[number];
+        member.running = true;
+        member.behind = false;
+        member.migrated |= member.database.as_ref().is_some_and(|d| round.migrations.iter().any(|(m, _)| m == d));
+        member.restart = None;
+        if round.installs.contains(&number) {
+            member.installed = Some(release.clone());
+        }
+    }
+    steps
+}
+
+fn id(release: &Release, member: &Member<'_>, verb: &str) -> String {
+    format!("{release}/{}/{}/{verb}", member.instance.host, member.instance.component.name)
+}
+
+fn stop(release: &Release, member: &Member<'_>, round: &Round) -> Action {
+    let process = &member.instance.component.process;
+    let why = match &member.restart {
+        _ if !round.installs.is_empty() => format!("its environment or database moves to {release}"),
+        _ if !round.migrations.is_empty() => "its database is behind the installed package".to_owned(),
+        Some(reason) => reason.clone(),
+        None => "it shares an environment or a database with what changes".to_owned(),
+    };
+    Action {
+        id: id(release, member, "stop"),
+        host: member.instance.host.clone(),
+        component: member.instance.component.name.clone(),
+        kind: ActionKind::Stop,
+        why,
+        ensures: "no process of it is left".into(),
+        undo: Undo::By("start it".into()),
+        // The wait is bounded on the host; half a minute more covers what surrounds it.
+        limit_seconds: process.stop_timeout + 30,
+        if_interrupted: "it is stopped or still running; the next run looks".into(),
+    }
+}
+
+/// Downloading and unpacking 400 MB of wheels over a slow line takes minutes; half an hour is a hang.
+const INSTALL_SECONDS: u32 = 1800;
+
+fn install(release: &Release, host: &HostName, venv: &str, round: &Round, members: &[Member<'_>]) -> Action {
+    let here = |n: &&usize| {
+        let instance = members[**n].instance;
+        instance.host == *host && instance.component.venv == venv
+    };
+    let moving: Vec<&Member<'_>> = round.installs.iter().filter(here).map(|n| &members[*n]).collect();
+    let mut packages: Vec<PackageMove> = Vec::new();
+    for member in &moving {
+        let package = &member.instance.component.package;
+        if !packages.iter().any(|known| normalize_name(&known.package) == normalize_name(package)) {
+            let whole =
+                matches!(member.assessment.installed, Installed::Release(_)) || member.hops.first() != Some(release);
+            let from = member.installed.clone().filter(|_| whole);
+            packages.push(PackageMove { package: package.clone(), from, to: release.clone() });
+        }
+    }
+    let stopped = round.affected.iter().filter(here).map(|n| members[*n].instance.id()).collect();
+    let first = moving.first().map_or("?", |member| member.instance.component.name.as_str());
+    let last_hop = moving.iter().all(|member| member.instance.component.release == *release);
+    let why = if last_hop {
+        format!("{release} is declared")
+    } else {
+        format!("{release} lies between what is installed and what is declared, and no patch is skipped")
+    };
+    Action {
+        id: format!("{release}/{host}/{first}/install"),
+        host: host.clone(),
+        component: first.to_owned(),
+        kind: ActionKind::Install { venv: venv.to_owned(), packages, stopped },
+        why,
+        ensures: "the release is installed whole, and pip check finds nothing broken".into(),
+        undo: Undo::By("install the release before".into()),
+        limit_seconds: INSTALL_SECONDS,
+        if_interrupted: "a half-done install, which the next run recognises and completes".into(),
+    }
+}
+
+fn migrate(
+    release: &Release,
+    member: &Member<'_>,
+    database: &Database,
+    users: Vec<InstanceId>,
+    input: &Input<'_>,
+) -> Vec<Action> {
+    let component = &member.instance.component;
+    let facts = input.facts_of(&member.instance.host);
+    let (Some(schema), Some(Observed::Known(fact))) = (&component.schema, component.schema_fact(&facts)) else {
+        return Vec::new();
+    };
+    let extension = match database.kind {
+        DatabaseKind::Postgresql => "dump",
+        DatabaseKind::Sqlite => "sqlite",
+    };
+    let directory = schema.backup.as_deref().unwrap_or("/nonexistent");
+    let file = format!("{directory}/{}-before-{release}-{}.{extension}", fact.name, compact(facts.observed_at));
+    let restore = match database.kind {
+        DatabaseKind::Postgresql => format!("pg_restore --clean --if-exists --dbname={} {file}", fact.name),
+        DatabaseKind::Sqlite => format!("cp {file} over the database file"),
+    };
+    let rows = (!member.migrated).then(|| fact.rows.clone());
+    let action = |verb: &str, kind, why: String, ensures: &str, undo, interrupted: &str| Action {
+        id: id(release, member, verb),
+        host: member.instance.host.clone(),
+        component: component.name.clone(),
+        kind,
+        why,
+        ensures: ensures.into(),
+        undo,
+        limit_seconds: schema.timeout,
+        if_interrupted: interrupted.into(),
+    };
+    vec![
+        action(
+            "backup",
+            ActionKind::Backup { database: database.clone(), file: file.clone(), rows, stopped: users.clone() },
+            "no schema changes without a backup".into(),
+            "the backup is there and can be read",
+            Undo::Nothing,
+            "an unfinished file that ends in .part and is never taken for a backup",
+        ),
+        action(
+            "migrate",
+            ActionKind::Migrate { database: database.clone(), backup: file, stopped: users },
+            format!("the package's head at {release} may be ahead of the database"),
+            "the database holds one revision, the package's head",
+            Undo::Restore(restore),
+            "alembic runs a migration in a transaction: the old schema, or the new one",
+        ),
+    ]
+}
+
+/// `20261122T172006Z`: sorts by time, and names a file on any system.
+fn compact(time: Timestamp) -> String {
+    time.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect()
+}
+
+fn start(release: &Release, member: &Member<'_>, moved: bool) -> Action {
+    let component = &member.instance.component;
+    let running = if moved { release.clone() } else { member.installed.clone().unwrap_or_else(|| release.clone()) };
+    let why = match (&member.restart, &member.assessment.running) {
+        _ if moved => format!("{release} was installed"),
+        (Some(reason), Running::Stopped { .. } | Running::Running { .. } | Running::Unknown(_)) => reason.clone(),
+        (None, Running::Stopped { .. } | Running::Running { .. } | Running::Unknown(_)) => {
+            "it was stopped for what it shares with others".into()
+        }
+    };
+    Action {
+        id: id(release, member, "start"),
+        host: member.instance.host.clone(),
+        component: component.name.clone(),
+        kind: ActionKind::Start { release: running },
+        why,
+        ensures: "it runs, answers with the release, and its schema is at the package's head".into(),
+        undo: Undo::By("stop it".into()),
+        // Starting takes moments, pip check seconds; waiting for health is bounded by start_timeout alone.
+        limit_seconds: component.process.start_timeout + 60,
+        if_interrupted: "it is stopped, starting or running; the next run looks".into(),
+    }
+}

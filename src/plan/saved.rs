@@ -1,0 +1,123 @@
+//! Plans as files: written by `converge plan -o`, carried out by `converge apply` if the digest matches
+//! and what the plan relies on still holds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::action::{InstanceId, Plan};
+use crate::model::{Digest, HostName};
+
+/// The version of the file's format; another one is refused.
+const FORMAT: u32 = 1;
+
+/// A plan with all that is needed to carry it out later. `T` is how a host is reached.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SavedPlan<T> {
+    format: u32,
+    /// The version of converge that wrote it.
+    pub written_by: String,
+    /// The digest of `plan` and `targets`.
+    pub digest: Digest,
+    /// How each host is reached.
+    pub targets: BTreeMap<HostName, T>,
+    /// The plan.
+    pub plan: Plan,
+}
+
+/// Why a file can't be used as a plan.
+#[derive(Debug, thiserror::Error)]
+pub enum SavedPlanError {
+    /// It isn't JSON of a plan.
+    #[error("it is no plan that converge has written: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// It is of another format.
+    #[error("it has the format {found}, this converge reads {FORMAT} (it was written by {written_by})")]
+    Format {
+        /// The format in the file.
+        found: u64,
+        /// Who wrote it.
+        written_by: String,
+    },
+    /// It was changed after it was written.
+    #[error("its digest is {written}, its content has {computed}: it was changed after it was written")]
+    Digest {
+        /// As the file says.
+        written: Digest,
+        /// As computed.
+        computed: Digest,
+    },
+}
+
+/// One instance that is no longer as the plan found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StalePlan {
+    /// The instance.
+    pub instance: InstanceId,
+    /// What the plan relies on.
+    pub planned: String,
+    /// What is there now.
+    pub observed: String,
+}
+
+impl<T: Serialize + for<'de> Deserialize<'de>> SavedPlan<T> {
+    /// Prepares a plan for saving.
+    #[must_use]
+    pub fn new(plan: Plan, targets: BTreeMap<HostName, T>) -> Self {
+        let digest = digest_of(&plan, &targets);
+        Self {
+            format: FORMAT,
+            written_by: concat!("converge ", env!("CARGO_PKG_VERSION")).into(),
+            digest,
+            targets,
+            plan,
+        }
+    }
+
+    /// The file's text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Reads a file's text.
+    ///
+    /// # Errors
+    /// When it is no plan, of another format, or was changed.
+    pub fn parse(text: &str) -> Result<Self, SavedPlanError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u64,
+            written_by: String,
+        }
+        let head: Head = serde_json::from_str(text)?;
+        if head.format != u64::from(FORMAT) {
+            return Err(SavedPlanError::Format { found: head.format, written_by: head.written_by });
+        }
+        let saved: Self = serde_json::from_str(text)?;
+        let computed = digest_of(&saved.plan, &saved.targets);
+        if computed != saved.digest {
+            return Err(SavedPlanError::Digest { written: saved.digest, computed });
+        }
+        Ok(saved)
+    }
+
+    /// What no longer is as the plan found it; `now` is the basis of a plan made from fresh facts.
+    #[must_use]
+    pub fn stale(&self, now: &BTreeMap<InstanceId, String>) -> Vec<StalePlan> {
+        let observed = |id: &InstanceId| now.get(id).cloned().unwrap_or_else(|| "not observed".into());
+        self.plan
+            .basis
+            .iter()
+            .filter(|(id, planned)| observed(id) != **planned)
+            .map(|(id, planned)| StalePlan { instance: id.clone(), planned: planned.clone(), observed: observed(id) })
+            .collect()
+    }
+}
+
+fn digest_of<T: Serialize>(plan: &Plan, targets: &BTreeMap<HostName, T>) -> Digest {
+    let targets = serde_json::to_string(targets).unwrap_or_default();
+    Digest::of(format!("{}\n{targets}", plan.digest()).as_bytes())
+}

@@ -1,0 +1,221 @@
+//! The commands that carry an action out on a host: POSIX sh, made from the action, the component and
+//! fresh facts. Safe to run again: each recognises what an interrupted run left.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::action::{Action, ActionKind, PackageMove, Plan};
+use crate::facts::{DATABASE_URL_PY, DatabaseKind, HostFacts, Process, normalize_name};
+use crate::model::shell_quote as q;
+use crate::resource::component::{Component, Running, SchemaSpec, Signal, Supervisor, assess};
+
+/// A script for one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// POSIX sh.
+    pub text: String,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+/// Renders `action`. `facts` are those of its host, read just before.
+///
+/// `None` when the plan has no such instance, or the component lacks what the action needs.
+#[must_use]
+pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script> {
+    let component = &plan.instance(&action.instance())?.component;
+    let body = match &action.kind {
+        ActionKind::Stop => stop(component, facts),
+        ActionKind::Install { venv, packages, .. } => install(component, venv, packages),
+        ActionKind::Backup { database, file, .. } => backup(component.schema.as_ref()?, component, database.kind, file),
+        ActionKind::Migrate { .. } => migrate(component.schema.as_ref()?, component),
+        ActionKind::Start { .. } => start(component, facts),
+    };
+    // The whole is read before it runs, and nothing in it can swallow the rest from standard input.
+    let text = format!("act() {{\n{body}}}\nact </dev/null\n");
+    Some(Script { text, limit: Duration::from_secs(u64::from(action.limit_seconds)) })
+}
+
+/// `alive PID START`: whether the process of that number still is the one that started then.
+const ALIVE: &str = r#"alive() {
+[ -r "/proc/$1/stat" ] && read -r s <"/proc/$1/stat" 2>/dev/null || return 1
+set -f; set -- "$2" ${s##*) }; set +f; [ "${21}" = "$1" ] && [ "$2" != Z ]
+}
+"#;
+
+fn stop(component: &Component, facts: &HostFacts) -> String {
+    let Running::Running { processes, .. } = assess(component, facts).running else { return "true\n".into() };
+    let process = &component.process;
+    let signal = process.stop_signal;
+    let mut text = String::from(ALIVE);
+    let pairs = |processes: &[&Process]| {
+        processes.iter().map(|p| format!("{}:{}", p.pid, p.start_ticks)).collect::<Vec<_>>().join(" ")
+    };
+    let all: Vec<&Process> = processes.iter().collect();
+    let roots: Vec<&Process> =
+        all.iter().copied().filter(|p| !processes.iter().any(|other| other.pid == p.parent)).collect();
+    if let Supervisor::Systemd { unit } = &process.supervisor {
+        let _ = writeln!(text, "systemctl stop -- {} || exit", q(unit));
+    }
+    let _ = write!(text, "{}", send(signal, &pairs(&roots)));
+    let _ = write!(
+        text,
+        r#"n=0; end=$(($(date +%s) + {limit})); sent=
+while :; do
+left=; for x in {all}; do alive "${{x%:*}}" "${{x#*:}}" && left="$left ${{x%:*}}"; done
+[ "$left" ] || exit 0
+[ "$(date +%s)" -lt "$end" ] || break
+n=$((n + 1)); if [ "$n" -gt 25 ] && [ ! "$sent" ]; then sent=1; {again}fi
+sleep 0.2 2>/dev/null || sleep 1
+done
+echo "{signal} was sent, and after {limit} s these are left:$left" >&2
+exit 1
+"#,
+        limit = process.stop_timeout,
+        all = pairs(&all),
+        again = send_to_orphans(signal, &pairs(&all)),
+    );
+    text
+}
+
+fn send(signal: Signal, pairs: &str) -> String {
+    let name = signal.to_string();
+    format!(
+        "for x in {pairs}; do alive \"${{x%:*}}\" \"${{x#*:}}\" && kill -{} \"${{x%:*}}\" 2>/dev/null; done\n",
+        name.trim_start_matches("SIG")
+    )
+}
+
+/// Workers end with their main process. One that is left after five seconds without a living parent among
+/// the component's processes was orphaned, and is told by itself.
+fn send_to_orphans(signal: Signal, pairs: &str) -> String {
+    let name = signal.to_string();
+    format!(
+        "for x in {pairs}; do alive \"${{x%:*}}\" \"${{x#*:}}\" || continue; read -r s <\"/proc/${{x%:*}}/stat\"; \
+         s=${{s##*) }}; s=${{s#* }}; case \" $left \" in *\" ${{s%% *}} \"*) ;; *) kill -{} \"${{x%:*}}\" 2>/dev/null;; esac; done\n",
+        name.trim_start_matches("SIG")
+    )
+}
+
+/// Holds a lock for as long as anything started from here lives: a pip or alembic that outlived its session
+/// keeps a second one out.
+fn lock(file: &str, what: &str) -> String {
+    format!(
+        "if command -v flock >/dev/null; then exec 9>>{} || exit; flock -n 9 || {{ echo {} >&2; exit 75; }}; fi\n",
+        q(file),
+        q(&format!("another {what} is still at work here (it holds {file})"))
+    )
+}
+
+fn install(component: &Component, venv: &str, packages: &[PackageMove]) -> String {
+    let python = q(&format!("{venv}/bin/python"));
+    let mut text = lock(&format!("{venv}/.converge.lock"), "pip");
+    // What a killed pip left: moved-aside originals, and unpacked distributions without a RECORD, which pip
+    // would take for installed and then fail to replace.
+    let _ = write!(
+        text,
+        r#"for p in {venv}/lib/python3*/site-packages; do
+for d in "$p"/~*; do [ -e "$d" ] && rm -rf -- "$d"; done
+for d in "$p"/*.dist-info; do
+[ -d "$d" ] && [ ! -e "$d/RECORD" ] || continue
+i=pip; [ -e "$d/INSTALLER" ] && read -r i <"$d/INSTALLER"; [ "$i" = pip ] && rm -rf -- "$d"
+done
+"#,
+        venv = q(venv)
+    );
+    for moved in packages {
+        let glob = normalize_name(&moved.package).replace('-', "[-_.]");
+        let _ =
+            write!(text, "set -- \"$p\"/{glob}-[0-9]*.dist-info; [ $# -gt 1 ] && for d; do rm -rf -- \"$d\"; done\n");
+    }
+    text.push_str("done\n");
+    let mut words: Vec<String> = component.pip_args.iter().map(|word| q(word)).collect();
+    words.extend(packages.iter().map(|moved| q(&format!("{}=={}", moved.package, moved.to.normalized()))));
+    let _ = writeln!(
+        text,
+        "{python} -m pip --disable-pip-version-check --no-input install -U {} || exit\n{}",
+        words.join(" "),
+        pip_check(venv)
+    );
+    text
+}
+
+fn pip_check(venv: &str) -> String {
+    format!("{} -m pip --disable-pip-version-check check || exit", q(&format!("{venv}/bin/python")))
+}
+
+const BACKUP_PY: &str = r#"import subprocess as S
+out=sys.argv[3];part=out+".part"
+os.umask(0o077);os.makedirs(os.path.dirname(out),exist_ok=True)
+if kind=="sqlite":
+ import sqlite3
+ if os.path.exists(part):os.remove(part)
+ s=sqlite3.connect("file:"+name+"?mode=ro",uri=True,timeout=60);d=sqlite3.connect(part);s.backup(d)
+ r=d.execute("pragma integrity_check").fetchone()[0]
+ if r!="ok":raise OSError("the copy is damaged: "+r)
+ d.close()
+else:
+ e={**os.environ,**env}
+ S.run(["pg_dump","-w","-Fc","-f",part],env=e,check=True)
+ l=S.run(["pg_restore","--list",part],env=e,check=True,capture_output=True,text=True).stdout
+ if "alembic_version" not in l:raise OSError("the backup holds no table alembic_version")
+with open(part,"rb")as f:os.fsync(f.fileno())
+os.replace(part,out)
+d=os.open(os.path.dirname(out),os.O_RDONLY);os.fsync(d)
+print("backup",out,os.path.getsize(out))
+"#;
+
+fn backup(schema: &SchemaSpec, component: &Component, kind: DatabaseKind, file: &str) -> String {
+    // The kind is read again from the URL; a plan made for another database must not dump this one.
+    let kind = match kind {
+        DatabaseKind::Postgresql => "postgresql",
+        DatabaseKind::Sqlite => "sqlite",
+    };
+    let guard = format!("if kind!=\"{kind}\":raise OSError(\"the database is no longer {kind}\")\n");
+    format!(
+        "{} -I -S -c {} {} {} {}\n",
+        q(&format!("{}/bin/python", component.venv)),
+        q(&format!("{DATABASE_URL_PY}{guard}{BACKUP_PY}")),
+        q(&schema.ini),
+        q(&schema.chdir),
+        q(file)
+    )
+}
+
+fn migrate(schema: &SchemaSpec, component: &Component) -> String {
+    format!(
+        "cd {} || exit\n{}{} -c {} upgrade head\n",
+        q(&schema.chdir),
+        lock(&format!("{}/.converge-migration.lock", schema.chdir.trim_end_matches('/')), "migration"),
+        q(&format!("{}/bin/alembic", component.venv)),
+        q(&schema.ini)
+    )
+}
+
+fn start(component: &Component, facts: &HostFacts) -> String {
+    // Its supervisor, or the run before, may have started it already: then there is only to wait.
+    if matches!(assess(component, facts).running, Running::Running { .. }) {
+        return "true\n".into();
+    }
+    // An install that ended before its check is never started.
+    let check = pip_check(&component.venv);
+    match &component.process.supervisor {
+        Supervisor::Systemd { unit } => {
+            let unit = q(unit);
+            format!("{check}\nsystemctl reset-failed -- {unit} 2>/dev/null\nsystemctl start -- {unit}\n")
+        }
+        Supervisor::Command { command, chdir, log } => {
+            let directory = q(chdir.as_deref().unwrap_or("/"));
+            let pid_file = match &component.process.pid_file {
+                Some(file) => format!("echo $! >{}\n", q(file)),
+                None => String::new(),
+            };
+            // A session of its own: it must outlive this one, and no signal to this one may reach it.
+            format!(
+                "{check}\ncd {directory} || exit\nsetsid /bin/sh -c {} >>{} 2>&1 </dev/null &\n{pid_file}",
+                q(command),
+                q(log)
+            )
+        }
+    }
+}
