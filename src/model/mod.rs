@@ -2,10 +2,12 @@
 
 mod digest;
 mod name;
+mod printable;
 mod secret;
 mod time;
 
 pub use digest::Digest;
 pub use name::{GroupName, HostName, NameError};
+pub use printable::printable;
 pub use secret::Secret;
 pub use time::Timestamp;
