@@ -82,6 +82,12 @@ impl HostKeys {
         &self.trusted
     }
 
+    /// The keys that are marked as revoked for the host, in the order of the files.
+    #[must_use]
+    pub fn revoked(&self) -> &[KnownKey] {
+        &self.revoked
+    }
+
     /// The first `@cert-authority` line that names the host, which this release can't use.
     #[must_use]
     pub const fn authority(&self) -> Option<&FileLine> {
