@@ -6,12 +6,13 @@ mod sshd;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use converge::model::HostName;
 use converge::transport::{
-    AfterTimeout, AnyConnector, AnySession, Command, Completed, Connector as _, Outcome, OutputEnd, Session,
-    SshOptions, SshTarget, Stage, Target, TargetKind, TransportError, Tried, UnknownCause,
+    AfterTimeout, AnyConnector, AnySession, Command, Completed, Connector as _, Outcome, OutputChunk, OutputEnd,
+    Session, SshOptions, SshTarget, Stage, Target, TargetKind, TransportError, Tried, UnknownCause,
 };
 use sshd::{SshAgent, Sshd, SshdOptions, keygen, public_key, user};
 
@@ -142,12 +143,13 @@ mod contract {
     }
 
     pub(super) async fn a_time_out_says_so(session: &impl Session, process: AfterTimeout) {
-        let limit = Duration::from_millis(400);
+        // Long enough for a loaded machine to start the shell and print.
+        let limit = Duration::from_secs(3);
         let start = Instant::now();
         let completed = run(session, &Command { limit, ..command("echo before; sleep 30; echo after") }).await;
         assert_eq!(completed.outcome, Outcome::Unknown(UnknownCause::TimedOut { limit, process }));
         assert_eq!((completed.stdout, completed.end), (b"before\n".to_vec(), OutputEnd::CutOff));
-        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(start.elapsed() < Duration::from_secs(20));
         assert_eq!(run(session, &command("echo still here")).await.stdout, b"still here\n");
     }
 
@@ -477,12 +479,21 @@ async fn one_command_more_than_the_server_allows_is_refused_and_the_others_go_on
     let config = "MaxSessions 2".to_owned();
     let bench = Bench::with("ed25519", &SshdOptions { config, ..SshdOptions::default() });
     let session = bench.connect().await.unwrap();
-    let (long, short) = (command("sleep 1; echo long"), command("echo short"));
-    let (a, b, refused) = tokio::join!(run(&session, &long), run(&session, &long), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+    let (long, short) = (command("echo started; sleep 3; echo long"), command("echo short"));
+    let started = std::sync::atomic::AtomicUsize::new(0);
+    let count = |chunk: OutputChunk<'_>| {
+        if chunk.bytes.starts_with(b"started") {
+            started.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let (mut first, mut second) = (count, count);
+    let (a, b, refused) = tokio::join!(session.run(&long, &mut first), session.run(&long, &mut second), async {
+        while started.load(Ordering::Relaxed) < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         session.run(&short, &mut |_| ()).await
     });
-    assert_eq!([a.stdout, b.stdout], [b"long\n", b"long\n"]);
+    assert_eq!([a.unwrap().stdout, b.unwrap().stdout], [b"started\nlong\n", b"started\nlong\n"]);
     assert!(matches!(refused.unwrap_err(), TransportError::SessionRefused { .. }));
     assert_eq!(run(&session, &short).await.stdout, b"short\n");
 }

@@ -4,9 +4,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::known_hosts::{FileLine, KnownKey};
+use super::known_hosts::{FileLine, KnownKey, lookup_name};
 use crate::model::HostName;
 
 /// A host and how it was to be reached; printed as `gpu07 (deploy@10.0.0.7:22)`.
@@ -109,33 +110,32 @@ impl fmt::Display for IdentityTried {
 pub enum TransportError {
     /// The name has no address.
     #[error("{endpoint}: can't resolve the name {:?}", endpoint.address)]
-    Resolve { endpoint: Endpoint, source: std::io::Error },
+    Resolve { endpoint: Arc<Endpoint>, source: std::io::Error },
 
     /// No address of the host takes a connection; the cause is that of the last one tried.
     #[error("{endpoint}: can't connect, tried {}", list(tried))]
-    Connect { endpoint: Endpoint, tried: Vec<SocketAddr>, source: std::io::Error },
+    Connect { endpoint: Arc<Endpoint>, tried: Vec<SocketAddr>, source: std::io::Error },
 
     /// A stage took too long.
     #[error("{endpoint}: no answer within {limit:?} while {stage}")]
-    Timeout { endpoint: Endpoint, stage: Stage, limit: Duration },
+    Timeout { endpoint: Arc<Endpoint>, stage: Stage, limit: Duration },
 
     /// Whoever answered doesn't speak SSH as we do, or broke off.
     #[error("{endpoint}: the SSH handshake failed: {reason}")]
-    Handshake { endpoint: Endpoint, reason: String },
+    Handshake { endpoint: Arc<Endpoint>, reason: String },
 
     /// We have no algorithm in common.
     #[error("{endpoint}: no {kind} algorithm in common: we offer {}, the server {}", ours.join(", "), theirs.join(", "))]
-    NoCommonAlgorithm { endpoint: Endpoint, kind: &'static str, ours: Vec<String>, theirs: Vec<String> },
+    NoCommonAlgorithm { endpoint: Arc<Endpoint>, kind: &'static str, ours: Vec<String>, theirs: Vec<String> },
 
     /// Keys are known for the host, but it has none of their types.
     #[error("{endpoint}: the host key is known as {}, but the server offers only {}", known_list(known), offered.join(", "))]
-    HostKeyTypes { endpoint: Endpoint, known: Vec<KnownKey>, offered: Vec<String> },
+    HostKeyTypes { endpoint: Arc<Endpoint>, known: Vec<KnownKey>, offered: Vec<String> },
 
     /// No file knows the host.
-    #[error("{endpoint}: host key {algorithm} {fingerprint} is not known, looked for {name:?} in {}{}", path_list(files), authority_note(authority.as_ref()))]
+    #[error("{endpoint}: host key {algorithm} {fingerprint} is not known, looked for {:?} in {}{}", known_hosts_name(endpoint), path_list(files), authority_note(authority.as_ref()))]
     HostKeyUnknown {
-        endpoint: Endpoint,
-        name: String,
+        endpoint: Arc<Endpoint>,
         algorithm: String,
         fingerprint: String,
         files: Vec<PathBuf>,
@@ -147,35 +147,35 @@ pub enum TransportError {
         "{endpoint}: HOST KEY HAS CHANGED: the server presents {algorithm} {fingerprint}, known is {}",
         known_list(known)
     )]
-    HostKeyChanged { endpoint: Endpoint, name: String, algorithm: String, fingerprint: String, known: Vec<KnownKey> },
+    HostKeyChanged { endpoint: Arc<Endpoint>, algorithm: String, fingerprint: String, known: Vec<KnownKey> },
 
     /// The key that the host presents is marked as revoked.
     #[error("{endpoint}: host key {algorithm} {fingerprint} is REVOKED by {at}")]
-    HostKeyRevoked { endpoint: Endpoint, algorithm: String, fingerprint: String, at: FileLine },
+    HostKeyRevoked { endpoint: Arc<Endpoint>, algorithm: String, fingerprint: String, at: FileLine },
 
     /// A known-hosts file exists but can't be read, so a revocation in it would be missed.
     #[error("{endpoint}: can't read {}, so no host key can be checked", path.display())]
-    KnownHostsUnreadable { endpoint: Endpoint, path: PathBuf, source: std::io::Error },
+    KnownHostsUnreadable { endpoint: Arc<Endpoint>, path: PathBuf, source: std::io::Error },
 
     /// There is no key to log in with.
     #[error("{endpoint}: no key to log in with{}", tried_list(tried))]
-    NoIdentity { endpoint: Endpoint, tried: Vec<IdentityTried> },
+    NoIdentity { endpoint: Arc<Endpoint>, tried: Vec<IdentityTried> },
 
     /// The server didn't let us in.
     #[error("{endpoint}: not allowed in; the server accepts {}{}", methods(accepts), tried_list(tried))]
-    AuthRejected { endpoint: Endpoint, tried: Vec<IdentityTried>, accepts: Vec<String> },
+    AuthRejected { endpoint: Arc<Endpoint>, tried: Vec<IdentityTried>, accepts: Vec<String> },
 
     /// The connection ended before the script was started.
     #[error("{endpoint}: connection lost while {stage}: {reason}{}", tried_list(tried))]
-    Lost { endpoint: Endpoint, stage: Stage, reason: String, tried: Vec<IdentityTried> },
+    Lost { endpoint: Arc<Endpoint>, stage: Stage, reason: String, tried: Vec<IdentityTried> },
 
     /// The server doesn't open a channel for one more command (`MaxSessions`, or no sessions allowed at all).
     #[error("{endpoint}: the server refused to open a session for a command: {reason}")]
-    SessionRefused { endpoint: Endpoint, reason: String },
+    SessionRefused { endpoint: Arc<Endpoint>, reason: String },
 
     /// The server opened a channel and then refused to run a command in it.
     #[error("{endpoint}: the server refused to run a command")]
-    ExecRefused { endpoint: Endpoint },
+    ExecRefused { endpoint: Arc<Endpoint> },
 
     /// The local shell couldn't be started.
     #[error("{host}: can't start {program} here")]
@@ -249,7 +249,7 @@ impl TransportError {
 
 /// Where the wrong key stands and how to forget it, once it is clear why it changed.
 fn forget_hint(endpoint: &Endpoint, known: &[KnownKey]) -> String {
-    let name = super::known_hosts::lookup_name(&endpoint.address, endpoint.port);
+    let name = known_hosts_name(endpoint);
     let file =
         known.first().map_or_else(String::new, |key| format!(" -f {}", shell_word(&key.at.path.display().to_string())));
     format!(
@@ -285,6 +285,10 @@ fn shell_word(text: &str) -> String {
 
 fn list<T: fmt::Display>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn known_hosts_name(endpoint: &Endpoint) -> String {
+    lookup_name(&endpoint.address, endpoint.port)
 }
 
 fn path_list(paths: &[PathBuf]) -> String {

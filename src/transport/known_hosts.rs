@@ -300,7 +300,7 @@ fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
 /// Standard base64 with padding; `None` for anything else.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let text = text.as_bytes();
-    if text.is_empty() || text.len() % 4 != 0 {
+    if text.is_empty() || !text.len().is_multiple_of(4) {
         return None;
     }
     let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);

@@ -91,12 +91,12 @@ impl SshConnector {
     /// # Errors
     /// As [`super::Connector::connect`].
     pub async fn connect(&self, host: &HostName, target: &SshTarget) -> Result<SshSession, TransportError> {
-        let endpoint = Endpoint {
+        let endpoint = Arc::new(Endpoint {
             host: host.clone(),
             user: target.user.clone().unwrap_or_else(|| self.options.user.clone()),
             address: target.address.clone(),
             port: target.port,
-        };
+        });
         let known_hosts = self.known_hosts.get_or_try_init(|| self.read_known_hosts(&endpoint)).await?;
         let stream = self.connect_tcp(&endpoint).await?;
         let (mut handle, leash, ending) = self.shake_hands(&endpoint, stream, known_hosts).await?;
@@ -114,7 +114,7 @@ impl SshConnector {
         Ok(SshSession::new(endpoint, handle, leash, ending))
     }
 
-    async fn read_known_hosts(&self, endpoint: &Endpoint) -> Result<Arc<KnownHosts>, TransportError> {
+    async fn read_known_hosts(&self, endpoint: &Arc<Endpoint>) -> Result<Arc<KnownHosts>, TransportError> {
         let mut known_hosts = KnownHosts::default();
         for path in &self.options.known_hosts {
             match tokio::fs::read(path).await {
@@ -129,7 +129,7 @@ impl SshConnector {
         Ok(Arc::new(known_hosts))
     }
 
-    async fn connect_tcp(&self, endpoint: &Endpoint) -> Result<TcpStream, TransportError> {
+    async fn connect_tcp(&self, endpoint: &Arc<Endpoint>) -> Result<TcpStream, TransportError> {
         let limit = self.options.connect_timeout;
         let connect = async {
             let resolved = tokio::net::lookup_host((endpoint.address.as_str(), endpoint.port)).await;
@@ -147,7 +147,7 @@ impl SshConnector {
 
     async fn shake_hands(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
         stream: TcpStream,
         known_hosts: &Arc<KnownHosts>,
     ) -> Result<(Handle<ClientHandler>, Leash, Arc<Ending>), TransportError> {
@@ -183,7 +183,7 @@ impl SshConnector {
 /// Connects to the first address that answers; each gets its share of what is left of the time, so that one that
 /// swallows packets doesn't use up all of it.
 async fn connect_first(
-    endpoint: &Endpoint,
+    endpoint: &Arc<Endpoint>,
     addresses: Vec<SocketAddr>,
     limit: Duration,
 ) -> Result<TcpStream, TransportError> {

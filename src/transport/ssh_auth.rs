@@ -21,7 +21,7 @@ const MAX_ATTEMPTS: usize = 5;
 /// One login.
 pub(super) struct Login<'a> {
     pub(super) handle: &'a mut Handle<ClientHandler>,
-    pub(super) endpoint: &'a Endpoint,
+    pub(super) endpoint: &'a Arc<Endpoint>,
     pub(super) identities: &'a Identities,
     pub(super) ending: &'a Ending,
 }

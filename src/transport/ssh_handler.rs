@@ -7,7 +7,7 @@ use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{AlgorithmKind, Channel};
 
 use super::error::{Endpoint, TransportError};
-use super::known_hosts::{HostKeys, KnownHosts, Verdict, lookup_name};
+use super::known_hosts::{HostKeys, KnownHosts, Verdict};
 use crate::model::printable;
 
 /// How a connection ended, told by its task to whoever waits for an answer on it.
@@ -42,7 +42,7 @@ pub(super) enum HandlerError {
 
 /// The callbacks of one connection.
 pub(super) struct ClientHandler {
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: Arc<Endpoint>,
     pub(super) known_hosts: Arc<KnownHosts>,
     pub(super) host_keys: HostKeys,
     pub(super) ending: Arc<Ending>,
@@ -50,15 +50,13 @@ pub(super) struct ClientHandler {
 
 impl ClientHandler {
     fn check(&self, key: &PublicKey) -> Result<(), TransportError> {
-        let endpoint = self.endpoint.clone();
+        let endpoint = Arc::clone(&self.endpoint);
         let algorithm = key.algorithm().to_string();
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
-        let name = lookup_name(&endpoint.address, endpoint.port);
         match self.host_keys.check(key) {
             Verdict::Trusted => Ok(()),
             Verdict::Unknown => Err(TransportError::HostKeyUnknown {
                 endpoint,
-                name,
                 algorithm,
                 fingerprint,
                 files: self.known_hosts.files().to_vec(),
@@ -66,7 +64,7 @@ impl ClientHandler {
             }),
             Verdict::Changed => {
                 let known = self.host_keys.trusted().to_vec();
-                Err(TransportError::HostKeyChanged { endpoint, name, algorithm, fingerprint, known })
+                Err(TransportError::HostKeyChanged { endpoint, algorithm, fingerprint, known })
             }
             Verdict::Revoked(at) => Err(TransportError::HostKeyRevoked { endpoint, algorithm, fingerprint, at }),
         }
@@ -149,7 +147,7 @@ fn shorten(text: &str) -> String {
 }
 
 /// The error of a handshake that failed.
-pub(super) fn handshake_error(endpoint: Endpoint, host_keys: &HostKeys, error: HandlerError) -> TransportError {
+pub(super) fn handshake_error(endpoint: Arc<Endpoint>, host_keys: &HostKeys, error: HandlerError) -> TransportError {
     match error {
         HandlerError::HostKey(error) => *error,
         HandlerError::Protocol(russh::Error::NoCommonAlgo { kind, ours, theirs }) => {

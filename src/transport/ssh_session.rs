@@ -30,7 +30,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// An open SSH connection, logged in.
 pub struct SshSession {
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     handle: Handle<ClientHandler>,
     ending: Arc<Ending>,
     leash: Leash,
@@ -43,13 +43,18 @@ impl fmt::Debug for SshSession {
 }
 
 impl SshSession {
-    pub(super) fn new(endpoint: Endpoint, handle: Handle<ClientHandler>, leash: Leash, ending: Arc<Ending>) -> Self {
+    pub(super) fn new(
+        endpoint: Arc<Endpoint>,
+        handle: Handle<ClientHandler>,
+        leash: Leash,
+        ending: Arc<Ending>,
+    ) -> Self {
         Self { endpoint, handle, ending, leash }
     }
 
     /// Where the session leads.
     #[must_use]
-    pub const fn endpoint(&self) -> &Endpoint {
+    pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 

@@ -147,7 +147,7 @@ impl Sshd {
 
     /// Kills the processes that serve connections, as a crash of the host would.
     pub fn kill_connections(&self) {
-        self.connections().into_iter().for_each(kill);
+        kill(&self.connections());
     }
 }
 
@@ -156,9 +156,9 @@ impl Drop for Sshd {
         let connections = self.connections();
         let _ = self.child.kill();
         let _ = self.child.wait();
-        connections.into_iter().for_each(kill);
+        kill(&connections);
         // What a session left behind belongs to nobody any more, but has the mark in its environment.
-        tagged(&self.tag).into_iter().for_each(kill);
+        kill(&tagged(&self.tag));
     }
 }
 
@@ -288,6 +288,7 @@ fn processes() -> Vec<u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
+/// All descendants, parents before children: a parent that is killed first can't report its child's end.
 fn descendants(ancestor: u32) -> Vec<u32> {
     let parent = |pid: u32| -> Option<u32> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -295,11 +296,14 @@ fn descendants(ancestor: u32) -> Vec<u32> {
         stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
     };
     let parents: HashMap<u32, u32> = processes().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
-    let descends =
-        |pid: &u32| std::iter::successors(parents.get(pid), |pid| parents.get(pid)).any(|&pid| pid == ancestor);
-    let mut found: Vec<u32> = parents.keys().copied().filter(descends).collect();
-    found.sort_unstable();
-    found
+    let mut found = vec![ancestor];
+    let mut next = 0;
+    while next < found.len() {
+        let children = parents.iter().filter(|&(_, parent)| *parent == found[next]).map(|(pid, _)| *pid);
+        found.extend(children.collect::<Vec<_>>());
+        next += 1;
+    }
+    found.split_off(1)
 }
 
 fn tagged(tag: &str) -> Vec<u32> {
@@ -311,6 +315,8 @@ fn tagged(tag: &str) -> Vec<u32> {
     processes().into_iter().filter(has_tag).collect()
 }
 
-fn kill(pid: u32) {
-    let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+fn kill(pids: &[u32]) {
+    if !pids.is_empty() {
+        let _ = Command::new("kill").arg("-KILL").args(pids.iter().map(u32::to_string)).stderr(Stdio::null()).status();
+    }
 }
