@@ -6,8 +6,13 @@
 
 pub mod cli;
 pub mod document;
+pub mod event;
+pub mod execute;
 pub mod facts;
+pub mod gather;
 pub mod model;
 pub mod plan;
 pub mod release;
+pub mod report;
 pub mod resource;
+pub mod transport;

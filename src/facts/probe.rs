@@ -171,7 +171,11 @@ fn ask(query: &Query) -> (Vec<Cow<'static, str>>, String) {
 /// # Errors
 /// When the closing record is missing: the probe died, was cut off, or never ran.
 pub fn read_answers(probe: &Probe, host: &HostName, stdout: &[u8], stderr: &[u8]) -> Result<HostFacts, ProbeError> {
-    let stdout = String::from_utf8_lossy(stdout);
+    // What a host says is data: nothing in it may steer a terminal later on.
+    let stdout: String = String::from_utf8_lossy(stdout)
+        .chars()
+        .map(|c| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
     let mut by_question: BTreeMap<usize, Vec<Record<'_>>> = BTreeMap::new();
     let mut clock = Clock::default();
     let (mut lines, mut complete) = (0, false);

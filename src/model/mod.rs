@@ -2,12 +2,14 @@
 
 mod digest;
 mod name;
+mod printable;
 mod secret;
 mod shell;
 mod time;
 
 pub use digest::Digest;
 pub use name::{GroupName, HostName, NameError};
+pub use printable::printable;
 pub use secret::Secret;
 pub use shell::shell_quote;
 pub use time::Timestamp;

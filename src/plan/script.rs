@@ -219,3 +219,15 @@ fn start(component: &Component, facts: &HostFacts) -> String {
         }
     }
 }
+
+/// A script that prints the last lines that `component` logged; `None` where nothing is known of a log.
+#[must_use]
+pub fn log_script(component: &Component) -> Option<String> {
+    match &component.process.supervisor {
+        Supervisor::Systemd { unit } => {
+            Some(format!("journalctl --no-pager -q -o cat -n 15 -u {} </dev/null 2>/dev/null\n", q(unit)))
+        }
+        Supervisor::Command { log, .. } if log == "/dev/null" => None,
+        Supervisor::Command { log, .. } => Some(format!("tail -n 15 -- {} </dev/null 2>/dev/null\n", q(log))),
+    }
+}

@@ -1,0 +1,341 @@
+//! The loop over stages, tracks and actions.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::{Attempt, Hosts};
+use crate::event::{ActionResult, Event, Failure};
+use crate::model::HostName;
+use crate::plan::{Action, ActionKind, Confirmation, Plan, Readiness, Stage, Track, World, confirm, ready, state_of};
+
+/// How often a start that isn't healthy yet is looked at: a component takes seconds to come up.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
+/// How long an action whose outcome is unknown is looked for: what it began may be about to end.
+const UNKNOWN_GRACE: Duration = Duration::from_secs(20);
+/// Lines of an action's output that a failure shows.
+const TAIL: usize = 20;
+
+/// Carries out one plan.
+pub struct Executor<H> {
+    plan: Arc<Plan>,
+    hosts: Arc<H>,
+    events: Arc<dyn Fn(Event) + Send + Sync>,
+    stop: watch::Receiver<bool>,
+    forks: usize,
+}
+
+/// What was done on one host, in the words of Ansible's recap.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostCount {
+    /// Actions that ended well, changed or not.
+    pub ok: usize,
+    /// Actions that changed something.
+    pub changed: usize,
+    /// Whether it could not be reached.
+    pub unreachable: usize,
+    /// Actions that failed.
+    pub failed: usize,
+    /// Actions that were not tried, because one before them failed or the run was stopped.
+    pub skipped: usize,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunOutcome {
+    /// Counts for every host of the plan.
+    pub hosts: BTreeMap<HostName, HostCount>,
+    /// What failed, in order.
+    pub failures: Vec<Failure>,
+    /// Whether it was asked to stop before its end.
+    pub stopped: bool,
+}
+
+impl RunOutcome {
+    /// Whether every action ended well.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.failures.is_empty() && !self.stopped
+    }
+}
+
+enum TrackEnd {
+    Finished,
+    Failed(Box<Failure>),
+    Stopped,
+}
+
+impl<H: Hosts> Executor<H> {
+    /// An executor of `plan`. When `stop` becomes true, what runs is finished and nothing new begins.
+    pub fn new(
+        plan: Arc<Plan>,
+        hosts: Arc<H>,
+        forks: usize,
+        stop: watch::Receiver<bool>,
+        events: Arc<dyn Fn(Event) + Send + Sync>,
+    ) -> Self {
+        Self { plan, hosts, events, stop, forks }
+    }
+
+    /// Runs the plan. A host whose action fails stops there; the others of the stage finish; no later stage starts.
+    pub async fn run(self) -> RunOutcome {
+        let mut outcome = RunOutcome::default();
+        for host in self.plan.hosts() {
+            outcome.hosts.insert(host, HostCount::default());
+        }
+        let this = Arc::new(self);
+        let of = this.plan.stages.len();
+        for (index, stage) in this.plan.stages.iter().enumerate() {
+            if *this.stop.borrow() {
+                outcome.stopped = true;
+            }
+            if !outcome.is_complete() {
+                for action in stage.tracks.iter().flat_map(|track| &track.actions) {
+                    outcome.hosts.entry(action.host.clone()).or_default().skipped += 1;
+                }
+                continue;
+            }
+            (this.events)(Event::StageStarted {
+                number: index + 1,
+                of,
+                title: stage.title.clone(),
+                hosts: stage.tracks.iter().map(|track| track.host.clone()).collect(),
+            });
+            let failed = Self::run_stage(&this, stage, &mut outcome).await;
+            (this.events)(Event::StageEnded { number: index + 1, failed });
+        }
+        outcome
+    }
+
+    async fn run_stage(this: &Arc<Self>, stage: &Stage, outcome: &mut RunOutcome) -> usize {
+        let permits = Arc::new(Semaphore::new(this.forks.max(1)));
+        let mut running: JoinSet<(HostName, HostCount, TrackEnd)> = JoinSet::new();
+        for track in &stage.tracks {
+            let (this, track, permits) = (Arc::clone(this), track.clone(), Arc::clone(&permits));
+            running.spawn(async move {
+                let _permit = permits.acquire_owned().await;
+                this.run_track(track).await
+            });
+        }
+        let mut failures = Vec::new();
+        let mut seen = BTreeSet::new();
+        while let Some(joined) = running.join_next().await {
+            let Ok((host, count, end)) = joined else { continue };
+            let total = outcome.hosts.entry(host.clone()).or_default();
+            total.ok += count.ok;
+            total.changed += count.changed;
+            total.failed += count.failed;
+            total.unreachable += count.unreachable;
+            total.skipped += count.skipped;
+            seen.insert(host);
+            match end {
+                TrackEnd::Finished => {}
+                TrackEnd::Stopped => outcome.stopped = true,
+                TrackEnd::Failed(failure) => failures.push(*failure),
+            }
+        }
+        // A track whose task ended abnormally left its host in an unknown state: that is a failure, not a success.
+        for track in stage.tracks.iter().filter(|track| !seen.contains(&track.host)) {
+            let text = track.actions.first().map(ToString::to_string).unwrap_or_default();
+            failures.push(abnormal(&track.host, &text));
+            outcome.hosts.entry(track.host.clone()).or_default().failed += 1;
+        }
+        failures.sort_by(|a, b| a.host.cmp(&b.host));
+        let failed = failures.len();
+        outcome.failures.extend(failures);
+        failed
+    }
+
+    async fn run_track(&self, track: Track) -> (HostName, HostCount, TrackEnd) {
+        let mut count = HostCount::default();
+        for (index, action) in track.actions.iter().enumerate() {
+            let left = track.actions.len() - index;
+            if *self.stop.borrow() {
+                count.skipped += left;
+                return (track.host, count, TrackEnd::Stopped);
+            }
+            let begun = Instant::now();
+            let result = self.run_action(action).await;
+            (self.events)(Event::ActionEnded {
+                host: action.host.clone(),
+                id: action.id.clone(),
+                text: action.to_string(),
+                result: result.clone(),
+                took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            });
+            match result {
+                ActionResult::Done { .. } => {
+                    count.ok += 1;
+                    count.changed += 1;
+                }
+                ActionResult::AlreadyDone { .. } => count.ok += 1,
+                ActionResult::Failed(failure) => {
+                    if failure.unreachable {
+                        count.unreachable += 1;
+                    } else {
+                        count.failed += 1;
+                    }
+                    count.skipped += left - 1;
+                    return (track.host, count, TrackEnd::Failed(Box::new(failure)));
+                }
+            }
+        }
+        (track.host, count, TrackEnd::Finished)
+    }
+
+    /// What the action relies on is read again, and judged; then it is carried out, and its effect is looked for.
+    async fn run_action(&self, action: &Action) -> ActionResult {
+        let world = self.observe(action).await;
+        match ready(&self.plan, action, &world) {
+            Readiness::AlreadyDone(evidence) => return ActionResult::AlreadyDone { evidence },
+            Readiness::Mismatch { expected, observed } => {
+                return self.fail(action, world, expected, observed, Vec::new()).await;
+            }
+            Readiness::Ready => {}
+        }
+        let (host, id) = (action.host.clone(), action.id.clone());
+        (self.events)(Event::ActionStarted { host: host.clone(), id: id.clone(), text: action.to_string() });
+        let Some(facts) = world.get(&action.host) else {
+            return self.fail(action, world, "facts of its host".into(), "there are none".into(), Vec::new()).await;
+        };
+        let mut tail: VecDeque<String> = VecDeque::new();
+        let attempt = self
+            .hosts
+            .act(&self.plan, action, facts, &mut |line| {
+                if tail.len() == TAIL {
+                    tail.pop_front();
+                }
+                tail.push_back(line.clone());
+                (self.events)(Event::ActionOutput { host: host.clone(), id: id.clone(), line });
+            })
+            .await;
+        self.judge(action, attempt, tail.into()).await
+    }
+
+    async fn judge(&self, action: &Action, attempt: Attempt, tail: Vec<String>) -> ActionResult {
+        let patience = match (&attempt, &action.kind) {
+            (Attempt::Failed { how }, _) => {
+                let world = self.observe(action).await;
+                return self.fail(action, world, action.ensures.clone(), how.clone(), tail).await;
+            }
+            (Attempt::NotStarted { reason }, _) => {
+                let world = self.observe(action).await;
+                return self.fail(action, world, "it to begin".into(), reason.clone(), tail).await;
+            }
+            (Attempt::Unknown { .. }, _) => UNKNOWN_GRACE,
+            (Attempt::Succeeded, ActionKind::Start { .. }) => self.start_timeout(action),
+            (
+                Attempt::Succeeded,
+                ActionKind::Stop | ActionKind::Install { .. } | ActionKind::Backup { .. } | ActionKind::Migrate { .. },
+            ) => Duration::ZERO,
+        };
+        let deadline = Instant::now() + patience;
+        loop {
+            let world = self.observe(action).await;
+            match confirm(&self.plan, action, &world) {
+                Confirmation::Done(evidence) => return ActionResult::Done { evidence },
+                Confirmation::NotYet { expected, observed } if Instant::now() >= deadline => {
+                    let observed = match &attempt {
+                        Attempt::Unknown { cause } => {
+                            format!("{cause}; looked for it for {} s: {observed}", patience.as_secs())
+                        }
+                        Attempt::Succeeded | Attempt::Failed { .. } | Attempt::NotStarted { .. } => {
+                            if patience.is_zero() {
+                                observed
+                            } else {
+                                format!("after {} s: {observed}", patience.as_secs())
+                            }
+                        }
+                    };
+                    return self.fail(action, world, expected, observed, tail).await;
+                }
+                Confirmation::NotYet { .. } => sleep(HEALTH_INTERVAL).await,
+            }
+        }
+    }
+
+    fn start_timeout(&self, action: &Action) -> Duration {
+        let seconds = self.plan.instance(&action.instance()).map_or(0, |i| i.component.process.start_timeout);
+        Duration::from_secs(u64::from(seconds))
+    }
+
+    async fn observe(&self, action: &Action) -> World {
+        let mut asking = JoinSet::new();
+        for (host, queries) in self.plan.questions(action) {
+            let hosts = Arc::clone(&self.hosts);
+            asking.spawn(async move { hosts.observe(host, queries).await });
+        }
+        let mut world = World::new();
+        while let Some(joined) = asking.join_next().await {
+            if let Ok(facts) = joined {
+                world.insert(facts.host.clone(), facts);
+            }
+        }
+        world
+    }
+
+    async fn fail(
+        &self,
+        action: &Action,
+        world: World,
+        expected: String,
+        observed: String,
+        mut output: Vec<String>,
+    ) -> ActionResult {
+        let unreachable = world.get(&action.host).and_then(|facts| facts.unreachable.clone());
+        if matches!(action.kind, ActionKind::Start { .. }) && unreachable.is_none() {
+            output.extend(self.hosts.last_words(&self.plan, action).await);
+        }
+        let left = match world.get(&action.host) {
+            Some(facts) if facts.unreachable.is_none() => self
+                .plan
+                .instance(&action.instance())
+                .map(|instance| format!("{}: {}", instance.id(), state_of(instance, facts)))
+                .into_iter()
+                .collect(),
+            Some(_) | None => {
+                vec![format!("{}: not known, the host does not answer; {}", action.instance(), action.if_interrupted)]
+            }
+        };
+        ActionResult::Failed(Failure {
+            host: action.host.clone(),
+            tried: action.to_string(),
+            expected,
+            observed: unreachable.clone().unwrap_or(observed),
+            output,
+            left,
+            next: next_step(action),
+            unreachable: unreachable.is_some(),
+        })
+    }
+}
+
+fn next_step(action: &Action) -> String {
+    let again = "then run the same command again: it goes on from what is there";
+    match &action.kind {
+        ActionKind::Stop => format!("end what is left by hand, {again}"),
+        ActionKind::Install { .. } => format!("mend what pip complains about, {again}"),
+        ActionKind::Backup { .. } => format!("make room or access for the backup, {again}"),
+        ActionKind::Migrate { backup, .. } => {
+            format!("find out why alembic failed, {again}; the backup from before is {backup}")
+        }
+        ActionKind::Start { .. } => format!("find out from its log why it doesn't come up, {again}"),
+    }
+}
+
+fn abnormal(host: &HostName, tried: &str) -> Failure {
+    Failure {
+        host: host.clone(),
+        tried: tried.to_owned(),
+        expected: "the track to end in good order".into(),
+        observed: "it ended abnormally: a defect of converge".into(),
+        output: Vec::new(),
+        left: vec![format!("{host}: not known")],
+        next: "run `converge drift` to see what is there".into(),
+        unreachable: false,
+    }
+}

@@ -1,0 +1,175 @@
+//! What russh asks us during a connection: is this the right host key, and nothing else is welcome.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
+use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::{AlgorithmKind, Channel};
+
+use super::error::{Endpoint, TransportError};
+use super::known_hosts::{HostKeys, KnownHosts, Verdict};
+use crate::model::printable;
+
+/// How a connection ended, told by its task to whoever waits for an answer on it.
+#[derive(Debug, Default)]
+pub(super) struct Ending(Mutex<Option<String>>);
+
+impl Ending {
+    /// What was seen of the end.
+    pub(super) fn reason(&self) -> String {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.clone().unwrap_or_else(|| "the server closed the connection".to_owned())
+    }
+
+    /// Whether the connection ended.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn set(&self, reason: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+}
+
+/// Why the connection's task stopped.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HandlerError {
+    #[error(transparent)]
+    HostKey(Box<TransportError>),
+    #[error(transparent)]
+    Protocol(#[from] russh::Error),
+}
+
+/// The callbacks of one connection.
+pub(super) struct ClientHandler {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) known_hosts: Arc<KnownHosts>,
+    pub(super) host_keys: HostKeys,
+    pub(super) ending: Arc<Ending>,
+}
+
+impl ClientHandler {
+    fn check(&self, key: &PublicKey) -> Result<(), TransportError> {
+        let endpoint = Arc::clone(&self.endpoint);
+        let algorithm = key.algorithm().to_string();
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        match self.host_keys.check(key) {
+            Verdict::Trusted => Ok(()),
+            Verdict::Unknown => Err(TransportError::HostKeyUnknown {
+                endpoint,
+                algorithm,
+                fingerprint,
+                files: self.known_hosts.files().to_vec(),
+                authority: self.host_keys.authority().cloned(),
+            }),
+            Verdict::Changed => {
+                let known = self.host_keys.trusted().to_vec();
+                Err(TransportError::HostKeyChanged { endpoint, algorithm, fingerprint, known })
+            }
+            Verdict::Revoked(at) => Err(TransportError::HostKeyRevoked { endpoint, algorithm, fingerprint, at }),
+        }
+    }
+}
+
+/// Turns down a channel that the server wants to open: russh would accept most of them. Dropping the handle
+/// refuses.
+macro_rules! refuse {
+    ($($name:ident($($argument:ident: $type:ty),*);)*) => {
+        $(async fn $name(
+            &mut self, channel: Channel<Msg>, $($argument: $type,)* reply: ChannelOpenHandle, _: &mut Session,
+        ) -> Result<(), HandlerError> {
+            drop((channel, reply, $($argument),*));
+            Ok(())
+        })*
+    };
+}
+
+impl Handler for ClientHandler {
+    type Error = HandlerError;
+
+    async fn check_server_key(&mut self, presented: &PublicKeyOrCertificate) -> Result<bool, HandlerError> {
+        match presented {
+            PublicKeyOrCertificate::PublicKey { key, .. } => {
+                self.check(key).map(|()| true).map_err(|error| HandlerError::HostKey(Box::new(error)))
+            }
+            // Never offered, so a server that sends one doesn't keep to the protocol.
+            PublicKeyOrCertificate::Certificate(_) => Ok(false),
+        }
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<HandlerError>) -> Result<(), HandlerError> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                self.ending.set(format!("the server said: {}", shorten(&printable(info.message))));
+                Ok(())
+            }
+            DisconnectReason::Error(error) => {
+                self.ending.set(describe(&error));
+                Err(error)
+            }
+        }
+    }
+
+    refuse! {
+        server_channel_open_forwarded_tcpip(a: &str, b: u32, c: &str, d: u32);
+        server_channel_open_forwarded_streamlocal(a: &str);
+        server_channel_open_agent_forward();
+        server_channel_open_session();
+        server_channel_open_direct_tcpip(a: &str, b: u32, c: &str, d: u32);
+        server_channel_open_direct_streamlocal(a: &str);
+        server_channel_open_x11(a: &str, b: u32);
+    }
+}
+
+/// The error in words, printable and short.
+pub(super) fn describe(error: &HandlerError) -> String {
+    match error {
+        HandlerError::Protocol(russh::Error::Disconnect | russh::Error::HUP) => {
+            "the server closed the connection".into()
+        }
+        HandlerError::Protocol(russh::Error::IO(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "the server closed the connection".into()
+        }
+        HandlerError::Protocol(error) => shorten(&printable(error.to_string())),
+        HandlerError::HostKey(error) => error.to_string(),
+    }
+}
+
+/// A message from the server is shown up to this many characters: two lines of a terminal say enough, and a
+/// hostile one could be as long as a packet.
+const MESSAGE_LIMIT: usize = 160;
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(MESSAGE_LIMIT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The error of a handshake that failed.
+pub(super) fn handshake_error(endpoint: Arc<Endpoint>, host_keys: &HostKeys, error: HandlerError) -> TransportError {
+    match error {
+        HandlerError::HostKey(error) => *error,
+        HandlerError::Protocol(russh::Error::NoCommonAlgo { kind, ours, theirs }) => {
+            let theirs = theirs.iter().take(ALGORITHMS_SHOWN).map(|name| shorten(&printable(name))).collect();
+            match kind {
+                AlgorithmKind::Key if !host_keys.trusted().is_empty() => {
+                    TransportError::HostKeyTypes { endpoint, known: host_keys.trusted().to_vec(), offered: theirs }
+                }
+                AlgorithmKind::Key => TransportError::NoCommonAlgorithm { endpoint, kind: "host key", ours, theirs },
+                AlgorithmKind::Kex => {
+                    TransportError::NoCommonAlgorithm { endpoint, kind: "key exchange", ours, theirs }
+                }
+                AlgorithmKind::Cipher => TransportError::NoCommonAlgorithm { endpoint, kind: "cipher", ours, theirs },
+                AlgorithmKind::Mac => TransportError::NoCommonAlgorithm { endpoint, kind: "MAC", ours, theirs },
+                AlgorithmKind::Compression => {
+                    TransportError::NoCommonAlgorithm { endpoint, kind: "compression", ours, theirs }
+                }
+            }
+        }
+        error @ HandlerError::Protocol(_) => TransportError::Handshake { endpoint, reason: describe(&error) },
+    }
+}
+
+/// OpenSSH offers about ten names of a kind; a list that is longer than twice that helps nobody.
+const ALGORITHMS_SHOWN: usize = 20;

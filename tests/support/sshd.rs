@@ -1,0 +1,322 @@
+//! Real sshd on loopback for tests, benchmarks and the demo: own keys, own configuration, a free port, in a directory
+//! of its own; works as root and as any user. Everything it started is killed when it is dropped, also on a panic.
+//!
+//! Taken in with `#[path = "support/sshd.rs"] mod sshd;`.
+#![allow(dead_code, unreachable_pub, reason = "each user needs a part of it")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long sshd may take to listen. It takes 10 ms; a loaded machine that starts fifty of them needs more.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Another process can take a free port between our finding it and sshd's binding it; not ten times in a row.
+const PORT_ATTEMPTS: usize = 10;
+
+/// What a server is to be like.
+#[derive(Debug, Clone)]
+pub struct SshdOptions {
+    /// Types of its host keys, as `ssh-keygen -t` takes them.
+    pub host_keys: Vec<&'static str>,
+    /// Further lines of sshd_config. As the first value of a keyword counts, these come first.
+    pub config: String,
+}
+
+impl Default for SshdOptions {
+    fn default() -> Self {
+        Self { host_keys: vec!["ed25519"], config: String::new() }
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Sshd {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    dir: PathBuf,
+    host_keys: Vec<&'static str>,
+    child: Child,
+    tag: String,
+}
+
+impl Sshd {
+    /// Starts a server and waits until it listens.
+    ///
+    /// `dir` must exist, be used by no other server and be readable by the user that logs in, who is the current
+    /// one. `authorized` is the content of `authorized_keys`.
+    pub fn start(dir: &Path, authorized: &str, options: &SshdOptions) -> Self {
+        let mut server = Self::spawn(dir, authorized, options);
+        server.wait(authorized, options);
+        server
+    }
+
+    /// Starts many servers, each with its own key and port, side by side: `dir/0`, `dir/1`, …
+    pub fn start_many(dir: &Path, count: usize, authorized: &str, options: &SshdOptions) -> Vec<Self> {
+        let mut servers: Vec<_> = (0..count)
+            .map(|index| {
+                let dir = dir.join(index.to_string());
+                fs::DirBuilder::new().mode(0o755).create(&dir).expect("a directory per server");
+                Self::spawn(&dir, authorized, options)
+            })
+            .collect();
+        servers.iter_mut().for_each(|server| server.wait(authorized, options));
+        servers
+    }
+
+    fn spawn(dir: &Path, authorized: &str, options: &SshdOptions) -> Self {
+        for kind in &options.host_keys {
+            let path = dir.join(format!("host_{kind}"));
+            if !path.exists() {
+                keygen(&path, kind, "");
+            }
+        }
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let tag = format!("sshd-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let port = free_port();
+        fs::write(dir.join("authorized_keys"), authorized).expect("authorized_keys");
+        fs::write(dir.join("sshd_config"), config(dir, port, &tag, options)).expect("sshd_config");
+        let log = fs::File::create(dir.join("log")).expect("log");
+        if is_root() {
+            // Where sshd puts its unprivileged part; packages create it at boot, which a container never does.
+            let _ = fs::DirBuilder::new().mode(0o755).create("/run/sshd");
+        }
+        let child = Command::new(program("sshd"))
+            .args(["-D", "-e", "-f"])
+            .arg(dir.join("sshd_config"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("sshd starts: is openssh-server installed?");
+        Self { port, dir: dir.to_owned(), host_keys: options.host_keys.clone(), child, tag }
+    }
+
+    fn wait(&mut self, authorized: &str, options: &SshdOptions) {
+        for _ in 0..PORT_ATTEMPTS {
+            if self.listens() {
+                return;
+            }
+            *self = Self::spawn(&self.dir.clone(), authorized, options);
+        }
+        panic!("sshd doesn't start: {}", self.log());
+    }
+
+    /// False when the port was taken. Looks into the log, as a connection would cost a process.
+    fn listens(&mut self) -> bool {
+        let start = Instant::now();
+        loop {
+            let log = self.log();
+            if log.contains("Server listening on") {
+                return true;
+            }
+            if self.child.try_wait().expect("sshd is our child").is_some() {
+                assert!(self.log().contains("in use"), "sshd ended: {}", self.log());
+                return false;
+            }
+            assert!(start.elapsed() < START_LIMIT, "sshd doesn't listen: {log}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.dir.join("log")).unwrap_or_default()).into_owned()
+    }
+
+    /// A host key's public half, as `type base64`.
+    pub fn host_key(&self, kind: &str) -> String {
+        public_key(&self.dir.join(format!("host_{kind}")))
+    }
+
+    /// The server's lines for a known_hosts file.
+    pub fn known_hosts(&self) -> String {
+        let line = |kind: &&str| format!("[127.0.0.1]:{} {}\n", self.port, self.host_key(kind));
+        self.host_keys.iter().map(line).collect()
+    }
+
+    /// The processes that serve connections, and all that those started.
+    pub fn connections(&self) -> Vec<u32> {
+        descendants(self.child.id())
+    }
+
+    /// Kills the processes that serve connections, as a crash of the host would.
+    pub fn kill_connections(&self) {
+        kill(&self.connections());
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let connections = self.connections();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        kill(&connections);
+        // What a session left behind belongs to nobody any more, but has the mark in its environment.
+        kill(&tagged(&self.tag));
+    }
+}
+
+/// A real ssh-agent, killed when dropped.
+#[derive(Debug)]
+pub struct SshAgent {
+    /// Its socket.
+    pub socket: PathBuf,
+    child: Child,
+}
+
+impl SshAgent {
+    /// Starts an agent with its socket in `dir`.
+    pub fn start(dir: &Path) -> Self {
+        let socket = dir.join("agent");
+        let child = Command::new(program("ssh-agent"))
+            .args(["-D", "-a"])
+            .arg(&socket)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("ssh-agent starts: is openssh-client installed?");
+        let agent = Self { socket, child };
+        let start = Instant::now();
+        while !agent.socket.exists() {
+            assert!(start.elapsed() < START_LIMIT, "ssh-agent doesn't listen");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        agent
+    }
+
+    /// Adds a key; an encrypted one has to be opened with `passphrase`.
+    pub fn add(&self, key: &Path, passphrase: &str) {
+        let askpass = self.socket.with_extension("askpass");
+        fs::write(&askpass, format!("#!/bin/sh\necho '{passphrase}'\n")).expect("askpass");
+        fs::set_permissions(&askpass, fs::Permissions::from_mode(0o700)).expect("askpass");
+        let added = Command::new(program("ssh-add"))
+            .arg(key)
+            .env("SSH_AUTH_SOCK", &self.socket)
+            .env("SSH_ASKPASS", &askpass)
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .stdin(Stdio::null())
+            .output()
+            .expect("ssh-add runs");
+        assert!(added.status.success(), "ssh-add: {}", String::from_utf8_lossy(&added.stderr));
+    }
+}
+
+impl Drop for SshAgent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes a key pair: `path` and `path.pub`.
+pub fn keygen(path: &Path, kind: &str, passphrase: &str) {
+    let made = Command::new(program("ssh-keygen"))
+        .args(["-q", "-t", kind, "-N", passphrase, "-C", "converge test", "-f"])
+        .arg(path)
+        .stdin(Stdio::null())
+        .output()
+        .expect("ssh-keygen runs: is openssh-client installed?");
+    assert!(made.status.success(), "ssh-keygen: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// The public half of a key, as `type base64`.
+pub fn public_key(path: &Path) -> String {
+    let text = fs::read_to_string(path.with_extension("pub")).expect("public key");
+    text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// The user that runs this, who is also the one that can log in.
+pub fn user() -> String {
+    let id = Command::new("id").arg("-un").output().expect("id runs");
+    String::from_utf8(id.stdout).expect("a user name").trim().to_owned()
+}
+
+fn config(dir: &Path, port: u16, tag: &str, options: &SshdOptions) -> String {
+    let keys: String = options
+        .host_keys
+        .iter()
+        .map(|kind| format!("HostKey {}\n", dir.join(format!("host_{kind}")).display()))
+        .collect();
+    format!(
+        "{extra}
+ListenAddress 127.0.0.1
+Port {port}
+{keys}AuthorizedKeysFile {authorized}
+PidFile none
+StrictModes no
+UsePAM no
+PermitRootLogin yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PrintMotd no
+PrintLastLog no
+UseDNS no
+MaxStartups 1000
+LogLevel INFO
+SetEnv CONVERGE_TEST_SSHD={tag}
+",
+        extra = options.config,
+        authorized = dir.join("authorized_keys").display(),
+    )
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr()).expect("a free port").port()
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+/// sshd insists on being started by its full path, and isn't in the path of ordinary users.
+fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/bin".into(), "/sbin".into()]);
+    let found = places.map(|place: PathBuf| place.join(name)).find(|candidate| candidate.is_file());
+    found.unwrap_or_else(|| panic!("{name} isn't installed: apt-get install openssh-server openssh-client"))
+}
+
+fn processes() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// All descendants, parents before children: a parent that is killed first can't report its child's end.
+fn descendants(ancestor: u32) -> Vec<u32> {
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name, in parentheses, may hold anything; the parent is the second field after it.
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    let parents: HashMap<u32, u32> = processes().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let mut found = vec![ancestor];
+    let mut next = 0;
+    while next < found.len() {
+        let children = parents.iter().filter(|&(_, parent)| *parent == found[next]).map(|(pid, _)| *pid);
+        found.extend(children.collect::<Vec<_>>());
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+fn tagged(tag: &str) -> Vec<u32> {
+    let wanted = format!("CONVERGE_TEST_SSHD={tag}");
+    let has_tag = |pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|variable| variable == wanted.as_bytes())
+    };
+    processes().into_iter().filter(has_tag).collect()
+}
+
+fn kill(pids: &[u32]) {
+    if !pids.is_empty() {
+        let _ = Command::new("kill").arg("-KILL").args(pids.iter().map(u32::to_string)).stderr(Stdio::null()).status();
+    }
+}
