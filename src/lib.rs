@@ -12,6 +12,7 @@ pub mod facts;
 pub mod gather;
 pub mod model;
 pub mod plan;
+pub mod preflight;
 pub mod release;
 pub mod report;
 pub mod resource;

@@ -1,0 +1,49 @@
+//! A database that might be migrated and can't be backed up.
+
+use super::{Breach, Rule, Subject};
+use crate::facts::{DatabaseKind, Observed};
+
+pub(super) const RULE: Rule = Rule {
+    code: "no-backup",
+    demands: "a database that may be migrated can be backed up first, with room to spare",
+    source: "upgrade document, \"Always back up your database before applying schema changes\"",
+    check,
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Breach> {
+    if !subject.would_migrate() {
+        return Vec::new();
+    }
+    let component = &subject.instance.component;
+    let Some(Observed::Known(schema)) = component.schema_fact(&subject.facts) else { return Vec::new() };
+    let breach = |observed: String, next: &str| vec![Breach { observed, next: next.to_owned() }];
+    let Some(query) = component.backup_disk_query() else {
+        return breach("no directory for backups is declared".into(), "declare `backup` in the component's schema");
+    };
+    if schema.database.kind == DatabaseKind::Postgresql {
+        match (schema.dump_tool, schema.server) {
+            (None, _) => {
+                return breach("the host has no pg_dump".into(), "install the PostgreSQL client on this host");
+            }
+            (Some(tool), Some(server)) if tool < server => {
+                return breach(
+                    format!("pg_dump {tool} can't dump a PostgreSQL {server}"),
+                    "install the client of the server's version on this host",
+                );
+            }
+            (Some(_), _) => {}
+        }
+    }
+    let needed = schema.bytes / 1024;
+    match subject.facts.disk(&query) {
+        Observed::Known(disk) if disk.available_kib > needed => Vec::new(),
+        Observed::Known(disk) => breach(
+            format!("{} has {} KiB free, the database has {needed} KiB", query.path, disk.available_kib),
+            "make room, or declare another directory for backups",
+        ),
+        Observed::Absent => breach(format!("{} was not found", query.path), "make the directory"),
+        Observed::Unknown(reason) => {
+            breach(format!("free space of {} is unknown: {reason}", query.path), "mend what hinders df")
+        }
+    }
+}
