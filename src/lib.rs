@@ -6,4 +6,5 @@
 
 pub mod cli;
 pub mod document;
+pub mod inventory;
 pub mod model;
