@@ -8,3 +8,4 @@ pub mod cli;
 pub mod document;
 pub mod inventory;
 pub mod model;
+pub mod playbook;
