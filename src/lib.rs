@@ -5,6 +5,7 @@
 //! `docs/architecture.md` has the picture and the rules.
 
 pub mod cli;
+pub mod desired;
 pub mod document;
 pub mod inventory;
 pub mod model;

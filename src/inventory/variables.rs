@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::reserved;
-use crate::document::{Diagnostic, Diagnostics, Node, Value};
+use crate::document::{Diagnostic, Diagnostics, Node, Source, Value, parse_assignments};
 
 /// Where a value was given, from the weakest place to the strongest (Ansible's order; places that this release
 /// doesn't have are left out).
@@ -153,11 +153,7 @@ pub fn read_variables(node: &Node, level: Level, giver: &str) -> Result<Vec<(Arc
 }
 
 /// [`read_variables`] for pairs that were read otherwise, such as `-e` arguments.
-pub(super) fn read_pairs(
-    entries: &[(Node, Node)],
-    level: Level,
-    giver: &str,
-) -> Result<Vec<(Arc<str>, Given)>, Diagnostics> {
+fn read_pairs(entries: &[(Node, Node)], level: Level, giver: &str) -> Result<Vec<(Arc<str>, Given)>, Diagnostics> {
     let giver: Arc<str> = giver.into();
     let mut mistakes = Diagnostics::new();
     let mut all = Vec::with_capacity(entries.len());
@@ -171,6 +167,36 @@ pub(super) fn read_pairs(
         }
     }
     mistakes.or_ok(all)
+}
+
+/// One `-e` argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExtraVars {
+    /// `-e key=value` or `-e '{…}'`: the argument itself.
+    Argument(Arc<Source>),
+    /// `-e @file`: the file's text.
+    File(Arc<Source>),
+}
+
+/// Reads all `-e` arguments in order; of several values for one name the last holds.
+///
+/// # Errors
+/// All mistakes of all of them.
+pub fn read_extra_vars(all: &[ExtraVars]) -> Result<Vec<(Arc<str>, Given)>, Diagnostics> {
+    let mut mistakes = Diagnostics::new();
+    let mut variables = Vec::new();
+    for one in all {
+        let read = match one {
+            ExtraVars::Argument(source) => {
+                parse_assignments(source).and_then(|pairs| read_pairs(&pairs, Level::CommandLine, "command line"))
+            }
+            ExtraVars::File(source) => {
+                Node::parse(source).and_then(|node| read_variables(&node, Level::CommandLine, &source.path))
+            }
+        };
+        variables.extend(mistakes.keep(read).unwrap_or_default());
+    }
+    mistakes.or_ok(variables)
 }
 
 /// Connection variables decide how a host is reached, once for all plays: they belong to hosts and groups. And
@@ -212,7 +238,6 @@ fn check_release(name: &str, value: &Node) -> Result<(), Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Source;
 
     fn read(text: &str, level: Level) -> Result<Vec<(Arc<str>, Given)>, Diagnostics> {
         read_variables(&Node::parse(&Source::new("t.yaml", text)).unwrap(), level, "x")
