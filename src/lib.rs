@@ -5,13 +5,16 @@
 //! `docs/architecture.md` has the picture and the rules.
 
 pub mod cli;
+pub mod desired;
 pub mod document;
 pub mod event;
 pub mod execute;
 pub mod facts;
 pub mod gather;
+pub mod inventory;
 pub mod model;
 pub mod plan;
+pub mod playbook;
 pub mod preflight;
 pub mod release;
 pub mod report;

@@ -26,7 +26,7 @@ fn distance(a: &str, b: &str) -> usize {
     previous[b.len()]
 }
 
-/// Up to three of `known` that are near to `written`, nearest first, then alphabetically.
+/// Up to three of `known` that are nearest to `written` (and near at all), alphabetically.
 #[must_use]
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let lower = written.to_lowercase();
@@ -38,7 +38,9 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> V
         .collect();
     near.sort_unstable();
     near.dedup();
-    near.into_iter().take(3).map(|(_, name)| name).collect()
+    // Only the best: what is one letter further off is noise beside a closer name.
+    let best = near.first().map(|(far, _)| *far);
+    near.into_iter().take_while(|(far, _)| Some(*far) == best).take(3).map(|(_, name)| name).collect()
 }
 
 /// `did you mean `a` or `b`?`, when anything is near.

@@ -137,7 +137,10 @@ impl Builder {
             ScalarStyle::Plain if scalar::is_null(text) => Value::Null,
             ScalarStyle::Plain | ScalarStyle::Quoted => Value::Scalar(Scalar { text: text.to_owned(), style }),
         };
-        Node { span: self.span(span), tag: foreign(tag), value }
+        let tag = foreign(tag);
+        // A tagged node is one that messages are about because of its tag: they point at the tag.
+        let span = tag.as_ref().and_then(|_| span.tag_span()).unwrap_or(*span);
+        Node { span: self.span(&span), tag, value }
     }
 
     fn open(&mut self, open: Open, start: yaml::Span, anchor: usize, tag: Option<&Tag>) -> Result<(), Diagnostic> {

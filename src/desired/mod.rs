@@ -1,0 +1,14 @@
+//! Inventory × playbook → what each host should have. Pure.
+//!
+//! [`resolve`] brings an inventory, a playbook and its roles together: it chooses the hosts of each play, layers the
+//! variables of every task as Ansible does, renders all templates, and reports all mistakes of all hosts at once,
+//! each only once however many hosts share it. What comes out has no templates left; every value still knows the
+//! line that it was written on, so whoever decodes it further can point there too.
+
+mod magic;
+mod mistakes;
+mod resolve;
+mod scope;
+
+pub use resolve::{Declaration, Desired, ResolvedTask, SkippedPlay, resolve, resolve_connections};
+pub use scope::Scope;

@@ -1,0 +1,145 @@
+//! How a host is reached.
+
+use crate::document::{Diagnostic, Diagnostics, Node};
+use crate::model::HostName;
+
+/// Over what a host is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConnectionKind {
+    /// SSH (Ansible's `ssh`, and its `smart`, which means the same today).
+    Ssh,
+    /// Processes of this machine.
+    Local,
+}
+
+/// How a host is reached. There is no password: keys and ssh-agent only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Name or address to connect to; the host's own name unless `ansible_host` says otherwise.
+    pub host: String,
+    /// Port, 22 unless given.
+    pub port: u16,
+    /// User to log in as; the caller's own or SSH configuration's when not given.
+    pub user: Option<String>,
+    /// Private key, as written (`~/` not expanded).
+    pub private_key_file: Option<String>,
+    /// Over what.
+    pub kind: ConnectionKind,
+    /// `ansible_python_interpreter`: a Python on the host that probes may use when they need one.
+    pub python: Option<String>,
+}
+
+impl Connection {
+    /// Reads the connection variables of a host; `value` gives the finished (templated) value of a variable.
+    ///
+    /// # Errors
+    /// When a value isn't usable, an old alias contradicts its new name, or the kind of connection isn't supported.
+    /// Mistakes of `value` itself are passed on.
+    pub fn read(
+        default_host: &HostName,
+        mut value: impl FnMut(&str) -> Result<Option<Node>, Diagnostics>,
+    ) -> Result<Self, Diagnostics> {
+        let mut mistakes = Diagnostics::new();
+        let mut either = |names: &[&'static str]| -> Option<Node> {
+            let mut found: Option<(&'static str, Node)> = None;
+            for name in names {
+                let node = mistakes.keep(value(name)).flatten().filter(|node| !node.is_blank() || node.tag.is_some());
+                match (&found, node) {
+                    (_, None) => {}
+                    (None, Some(node)) => found = Some((name, node)),
+                    (Some((first, known)), Some(node)) => {
+                        if known.value != node.value {
+                            let message = format!("`{name}` contradicts `{first}` at {}", known.span);
+                            mistakes.push(Diagnostic::at(&node.span, message).hint("keep one of them"));
+                        }
+                    }
+                }
+            }
+            found.map(|(_, node)| node)
+        };
+        let address = either(&["ansible_host", "ansible_ssh_host"]);
+        let port = either(&["ansible_port", "ansible_ssh_port"]);
+        let user = either(&["ansible_user", "ansible_ssh_user"]);
+        let key = either(&["ansible_ssh_private_key_file", "ansible_private_key_file"]);
+        let kind = either(&["ansible_connection"]);
+        let python = either(&["ansible_python_interpreter"]);
+
+        let host = address.and_then(|node| mistakes.keep(word(&node, "a host name or address")));
+        let port = port.and_then(|node| mistakes.keep(node.as_port()));
+        let user = user.and_then(|node| mistakes.keep(word(&node, "a user name")));
+        let private_key_file = key.and_then(|node| mistakes.keep(node.as_text()));
+        let kind = kind.and_then(|node| mistakes.keep(read_kind(&node)));
+        let python = python.and_then(|node| mistakes.keep(node.as_text())).filter(|path| !path.starts_with("auto"));
+        let connection = Self {
+            host: host.unwrap_or_else(|| default_host.to_string()),
+            port: port.unwrap_or(22),
+            user,
+            private_key_file,
+            kind: kind.unwrap_or(ConnectionKind::Ssh),
+            python,
+        };
+        mistakes.or_ok(connection)
+    }
+}
+
+/// A word that may stand in a command or a message: no blanks, no control characters, no leading dash.
+fn word(node: &Node, expected: &str) -> Result<String, Diagnostic> {
+    let text = node.as_str()?;
+    if text.starts_with('-') || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(node.unexpected(expected));
+    }
+    Ok(text.to_owned())
+}
+
+fn read_kind(node: &Node) -> Result<ConnectionKind, Diagnostic> {
+    match node.as_str()? {
+        "ssh" | "smart" => Ok(ConnectionKind::Ssh),
+        "local" => Ok(ConnectionKind::Local),
+        other => Err(Diagnostic::at(&node.span, format!("the connection `{other}` isn't supported in this release"))
+            .hint("it is `ssh` or `local`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Source;
+
+    fn read(text: &str) -> Result<Connection, String> {
+        let node = Node::parse(&Source::new("t.yaml", text)).unwrap();
+        let host = HostName::parse("mgr1").unwrap();
+        Connection::read(&host, |name| Ok(node.get(name).cloned())).map_err(|d| d.to_string())
+    }
+
+    #[test]
+    fn defaults_are_the_host_s_own_name_and_port_22() {
+        let connection = read("").unwrap();
+        assert_eq!((connection.host.as_str(), connection.port, connection.user), ("mgr1", 22, None));
+        assert_eq!(connection.kind, ConnectionKind::Ssh);
+    }
+
+    #[test]
+    fn old_aliases_are_honoured_unless_they_contradict() {
+        let connection = read("ansible_ssh_host: 10.0.0.1\nansible_ssh_port: 2222\nansible_ssh_user: bai\n").unwrap();
+        assert_eq!((connection.host.as_str(), connection.port), ("10.0.0.1", 2222));
+        assert_eq!(connection.user.as_deref(), Some("bai"));
+        let shown = read("ansible_host: a\nansible_ssh_host: b\n").unwrap_err();
+        assert!(
+            shown.starts_with("t.yaml:2:19: `ansible_ssh_host` contradicts `ansible_host` at t.yaml:1:15"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn what_cant_be_used_is_refused_with_its_place() {
+        let shown =
+            read("ansible_port: ssh\nansible_connection: docker\nansible_user: -oProxyCommand=x\n").unwrap_err();
+        for part in [
+            "t.yaml:1:15: expected a port",
+            "t.yaml:3:15: expected a user name",
+            "t.yaml:2:21: the connection `docker`",
+        ] {
+            assert!(shown.contains(part), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Text → hosts, groups, variables, patterns. Pure.
+//!
+//! Inventories keep Ansible's YAML files and words: nested groups, ranges, variables in the file and in
+//! `group_vars/` and `host_vars/`, connection variables, precedence, host patterns. What Ansible only warns about
+//! (unknown and duplicate keys, patterns that match nothing) or silently ignores is a mistake with a place here.
+//!
+//! [`Inventory::parse`] takes texts that somebody else has read and gives an [`Inventory`]; values of variables
+//! may still hold templates, which `desired` resolves. It must not read files or render templates.
+
+mod connection;
+mod groups;
+mod pattern;
+mod range;
+mod reserved;
+mod sources;
+mod tree;
+mod variables;
+
+pub use connection::{Connection, ConnectionKind};
+pub use groups::Inventory;
+pub use pattern::{Pattern, PatternError, Selection};
+pub use range::{RangeError, expand_range};
+pub use reserved::{MAGIC, check_name, is_connection_variable};
+pub use sources::{Beside, InventorySources, Scope, VarsFile};
+pub use variables::{ExtraVars, Given, Level, Variable, Variables, read_extra_vars, read_variables};

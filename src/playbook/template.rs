@@ -1,0 +1,437 @@
+//! Handlebars templates in values, strict throughout.
+//!
+//! The library's own strict mode checks only what is printed: `{{#if typo}}` would be false and a map would print
+//! as `[object]`. So each parsed template is rewritten before it is used: every argument of a helper is wrapped in
+//! a check that it is defined, and everything that is printed goes through one that refuses maps, lists and
+//! nothing. Only the helpers of [`super::helpers`] exist.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use handlebars::template::{BlockParam, HelperTemplate, Parameter, Subexpression, TemplateElement};
+use handlebars::{Context, Handlebars, Path, PathSeg, RenderContext, Renderable, StringOutput};
+use serde_json::Value as Json;
+
+use super::helpers::{self, CHECKED, PRINTED};
+use crate::document::{did_you_mean, nearest};
+
+/// Why a template can't be parsed or rendered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TemplateError {
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+    /// The word of the template that it is about, for a marker under it.
+    pub word: Option<String>,
+}
+
+impl TemplateError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, word: None }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// A parsed and checked template.
+#[derive(Debug)]
+pub struct Template {
+    parsed: handlebars::Template,
+    /// Variables that must be defined for it to be rendered.
+    pub required: BTreeSet<String>,
+    /// Variables that it uses if they are defined: arguments of `default` and `defined`, and names inside
+    /// `each` and `with`, which may as well be fields of the item.
+    pub possible: BTreeSet<String>,
+}
+
+/// Parses templates (each text once) and renders them.
+#[derive(Debug)]
+pub struct Templates {
+    registry: Handlebars<'static>,
+    parsed: RefCell<BTreeMap<String, Result<Rc<Template>, TemplateError>>>,
+}
+
+impl Default for Templates {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Templates {
+    /// An empty cache with all helpers registered.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Handlebars::new();
+        registry.set_strict_mode(true);
+        registry.register_escape_fn(handlebars::no_escape);
+        helpers::register(&mut registry);
+        Self { registry, parsed: RefCell::new(BTreeMap::new()) }
+    }
+
+    /// Parses a template, or takes the one that was parsed from the same text before.
+    ///
+    /// # Errors
+    /// When it doesn't parse, or uses a helper, partial or decorator that doesn't exist here.
+    pub fn parse(&self, text: &str) -> Result<Rc<Template>, TemplateError> {
+        if let Some(known) = self.parsed.borrow().get(text) {
+            return known.clone();
+        }
+        let parsed = parse(text).map(Rc::new);
+        self.parsed.borrow_mut().insert(text.to_owned(), parsed.clone());
+        parsed
+    }
+
+    /// Renders a template with the values of its variables, a JSON object that holds at least
+    /// [`Template::required`].
+    ///
+    /// # Errors
+    /// When something that it uses isn't defined, or something that it prints isn't a single value.
+    pub fn render(&self, template: &Template, values: Json) -> Result<String, TemplateError> {
+        let failed = |error: handlebars::RenderError| {
+            let (message, word) = helpers::explain(&error);
+            TemplateError { message, hint: None, word }
+        };
+        let context = Context::from(values);
+        let mut output = StringOutput::new();
+        let mut scope = RenderContext::new(None);
+        template.parsed.render(&self.registry, &context, &mut scope, &mut output).map_err(failed)?;
+        output.into_string().map_err(|error| TemplateError::new(error.to_string()))
+    }
+}
+
+/// The path, when the text is exactly one expression that names a value: `"{{db.host}}"`. Such a value keeps its
+/// type instead of becoming a text.
+#[must_use]
+pub fn whole_path(text: &str) -> Option<Vec<&str>> {
+    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim();
+    let is_name = |part: &str| {
+        part.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let mut parts = inner.split('.');
+    (inner != "this" && inner != "else" && parts.all(is_name)).then(|| inner.split('.').collect())
+}
+
+fn parse(text: &str) -> Result<Template, TemplateError> {
+    if text.contains("{%") {
+        return Err(TemplateError::new("Jinja statements aren't supported")
+            .hint("templates are Handlebars: {{#if x}}…{{else}}…{{/if}}, {{#each list}}…{{/each}}"));
+    }
+    let mut parsed = handlebars::Template::compile(text).map_err(|error| syntax(text, &error))?;
+    let mut names = Names::default();
+    rewrite(&mut parsed, &mut names, &Inside::root())?;
+    Ok(Template { parsed, required: names.required, possible: names.possible })
+}
+
+fn syntax(text: &str, error: &handlebars::TemplateError) -> TemplateError {
+    let wrong = TemplateError::new(format!("not a template: {}", first_sentence(&error.reason().to_string())));
+    let filter =
+        text.find("{{").and_then(|at| text[at..].split_once('|')).map(|(before, after)| (before, after.trim()));
+    match filter {
+        Some((before, after)) => {
+            let value = before.trim_start_matches('{').trim();
+            let filter: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let hint = match filter.as_str() {
+                "default" | "d" => format!("filters aren't supported; write {{{{default {value} \"…\"}}}}"),
+                "to_json" | "tojson" => format!("filters aren't supported; write {{{{json {value}}}}}"),
+                "quote" => format!("filters aren't supported; write {{{{shellquote {value}}}}}"),
+                _ => format!("filters aren't supported; helpers are {}", helpers::listed()),
+            };
+            wrong.hint(hint)
+        }
+        None => {
+            wrong.hint("an expression is {{name}}, {{name.field}} or {{helper argument}}; write \\{{ for two braces")
+        }
+    }
+}
+
+/// The library's parser explains itself over several lines with a picture; the first words are enough here.
+fn first_sentence(reason: &str) -> String {
+    let last = reason.lines().last().unwrap_or(reason);
+    last.trim_start_matches([' ', '=', '|']).to_owned()
+}
+
+#[derive(Default)]
+struct Names {
+    required: BTreeSet<String>,
+    possible: BTreeSet<String>,
+}
+
+/// Where in a template a name stands.
+#[derive(Clone)]
+struct Inside {
+    /// Inside `each` or `with`, plain names are fields of the item.
+    item: bool,
+    /// Names that enclosing blocks give to their items (`as |x|`).
+    locals: Vec<String>,
+}
+
+impl Inside {
+    fn root() -> Self {
+        Self { item: false, locals: Vec::new() }
+    }
+}
+
+impl Names {
+    fn note(&mut self, path: &Path, inside: &Inside, must: bool) {
+        let Path::Relative((segments, _)) = path else { return };
+        let named = segments.iter().find_map(|segment| match segment {
+            PathSeg::Named(name) => Some(name),
+            _ => None,
+        });
+        let Some(name) = named.filter(|name| !inside.locals.contains(name)) else { return };
+        match must && !inside.item {
+            true => self.required.insert(name.clone()),
+            false => self.possible.insert(name.clone()),
+        };
+    }
+}
+
+fn rewrite(template: &mut handlebars::Template, names: &mut Names, inside: &Inside) -> Result<(), TemplateError> {
+    for element in &mut template.elements {
+        match element {
+            TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
+            TemplateElement::Expression(expression) | TemplateElement::HtmlExpression(expression) => {
+                rewrite_expression(expression, names, inside)?;
+            }
+            TemplateElement::HelperBlock(block) => rewrite_block(block, names, inside)?,
+            _ => {
+                return Err(TemplateError::new("partials and decorators ({{> x}}, {{* x}}) aren't supported")
+                    .hint("put the text into a variable and write {{name}}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `{{x}}` → `{{printed x}}`, `{{helper x}}` → `{{printed (checked (helper (checked x)))}}`.
+fn rewrite_expression(
+    expression: &mut HelperTemplate,
+    names: &mut Names,
+    inside: &Inside,
+) -> Result<(), TemplateError> {
+    let name = std::mem::replace(&mut expression.name, Parameter::Name(PRINTED.to_owned()));
+    let printed = if expression.params.is_empty() && expression.hash.is_empty() {
+        match name {
+            Parameter::Subexpression(_) => checked(name, names, inside, true)?,
+            _ => {
+                let path = name.as_name().and_then(|raw| Path::parse(raw).ok());
+                let path = path.ok_or_else(|| TemplateError::new("this expression names no value"))?;
+                // What prints also checks, and can name the path.
+                names.note(&path, inside, true);
+                Parameter::Path(path)
+            }
+        }
+    } else {
+        let (params, hash) = (std::mem::take(&mut expression.params), std::mem::take(&mut expression.hash));
+        checked(Parameter::Subexpression(Subexpression::new(name, params, hash)), names, inside, true)?
+    };
+    expression.params = vec![printed];
+    Ok(())
+}
+
+fn rewrite_block(block: &mut HelperTemplate, names: &mut Names, inside: &Inside) -> Result<(), TemplateError> {
+    let name = block.name.as_name().unwrap_or_default().to_owned();
+    if !helpers::BLOCKS.contains(&name.as_str()) {
+        let hint = did_you_mean(&name, helpers::BLOCKS)
+            .unwrap_or_else(|| format!("blocks are {}", helpers::BLOCKS.join(", ")));
+        let word = Some(name.clone());
+        return Err(TemplateError { message: format!("`#{name}` isn't a block"), hint: Some(hint), word });
+    }
+    for parameter in &mut block.params {
+        let taken = std::mem::replace(parameter, Parameter::Literal(Json::Null));
+        *parameter = checked(taken, names, inside, true)?;
+    }
+    let mut within = inside.clone();
+    if matches!(name.as_str(), "each" | "with") {
+        within.item = true;
+        match &block.block_param {
+            Some(BlockParam::Single(Parameter::Name(one))) => within.locals.push(one.clone()),
+            Some(BlockParam::Pair((Parameter::Name(one), Parameter::Name(two)))) => {
+                within.locals.extend([one.clone(), two.clone()]);
+            }
+            Some(_) | None => {}
+        }
+    }
+    if let Some(template) = &mut block.template {
+        rewrite(template, names, &within)?;
+    }
+    if let Some(inverse) = &mut block.inverse {
+        // The library renders `else` in the scope outside the block.
+        rewrite(inverse, names, inside)?;
+    }
+    Ok(())
+}
+
+/// Notes the names that a parameter uses and wraps it so that it fails when it isn't defined.
+fn checked(parameter: Parameter, names: &mut Names, inside: &Inside, must: bool) -> Result<Parameter, TemplateError> {
+    let inner = match parameter {
+        Parameter::Literal(_) => return Ok(parameter),
+        Parameter::Path(path) => {
+            names.note(&path, inside, must);
+            Parameter::Path(path)
+        }
+        Parameter::Name(name) => match Path::parse(&name) {
+            Ok(path) => {
+                names.note(&path, inside, must);
+                Parameter::Path(path)
+            }
+            Err(_) => return Err(TemplateError::new(format!("`{name}` names no value"))),
+        },
+        Parameter::Subexpression(call) => Parameter::Subexpression(checked_call(&call, names, inside)?),
+        _ => return Err(TemplateError::new("this expression names no value")),
+    };
+    if !must {
+        return Ok(inner);
+    }
+    Ok(Parameter::Subexpression(Subexpression::new(
+        Parameter::Name(CHECKED.to_owned()),
+        vec![inner],
+        std::collections::HashMap::default(),
+    )))
+}
+
+fn checked_call(call: &Subexpression, names: &mut Names, inside: &Inside) -> Result<Subexpression, TemplateError> {
+    let TemplateElement::Expression(expression) = call.as_element() else {
+        return Err(TemplateError::new("this expression names no value"));
+    };
+    let name = expression.name.as_name().unwrap_or_default().to_owned();
+    let Some(helper) = helpers::find(&name) else {
+        let known = helpers::names();
+        let hint = match nearest(&name, known.iter().copied()).first() {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("helpers are {}", helpers::listed()),
+        };
+        return Err(TemplateError { message: format!("`{name}` isn't a helper"), hint: Some(hint), word: Some(name) });
+    };
+    let (least, most) = helper.arguments;
+    if !(least..=most).contains(&expression.params.len()) {
+        let message = format!("`{name}` is written {}", helper.usage);
+        return Err(TemplateError { message, hint: None, word: Some(name) });
+    }
+    if let Some(option) = expression.hash.keys().min() {
+        return Err(
+            TemplateError::new(format!("`{name}` has no option `{option}`")).hint(format!("write {}", helper.usage))
+        );
+    }
+    let params = expression.params.iter().enumerate().map(|(index, parameter)| {
+        let must = !(helper.tolerant && index == 0);
+        checked(parameter.clone(), names, inside, must)
+    });
+    let params = params.collect::<Result<Vec<_>, _>>()?;
+    Ok(Subexpression::new(Parameter::Name(name), params, std::collections::HashMap::default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn values() -> Json {
+        json!({"home": "/home/bai", "db": {"host": "h", "port": 5432}, "hosts": ["a", "b"], "on": true, "off": false,
+               "nothing": null, "user": "o'neil", "people": [{"name": "x"}, {"name": "y"}], "home_x": "no"})
+    }
+
+    fn render(text: &str) -> Result<String, String> {
+        let templates = Templates::new();
+        let show = |e: TemplateError| format!("{} / {}", e.message, e.hint.unwrap_or_default());
+        let template = templates.parse(text).map_err(show)?;
+        templates.render(&template, values()).map_err(show)
+    }
+
+    #[test]
+    fn values_are_put_in_and_helpers_work() {
+        for (text, rendered) in [
+            ("{{home}}/x", "/home/bai/x"),
+            ("{{ db.host }}:{{db.port}}", "h:5432"),
+            ("{{{home}}} <&>", "/home/bai <&>"),
+            ("{{json db}}", "{\"host\":\"h\",\"port\":5432}"),
+            ("{{shellquote user}} {{shellquote home}}", "'o'\\''neil' /home/bai"),
+            ("{{default typo \"y\"}}{{default home 'z'}}", "y/home/bai"),
+            ("{{default typo (default typo2 db.host)}}", "h"),
+            ("{{#if (defined typo)}}a{{else}}b{{/if}}", "b"),
+            ("{{#if on}}a{{/if}}{{#unless off}}b{{/unless}}", "ab"),
+            ("{{#if (and on (not off))}}a{{else if off}}b{{else}}c{{/if}}", "a"),
+            ("{{#if (eq db.port 5432)}}a{{/if}}{{#if (ne db.host 'x')}}b{{/if}}", "ab"),
+            ("{{#each hosts}}{{@index}}={{this}} {{../home}} {{/each}}", "0=a /home/bai 1=b /home/bai "),
+            ("{{#each people}}{{name}}{{/each}}", "xy"),
+            ("{{#each people as |p|}}{{p.name}}{{/each}}", "xy"),
+            ("{{#with db}}{{host}}{{@root.home}}{{/with}}", "h/home/bai"),
+            ("{{lookup db 'host'}}{{lookup hosts 1}}", "hb"),
+            ("\\{{home}}", "{{home}}"),
+            ("{{on}}", "true"),
+        ] {
+            assert_eq!(render(text), Ok(rendered.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_undefined_gets_through_anywhere() {
+        for (text, about) in [
+            ("{{db.typo}}", "`db.typo` isn't defined"),
+            ("{{#if db.typo}}a{{/if}}", "`db.typo` isn't defined"),
+            ("{{#each people}}{{typo}}{{/each}}", "`typo` isn't defined"),
+            ("{{#each people}}{{#if typo}}{{/if}}{{/each}}", "`typo` isn't defined"),
+            ("{{#if (eq db.typo 1)}}{{/if}}", "`db.typo` isn't defined"),
+            ("{{#if (and off db.typo)}}{{/if}}", "`db.typo` isn't defined"),
+            ("{{json db.typo}}", "`db.typo` isn't defined"),
+            ("{{lookup db 'typo'}}", "isn't defined"),
+            ("{{default typo db.typo}}", "`db.typo` isn't defined"),
+            ("{{db}}", "`db` is a mapping"),
+            ("{{hosts}}", "`hosts` is a list"),
+            ("{{#each people}}{{this}}{{/each}}", "is a mapping"),
+            ("{{default db 'x'}}", "is a mapping"),
+            ("{{nothing}}", "`nothing` is empty"),
+            ("{{this}}", "is a mapping"),
+        ] {
+            let shown = render(text).unwrap_err();
+            assert!(shown.contains(about), "{text}: {shown}");
+        }
+    }
+
+    #[test]
+    fn top_level_names_are_known_before_rendering() {
+        let templates = Templates::new();
+        let names = |text: &str| {
+            let template = templates.parse(text).unwrap();
+            let join = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(" ");
+            format!("{} / {}", join(&template.required), join(&template.possible))
+        };
+        assert_eq!(names("{{#if a}}{{b.c}}{{else}}{{d}}{{/if}}"), "a b d / ");
+        assert_eq!(names("{{default a (default b c)}}{{#if (defined e)}}{{/if}}"), "c / a b e");
+        assert_eq!(names("{{#each a as |x|}}{{x}}{{y}}{{../z}}{{/each}}"), "a / y z");
+    }
+
+    #[test]
+    fn what_isnt_ours_is_explained() {
+        for (text, about) in [
+            ("{{ x | default('y') }}", "write {{default x \"…\"}}"),
+            ("{% if x %}", "{{#if x}}"),
+            ("{{defalt x 'y'}}", "did you mean `default`?"),
+            ("{{log x}}", "`log` isn't a helper"),
+            ("{{> partial}}", "partials"),
+            ("{{#foo x}}{{/foo}}", "`#foo` isn't a block"),
+            ("{{default x}}", "is written {{default"),
+            ("{{json home pretty=true}}", "no option `pretty`"),
+            ("{{home", "not a template"),
+            ("{{#if on}}", "not a template"),
+        ] {
+            let shown = render(text).unwrap_err();
+            assert!(shown.contains(about), "{text}: {shown}");
+        }
+    }
+
+    #[test]
+    fn exactly_one_expression_is_recognised() {
+        assert_eq!(whole_path(" {{ db.host }} "), Some(vec!["db", "host"]));
+        for text in ["{{a}}{{b}}", "x{{a}}", "{{json a}}", "{{this}}", "{{{a}}}", "{{a-b}}", "{{}}", "a"] {
+            assert_eq!(whole_path(text), None, "{text}");
+        }
+    }
+}
