@@ -53,6 +53,9 @@ pub trait Session: Send + Sync {
     /// OpenSSH allows ten commands at a time on one connection (`MaxSessions`), of which one more is refused with
     /// [`TransportError::SessionRefused`].
     ///
+    /// Dropping the future gives up waiting and nothing else: over SSH the script goes on, locally only its shell is
+    /// killed.
+    ///
     /// # Errors
     /// When the script was not started. As soon as it may have been, the answer is a [`Completed`].
     fn run(
