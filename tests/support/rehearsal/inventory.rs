@@ -6,7 +6,9 @@ use super::{Component, Host, Rehearsal, text};
 
 /// Writes the inventory as text.
 pub(super) fn render(cluster: &Rehearsal) -> String {
-    let mut out = String::from("# Three hosts on loopback; each has its own SSH server, home and virtual environment.\nall:\n  vars:\n");
+    let mut out = String::from(
+        "# Three hosts on loopback; each has its own SSH server, home and virtual environment.\nall:\n  vars:\n",
+    );
     let keys = cluster.keys();
     variable(&mut out, 4, "release", cluster.declared());
     variable(&mut out, 4, "ansible_host", "127.0.0.1");

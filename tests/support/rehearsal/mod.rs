@@ -21,10 +21,13 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 
-pub(crate) use python::Python;
-pub(crate) use service::{Component, Fault, Service};
-pub(crate) use ssh::{Keys, Output, Server, ServerKind};
-pub(crate) use sweep::{Process, processes_under, sweep};
+#[allow(unused_imports, reason = "every test uses a part of it")]
+pub(crate) use {
+    python::Python,
+    service::{Component, Fault, Service},
+    ssh::{Keys, Output, Server, ServerKind},
+    sweep::{processes_under, sweep},
+};
 
 /// The release that a new cluster runs.
 pub(crate) const INSTALLED: &str = "25.6.1";
@@ -147,7 +150,10 @@ impl Rehearsal {
             .map(|(host, component)| Service::new(&root, &host, component, free_port(), database.clone()))
             .collect();
 
-        say(&format!("Installing release {INSTALLED} on {} hosts, each in its own virtual environment", services.len()));
+        say(&format!(
+            "Installing release {INSTALLED} on {} hosts, each in its own virtual environment",
+            services.len()
+        ));
         thread::scope(|scope| {
             let work = services.iter().map(|service| scope.spawn(|| service.install(&python))).collect::<Vec<_>>();
             work.into_iter().for_each(|each| each.join().expect("the release is installed"));

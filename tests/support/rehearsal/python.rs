@@ -25,6 +25,18 @@ impl Python {
         Self(program.into())
     }
 
+    /// Says what is missing when this is no Python that a cluster can be made with.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let name = self.0.display();
+        let output = self.command(["-c", "import sys, venv, sqlite3; print(sys.version_info >= (3, 9))"]).output();
+        match output {
+            Err(error) => Err(format!("{name} does not start ({error}): install python3")),
+            Ok(output) if !output.status.success() => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+            Ok(output) if output.stdout.starts_with(b"True") => Ok(()),
+            Ok(_) => Err(format!("{name} is older than Python 3.9")),
+        }
+    }
+
     fn command<I: IntoIterator<Item = A>, A: AsRef<OsStr>>(&self, arguments: I) -> Command {
         let mut command = Command::new(&self.0);
         command.args(arguments);
@@ -56,18 +68,22 @@ impl Python {
 ///
 /// What comes from the index is kept below the build directory, so that only the first cluster waits for it.
 pub(crate) fn fill_wheelhouse(python: &Python, wheelhouse: &Path) {
-    let cache = cache_directory().join(python.abi());
-    fs::create_dir_all(&cache).expect("the cache of wheels can be made");
+    fill_wheelhouse_through(&cache_directory().join(python.abi()), python, wheelhouse);
+}
+
+/// The same, with a cache of the caller's own.
+pub(crate) fn fill_wheelhouse_through(cache: &Path, python: &Python, wheelhouse: &Path) {
+    fs::create_dir_all(cache).expect("the cache of wheels can be made");
     let lock = File::create(cache.join("lock")).expect("the cache of wheels can be locked");
     lock.lock().expect("the cache of wheels can be locked");
     let complete = cache.join("complete");
     if fs::read_to_string(&complete).ok().as_deref() != Some(REQUIREMENTS.join("\n").as_str()) {
         let download = ["download", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "--dest"];
-        run(python.command(python.pip(&cache)).args(download).arg(&cache).args(REQUIREMENTS));
+        run(python.command(python.pip(cache)).args(download).arg(cache).args(REQUIREMENTS));
         fs::write(&complete, REQUIREMENTS.join("\n")).expect("the cache of wheels can be written");
     }
     fs::create_dir_all(wheelhouse).expect("the wheelhouse can be made");
-    for wheel in wheels(&cache) {
+    for wheel in wheels(cache) {
         let target = wheelhouse.join(wheel.file_name().expect("a wheel has a name"));
         fs::copy(&wheel, target).expect("a wheel can be copied");
     }
@@ -90,7 +106,8 @@ pub(crate) fn make_venv(python: &Python, venv: &Path, wheelhouse: &Path, require
 pub(crate) fn put_faults_into(site_packages: &Path, directory: &Path) {
     let module = include_str!("rehearsal_faults.py").replace("@DIRECTORY@", &super::text(directory));
     fs::write(site_packages.join("rehearsal_faults.py"), module).expect("site-packages can be written");
-    fs::write(site_packages.join("rehearsal_faults.pth"), "import rehearsal_faults\n").expect("site-packages can be written");
+    fs::write(site_packages.join("rehearsal_faults.pth"), "import rehearsal_faults\n")
+        .expect("site-packages can be written");
 }
 
 /// Runs a command to its end and gives its standard output; panics with everything that it said when it fails.
@@ -120,6 +137,7 @@ fn pip_wheel(directory: &Path) -> Option<PathBuf> {
 fn cache_directory() -> PathBuf {
     let program = std::env::current_exe().expect("a program knows its path");
     let build = program.ancestors().find(|directory| directory.join("CACHEDIR.TAG").exists());
-    let writable = build.map(|directory| directory.join("rehearsal-cache")).filter(|cache| fs::create_dir_all(cache).is_ok());
+    let writable =
+        build.map(|directory| directory.join("rehearsal-cache")).filter(|cache| fs::create_dir_all(cache).is_ok());
     writable.unwrap_or_else(|| std::env::temp_dir().join(format!("rehearsal-cache-{}", super::ssh::user())))
 }

@@ -75,7 +75,8 @@ impl Keys {
 
     /// Writes the keys of all hosts to the file of known hosts.
     pub(super) fn write_known_hosts<'a>(&self, servers: impl Iterator<Item = &'a Server>) {
-        let lines: String = servers.map(|server| format!("[127.0.0.1]:{} {}\n", server.port, line(&server.host_key))).collect();
+        let lines: String =
+            servers.map(|server| format!("[127.0.0.1]:{} {}\n", server.port, line(&server.host_key))).collect();
         fs::write(self.known_hosts(), lines).expect("the known hosts can be written");
     }
 }
@@ -99,7 +100,11 @@ impl Server {
     /// Starts a server for the host in `directory`, and sees that it lets the user in.
     pub(super) fn start(kind: ServerKind, directory: &Path, port: u16, keys: &Keys) -> Self {
         let host_directory = directory.join("ssh");
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&host_directory).expect("a directory for keys can be made");
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&host_directory)
+            .expect("a directory for keys can be made");
         let host_key = generate_key(&host_directory.join("host_key"));
         let server = |running| Self { port, host_key: host_key.public_key().clone(), keys: keys.clone(), running };
         if kind == ServerKind::OpenSshIfPresent
@@ -164,7 +169,8 @@ fn start_openssh(directory: &Path, host_directory: &Path, port: u16, keys: &Keys
     let authorized = host_directory.join("authorized_keys");
     fs::write(&authorized, line(keys.private.public_key()) + "\n").expect("the authorized keys can be written");
     // Commands get the host's directory as their home, so that hosts don't share one.
-    let environment = host_environment(directory).into_iter().map(|(name, value)| format!(" \"{name}={value}\"")).collect::<String>();
+    let environment =
+        host_environment(directory).into_iter().map(|(name, value)| format!(" \"{name}={value}\"")).collect::<String>();
     let config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {keys}/host_key\nAuthorizedKeysFile {authorized}\nPidFile none\n\
          StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
@@ -203,7 +209,8 @@ fn generate_key(path: &Path) -> PrivateKey {
     random.read_exact(&mut seed).expect("/dev/urandom can be read");
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
     let text = key.to_openssh(LineEnding::LF).expect("an Ed25519 key can be encoded");
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).expect("a key can be written");
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).expect("a key can be written");
     file.write_all(text.as_bytes()).expect("a key can be written");
     key
 }

@@ -33,7 +33,8 @@ pub(crate) fn processes_under(root: &Path) -> Vec<Process> {
         .filter_map(|pid| read_process(pid, root))
         .collect();
     let own = std::process::id();
-    let mut members: BTreeSet<u32> = all.iter().filter(|each| each.marked && each.pid != own).map(|each| each.pid).collect();
+    let mut members: BTreeSet<u32> =
+        all.iter().filter(|each| each.marked && each.pid != own).map(|each| each.pid).collect();
     loop {
         let more = all.iter().filter(|each| members.contains(&each.parent) && each.pid != own).map(|each| each.pid);
         let before = members.len();
@@ -49,30 +50,33 @@ pub(crate) fn sweep(root: &Path) {
     let deadline = Instant::now() + GONE_WITHIN;
     loop {
         let left = processes_under(root);
-        if left.is_empty() {
-            break;
+        signal("KILL", left.iter().map(|process| process.pid));
+        // What is killed in the middle of writing can still make a file while the directory is emptied.
+        let removed = match fs::remove_dir_all(root) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        };
+        if left.is_empty() && removed.is_ok() {
+            return;
         }
         if Instant::now() > deadline {
-            eprintln!("still running after they were killed: {left:?}");
-            break;
+            eprintln!("{} was not cleaned up ({removed:?}); still running: {left:?}", root.display());
+            return;
         }
-        signal("KILL", left.iter().map(|process| process.pid));
         thread::sleep(Duration::from_millis(20));
-    }
-    if let Err(error) = fs::remove_dir_all(root)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        eprintln!("{} could not be removed: {error}", root.display());
     }
 }
 
 /// Sends a signal to processes; those that are gone don't matter.
 pub(crate) fn signal(name: &str, pids: impl IntoIterator<Item = u32>) {
     // The shell's own kill: the program of that name is not on every machine.
+    let pids: Vec<String> = pids.into_iter().map(|pid| pid.to_string()).collect();
+    if pids.is_empty() {
+        return;
+    }
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "name=$1; shift; for pid; do kill -s \"$name\" \"$pid\"; done", "signal", name]);
-    command.args(pids.into_iter().map(|pid| pid.to_string()));
-    command.stderr(Stdio::null()).status().expect("/bin/sh runs");
+    command.args(pids).stderr(Stdio::null()).status().expect("/bin/sh runs");
 }
 
 /// Reads one process; `None` when it is gone, has ended and waits to be collected, or is a thread of the kernel.

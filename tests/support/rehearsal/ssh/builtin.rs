@@ -37,7 +37,8 @@ pub(super) fn start(port: u16, host_key: PrivateKey, client_key: PublicKey, home
     });
     let home = home.to_owned();
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
         runtime.block_on(async {
             let listener = TcpListener::from_std(listener).expect("the runtime takes the listener");
             tokio::select! {
@@ -144,7 +145,11 @@ async fn feed(mut channel: ChannelReadHalf, mut stdin: Option<ChildStdin>) {
 }
 
 /// Copies an output of the command to the client until all that hold it have closed it.
-async fn copy(mut from: impl AsyncRead + Unpin, to: &ChannelWriteHalf<Msg>, extended: Option<u32>) -> Result<(), Error> {
+async fn copy(
+    mut from: impl AsyncRead + Unpin,
+    to: &ChannelWriteHalf<Msg>,
+    extended: Option<u32>,
+) -> Result<(), Error> {
     let mut buffer = vec![0; 32 * 1024];
     loop {
         let count = from.read(&mut buffer).await?;

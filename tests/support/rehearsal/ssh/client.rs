@@ -36,8 +36,7 @@ pub(super) fn run(port: u16, host_key: &PublicKey, keys: &Keys, command: &str) -
 
 async fn connect_and_run(port: u16, host_key: &PublicKey, keys: &Keys, command: &str) -> Result<Output, Error> {
     let connecting = async {
-        let mut session =
-            client::connect(Arc::default(), ("127.0.0.1", port), Expect(host_key.clone())).await?;
+        let mut session = client::connect(Arc::default(), ("127.0.0.1", port), Expect(host_key.clone())).await?;
         let key = PrivateKeyWithHashAlg::new(Arc::clone(&keys.private), None);
         let answer = session.authenticate_publickey(&keys.user, key).await?;
         if answer.success() { Ok(session) } else { Err(Error::NotAuthenticated) }
