@@ -13,7 +13,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rehearsal::{Component, DECLARED, HEADS, INSTALLED, Options, Rehearsal, Service, sweep};
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,7 +37,10 @@ fn main() -> ExitCode {
     let directory = std::env::temp_dir().join(format!("converge-demo-{}", std::process::id()));
     clean_up_when_interrupted(directory.clone());
     let begun = Instant::now();
-    let failures = rehearse(&directory, options);
+    // What goes wrong in making the cluster is a panic; its message is told by the hook.
+    let Ok(failures) = std::panic::catch_unwind(|| rehearse(&directory, options)) else {
+        return ExitCode::FAILURE;
+    };
     for failure in &failures {
         eprintln!("The demo did not do what it should: {failure}");
     }
@@ -97,6 +100,7 @@ impl<'a> Stage<'a> {
         println!("\n{why}\n$ {typed}");
         let status = self.cluster.command(&self.program).args(&arguments).status().expect("this program starts again");
         if !status.success() {
+            wait_for_the_end_when_interrupted();
             failures.push(format!("`{typed}` ended with {status}"));
         }
     }
@@ -145,14 +149,20 @@ fn schema(cluster: &Rehearsal) -> String {
     format!("the database of {manager} is at {}", cluster.schema_rows().join(", "))
 }
 
+/// After something failed: when that is because Ctrl-C reached the commands as well, there is nothing to tell, and the
+/// other thread is about to end the demo. The signal may come here a moment later than to them.
+fn wait_for_the_end_when_interrupted() {
+    std::thread::sleep(Duration::from_millis(200));
+    while INTERRUPTED.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
+}
+
 /// Takes the cluster away when the demo is stopped by Ctrl-C or asked to end, and ends it.
 fn clean_up_when_interrupted(directory: PathBuf) {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        // What fails because its processes were just killed is no news.
-        if !INTERRUPTED.load(Ordering::SeqCst) {
-            report(panic);
-        }
+    std::panic::set_hook(Box::new(|panic| {
+        wait_for_the_end_when_interrupted();
+        eprintln!("The demo can't go on: {}", panic.payload_as_str().unwrap_or("it doesn't know why"));
     }));
     std::thread::spawn(move || {
         let runtime =
