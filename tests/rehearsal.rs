@@ -65,7 +65,8 @@ fn comes_up_and_leaves_nothing_behind() {
         assert_eq!((output.status, output.stdout.trim()), (Some(7), host.directory().to_str().expect("UTF-8")));
         // The title matches the service, and not the shell that has the whole command line in an argument.
         let (title, command_line) = (host.service().title(), host.service().command_line());
-        let output = host.run(&format!("sh -c ': {command_line}; ps -eo args= | grep -E -c \"{title}\"'"));
+        let all = "for each in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$each 2>/dev/null; echo; done";
+        let output = host.run(&format!(": {command_line}; {all} | grep -E -c \"{title}\""));
         assert_eq!(output.stdout.trim(), "1", "{title}: {output:?}");
     }
     assert_eq!(cluster.schema_rows(), ["8c24e6b0d913"]);
@@ -85,10 +86,10 @@ fn comes_up_and_leaves_nothing_behind() {
 #[test]
 fn works_behind_the_built_in_ssh_server() {
     let (_parent, directory) = scratch();
-    let hosts = vec![("sto1".to_owned(), Component::StorageProxy)];
+    let hosts = ["mgr1", "mgr2"].map(|name| (name.to_owned(), Component::Manager)).to_vec();
     let options = Options { server: ServerKind::BuiltIn, hosts, ..Options::default() };
     let cluster = Rehearsal::with(&directory, options);
-    let host = cluster.host("sto1");
+    let host = cluster.host("mgr2");
     assert!(!host.server().is_openssh());
     let output = host.run("echo \"$HOME\"; echo problem >&2; exit 7");
     let home = host.directory().to_str().expect("UTF-8");
@@ -110,6 +111,9 @@ fn works_behind_the_built_in_ssh_server() {
             .expect("ssh starts");
         assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(3), b"out\n".as_slice()), "{output:?}");
     }
+    // Both managers share one database.
+    let current = host.run(&format!("cd {} && .venv/bin/alembic current", host.service().directory().display()));
+    assert_eq!(current.stdout.trim(), "8c24e6b0d913 (head)", "{current:?}");
     drop(cluster);
     assert_eq!(processes_under(&directory), []);
 }

@@ -49,7 +49,7 @@ fn render_host(out: &mut String, host: &Host, user: &str) {
     own("log", &text(&service.log()));
     own("title", &service.title());
     own("process_user", user);
-    own("stop_signal", "TERM");
+    own("stop_signal", "SIGTERM");
     own("health_url", &service.health_url());
     own("health_version", component.health().1);
     let prefix = component.name().replace('-', "_");

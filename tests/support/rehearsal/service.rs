@@ -300,10 +300,10 @@ impl Service {
         }
     }
 
-    /// The rows that a query gives, each value as text.
+    /// The rows that a query gives, each value as text. Reads only: looking must not repair what a killed migration left.
     pub(super) fn query(&self, sql: &str) -> Vec<Vec<String>> {
-        let script = "import json, sqlite3, sys; rows = sqlite3.connect(sys.argv[1]).execute(sys.argv[2]); \
-                      print(json.dumps([[str(value) for value in row] for row in rows]))";
+        let script = "import json, sqlite3, sys; database = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True); \
+                      rows = database.execute(sys.argv[2]); print(json.dumps([[str(value) for value in row] for row in rows]))";
         let database = self.database.as_ref().expect("the cluster has a manager");
         let rows = python::run(self.local("bin/python").args(["-c", script]).arg(database).arg(sql));
         serde_json::from_str(&rows).expect("Python prints JSON")
