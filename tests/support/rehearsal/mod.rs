@@ -287,12 +287,18 @@ impl Rehearsal {
 }
 
 /// The environment of a login whose home is `home`: nothing of the caller's but the paths, so that its settings of pip
-/// and Python don't reach the hosts.
+/// and Python don't reach the hosts. Temporary files go there as well: what is killed leaves them behind.
 fn host_environment(home: &Path) -> BTreeMap<String, String> {
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
-    [("HOME", text(home)), ("PATH", path), ("USER", ssh::user()), ("LANG", "C.UTF-8".to_owned())]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+    [
+        ("HOME", text(home)),
+        ("TMPDIR", text(home)),
+        ("PATH", path),
+        ("USER", ssh::user()),
+        ("LANG", "C.UTF-8".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
 }
 
 /// A path as text: those of the cluster are made of names that are given here and of a directory that must be UTF-8.

@@ -79,7 +79,7 @@ pub(crate) fn fill_wheelhouse_through(cache: &Path, python: &Python, wheelhouse:
     let complete = cache.join("complete");
     if fs::read_to_string(&complete).ok().as_deref() != Some(REQUIREMENTS.join("\n").as_str()) {
         let download = ["download", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "--dest"];
-        run(python.command(python.pip(cache)).args(download).arg(cache).args(REQUIREMENTS));
+        run(python.command(python.pip(cache)).args(download).arg(cache).args(REQUIREMENTS).env("TMPDIR", cache));
         fs::write(&complete, REQUIREMENTS.join("\n")).expect("the cache of wheels can be written");
     }
     fs::create_dir_all(wheelhouse).expect("the wheelhouse can be made");
@@ -99,6 +99,8 @@ pub(crate) fn make_venv(python: &Python, venv: &Path, wheelhouse: &Path, require
     let mut install = Command::new(venv.join("bin/python"));
     install.arg(pip.join("pip")).args(["install", "--quiet", "--disable-pip-version-check", "--no-compile"]);
     install.args(["--no-index", "--find-links"]).arg(wheelhouse).args(["pip", requirement]);
+    // In the cluster's directory, which is removed: when pip is killed, its temporary files stay.
+    install.env("TMPDIR", venv.parent().expect("a virtual environment lies in a directory"));
     run(install.env_remove("PYTHONPATH").env_remove("PIP_USER").env_remove("PIP_TARGET").env_remove("PIP_PREFIX"));
 }
 
