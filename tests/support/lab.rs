@@ -1,0 +1,148 @@
+//! The real Backend.AI cluster of `tests/lab`: up while a [`Lab`] lives, gone when it is dropped.
+//!
+//! The script `tests/lab/up` makes and removes the cluster. It ends when its standard input does, so the cluster goes
+//! away with this process, however that ends.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long the script may take to remove the cluster: it takes a second, and gives up by itself after some 60.
+const DOWN_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// A running cluster.
+pub(crate) struct Lab {
+    script: Child,
+    /// Held open: its end is the order to take the cluster down.
+    input: Option<ChildStdin>,
+    progress: Option<JoinHandle<String>>,
+    state: PathBuf,
+}
+
+impl Lab {
+    /// Brings the cluster up, all of it at the old release and healthy, in some ten seconds. Waits its turn where
+    /// another cluster is up on this machine.
+    ///
+    /// # Panics
+    /// When it does not come up, with what the script said: it needs root, and `tests/lab/install` first.
+    pub(crate) fn start() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/up");
+        let mut script = Command::new(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", path.display()));
+        let input = script.stdin.take();
+        let output = script.stdout.take().expect("standard output is piped");
+        let errors = script.stderr.take().expect("standard error is piped");
+        let progress = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = BufReader::new(errors).read_to_string(&mut text);
+            text
+        });
+        let mut line = String::new();
+        let read = BufReader::new(output).read_line(&mut line);
+        let mut lab = Self { script, input, progress: Some(progress), state: PathBuf::new() };
+        match line.trim_end().strip_prefix("ready ") {
+            Some(state) => lab.state = PathBuf::from(state),
+            None => panic!("the cluster did not come up ({read:?}):\n{}", lab.down()),
+        }
+        lab
+    }
+
+    /// The inventory that declares the new release for it.
+    pub(crate) fn inventory(&self) -> PathBuf {
+        self.state.join("inventory.yaml")
+    }
+
+    /// A home directory whose `.ssh/known_hosts` knows the cluster's hosts.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.state.join("home")
+    }
+
+    /// Runs a shell command as root on a host, through `ssh`.
+    ///
+    /// # Panics
+    /// When it fails, with what it said.
+    pub(crate) fn ssh(&self, host: &str, command: &str) -> String {
+        let known_hosts = self.home().join(".ssh/known_hosts");
+        let output = Command::new("ssh")
+            .args(["-F", "none", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10", "-i"])
+            .arg(self.state.join("ssh_key"))
+            .arg("-o")
+            .arg(format!("UserKnownHostsFile={}", known_hosts.display()))
+            .arg(format!("root@{}", self.address(host)))
+            .arg(command)
+            .stdin(Stdio::null())
+            .output()
+            .expect("ssh runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "on {host}, `{command}` ended with {}:\n{text}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        text
+    }
+
+    /// What an endpoint answers to a request from the host itself.
+    pub(crate) fn get(&self, host: &str, url: &str) -> serde_json::Value {
+        let body = self.ssh(
+            host,
+            &format!("python3 -c 'import urllib.request as r; print(r.urlopen(\"{url}\", timeout=5).read().decode())'"),
+        );
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{url} on {host} answers no JSON ({error}): {body}"))
+    }
+
+    /// The rows of a query to the cluster's database, columns parted by `|`.
+    pub(crate) fn sql(&self, query: &str) -> Vec<String> {
+        let command = format!("cd / && runuser -u postgres -- psql -At -c \"{query}\" backend");
+        self.ssh("db1", &command).lines().map(str::to_owned).collect()
+    }
+
+    /// The titles of all of Backend.AI's processes on a host, sorted.
+    pub(crate) fn titles(&self, host: &str) -> Vec<String> {
+        let command = "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$f; echo; done 2>/dev/null";
+        let mut titles: Vec<String> = self
+            .ssh(host, command)
+            .lines()
+            .map(str::trim_end)
+            .filter(|line| line.starts_with("backend.ai: "))
+            .map(str::to_owned)
+            .collect();
+        titles.sort();
+        titles
+    }
+
+    fn address(&self, host: &str) -> String {
+        let hosts = std::fs::read_to_string(self.state.join("hosts")).expect("the cluster's hosts file is readable");
+        let line = hosts.lines().find(|line| line.ends_with(&format!(" {host}")));
+        let line = line.unwrap_or_else(|| panic!("the cluster has no host {host}:\n{hosts}"));
+        line.split(' ').next().unwrap_or_default().to_owned()
+    }
+
+    /// Takes the cluster down and returns what the script said in all.
+    fn down(&mut self) -> String {
+        self.input = None;
+        let deadline = Instant::now() + DOWN_TIMEOUT;
+        while let Ok(None) = self.script.try_wait() {
+            if Instant::now() > deadline {
+                // Its hosts halt with it; what else it leaves behind is removed at the next start.
+                let _ = self.script.kill();
+                let _ = self.script.wait();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.progress.take().and_then(|progress| progress.join().ok()).unwrap_or_default()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        eprint!("{}", self.down());
+    }
+}
