@@ -5,10 +5,12 @@
 //! each only once however many hosts share it. What comes out has no templates left; every value still knows the
 //! line that it was written on, so whoever decodes it further can point there too.
 
+mod instance;
 mod magic;
 mod mistakes;
 mod resolve;
 mod scope;
 
+pub use instance::{Instance, InstanceId};
 pub use resolve::{Declaration, Desired, ResolvedTask, SkippedPlay, resolve, resolve_connections};
 pub use scope::Scope;

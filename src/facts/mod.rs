@@ -211,6 +211,12 @@ impl HostFacts {
     }
 }
 
+/// The facts of a host among those of many; a host without any counts as one that could not be asked.
+#[must_use]
+pub fn facts_of(all: &BTreeMap<HostName, HostFacts>, host: &HostName) -> HostFacts {
+    all.get(host).cloned().unwrap_or_else(|| HostFacts::unreachable(host.clone(), "it was not asked".into()))
+}
+
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

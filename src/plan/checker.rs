@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::action::{Action, ActionKind, InstanceId, Plan, Stage};
+use super::action::{Action, ActionKind, Plan, Stage};
+use crate::desired::InstanceId;
 use crate::facts::{Database, HostFacts, Observed};
 use crate::model::HostName;
 use crate::release::Release;

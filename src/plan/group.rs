@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::action::Instance;
+use crate::desired::Instance;
 use crate::facts::Database;
 use crate::model::HostName;
 

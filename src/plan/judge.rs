@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::action::{Action, ActionKind, Instance, InstanceId, PackageMove, Plan};
-use crate::facts::{FileQuery, HostFacts, Observed};
+use super::action::{Action, ActionKind, PackageMove, Plan};
+use crate::desired::{Instance, InstanceId};
+use crate::facts::{FileQuery, HostFacts, Observed, facts_of};
 use crate::model::HostName;
 use crate::release::SchemaState;
 use crate::resource::component::{Assessment, Installed, Running, assess};
@@ -40,10 +41,6 @@ pub enum Confirmation {
         /// What holds.
         observed: String,
     },
-}
-
-fn facts_of(world: &World, host: &HostName) -> HostFacts {
-    world.get(host).cloned().unwrap_or_else(|| HostFacts::unreachable(host.clone(), "it was not asked".into()))
 }
 
 fn assess_in(world: &World, instance: &Instance) -> Assessment {

@@ -9,9 +9,9 @@ mod planner;
 mod saved;
 mod script;
 
-pub use action::{Action, ActionKind, Instance, InstanceId, PackageMove, Plan, Stage, StageKind, Track, Undo};
+pub use action::{Action, ActionKind, PackageMove, Plan, Stage, StageKind, Track, Undo};
 pub use checker::{Violation, check};
 pub use judge::{Confirmation, Readiness, World, confirm, ready, state_of};
-pub use planner::{Input, PlannedPath, path_of, plan};
+pub use planner::{Input, plan};
 pub use saved::{SavedPlan, SavedPlanError, StalePlan};
 pub use script::{Script, log_script, script};

@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, ActionKind, Instance, InstanceId, PackageMove, Plan, Stage, StageKind, Track, Undo};
+use super::action::{Action, ActionKind, PackageMove, Plan, Stage, StageKind, Track, Undo};
 use super::group::group;
 use super::judge::state_of;
-use crate::facts::{Database, DatabaseKind, HostFacts, Observed, normalize_name};
+use crate::desired::{Instance, InstanceId};
+use crate::facts::{Database, DatabaseKind, HostFacts, Observed, facts_of, normalize_name};
 use crate::model::{HostName, Timestamp};
-use crate::release::{PathRefusal, Release, SchemaState, patch_path};
-use crate::resource::component::{Assessment, Installed, Running, assess};
+use crate::release::{Release, SchemaState};
+use crate::resource::component::{Assessment, Cause, Installed, PlannedPath, Running, assess, path_of};
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -22,62 +23,6 @@ pub struct Input<'a> {
     pub instances: &'a [Instance],
     /// What was observed.
     pub facts: &'a BTreeMap<HostName, HostFacts>,
-}
-
-impl Input<'_> {
-    /// The facts of a host; a host without any counts as unreachable.
-    #[must_use]
-    pub fn facts_of(&self, host: &HostName) -> HostFacts {
-        self.facts.get(host).cloned().unwrap_or_else(|| HostFacts::unreachable(host.clone(), "it was not asked".into()))
-    }
-}
-
-/// The hops of an instance, or why there are none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PlannedPath {
-    /// The releases to install in turn; none where the declared one is there.
-    Hops(Vec<Release>),
-    /// There is no legal way.
-    Refused {
-        /// Where it would start.
-        from: Release,
-        /// Why.
-        refusal: PathRefusal,
-    },
-    /// It depends on something that could not be observed.
-    Unknown(String),
-}
-
-/// The releases that `instance` goes through to the declared one.
-#[must_use]
-pub fn path_of(instance: &Instance, assessment: &Assessment, facts: &HostFacts) -> PlannedPath {
-    let component = &instance.component;
-    let declared = &component.release;
-    let whole = match &assessment.installed {
-        Installed::Release(_) => true,
-        Installed::Interrupted { .. } | Installed::Nothing => false,
-        Installed::NoVenv => {
-            return PlannedPath::Unknown(format!("there is no virtual environment {}", component.venv));
-        }
-        Installed::Unknown(reason) => return PlannedPath::Unknown(reason.clone()),
-    };
-    let Some(from) = assessment.installed.start_of_path() else {
-        return PlannedPath::Hops(vec![declared.clone()]);
-    };
-    if from == declared {
-        return PlannedPath::Hops(if whole { Vec::new() } else { vec![declared.clone()] });
-    }
-    if let Err(refusal @ PathRefusal::Downgrade) = patch_path(from, declared, &[]) {
-        return PlannedPath::Refused { from: from.clone(), refusal };
-    }
-    match facts.published(&component.published_query()) {
-        Observed::Known(published) => match patch_path(from, declared, &published.releases) {
-            Ok(hops) => PlannedPath::Hops(hops),
-            Err(refusal) => PlannedPath::Refused { from: from.clone(), refusal },
-        },
-        Observed::Absent => PlannedPath::Unknown("published releases were not looked for".into()),
-        Observed::Unknown(reason) => PlannedPath::Unknown(format!("published releases: {reason}")),
-    }
 }
 
 /// What the planner knows of an instance while it goes through the releases.
@@ -104,8 +49,10 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let mut members: Vec<Member<'_>> = input.instances.iter().map(|instance| member(instance, input)).collect();
     let databases: Vec<Option<Database>> = members.iter().map(|member| member.database.clone()).collect();
     let groups = group(input.instances, &databases);
-    let basis =
-        members.iter().map(|m| (m.instance.id(), state_of(m.instance, &input.facts_of(&m.instance.host)))).collect();
+    let basis = members
+        .iter()
+        .map(|m| (m.instance.id(), state_of(m.instance, &facts_of(input.facts, &m.instance.host))))
+        .collect();
     let mut stages = Vec::new();
     for release in releases(&members) {
         let mut rounds: Vec<Round> = groups.iter().filter_map(|group| round(&release, group, &members)).collect();
@@ -116,9 +63,9 @@ pub fn plan(input: &Input<'_>) -> Plan {
 }
 
 fn member<'a>(instance: &'a Instance, input: &Input<'_>) -> Member<'a> {
-    let facts = input.facts_of(&instance.host);
+    let facts = facts_of(input.facts, &instance.host);
     let assessment = assess(&instance.component, &facts);
-    let hops = match path_of(instance, &assessment, &facts) {
+    let hops = match path_of(&instance.component, &assessment, &facts) {
         PlannedPath::Hops(hops) => hops,
         PlannedPath::Refused { .. } | PlannedPath::Unknown(_) => Vec::new(),
     };
@@ -129,12 +76,9 @@ fn member<'a>(instance: &'a Instance, input: &Input<'_>) -> Member<'a> {
     let process_reasons: Vec<String> = assessment
         .differences
         .iter()
-        .filter(|difference| {
-            use crate::resource::component::Cause;
-            match difference.cause() {
-                Cause::Package | Cause::Schema => false,
-                Cause::ProcessStopped | Cause::ProcessStale | Cause::ProcessForeign | Cause::Health => true,
-            }
+        .filter(|difference| match difference.cause() {
+            Cause::Package | Cause::Schema => false,
+            Cause::ProcessStopped | Cause::ProcessStale | Cause::ProcessForeign | Cause::Health => true,
         })
         .map(ToString::to_string)
         .collect();
@@ -410,7 +354,7 @@ fn migrate(
     input: &Input<'_>,
 ) -> Vec<Action> {
     let component = &member.instance.component;
-    let facts = input.facts_of(&member.instance.host);
+    let facts = facts_of(input.facts, &member.instance.host);
     let (Some(schema), Some(Observed::Known(fact))) = (&component.schema, component.schema_fact(&facts)) else {
         return Vec::new();
     };

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::action::{InstanceId, Plan};
+use super::action::Plan;
+use crate::desired::InstanceId;
 use crate::model::{Digest, HostName};
 
 /// The version of the file's format; another one is refused.

@@ -1,8 +1,8 @@
 //! A declared release that is older than the installed one.
 
 use super::{Breach, Rule, Subject};
-use crate::plan::PlannedPath;
 use crate::release::PathRefusal;
+use crate::resource::component::PlannedPath;
 
 pub(super) const RULE: Rule = Rule {
     code: "downgrade",

@@ -15,14 +15,15 @@ mod unit;
 mod unknown_fact;
 mod unreachable;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::HostFacts;
+use crate::desired::Instance;
+use crate::facts::{HostFacts, facts_of};
 use crate::model::{HostName, Timestamp};
-use crate::plan::{Input, Instance, PlannedPath, path_of};
-use crate::resource::component::{Assessment, assess};
+use crate::resource::component::{Assessment, Difference, PlannedPath, assess, path_of};
 
 /// What a rule says of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,11 +112,8 @@ impl Subject<'_> {
             PlannedPath::Hops(hops) => !hops.is_empty(),
             PlannedPath::Refused { .. } | PlannedPath::Unknown(_) => false,
         };
-        let behind = self
-            .assessment
-            .differences
-            .iter()
-            .any(|difference| matches!(difference, crate::resource::component::Difference::SchemaBehind { .. }));
+        let behind =
+            self.assessment.differences.iter().any(|difference| matches!(difference, Difference::SchemaBehind { .. }));
         self.instance.component.schema.is_some() && (moves || behind)
     }
 }
@@ -123,11 +121,11 @@ impl Subject<'_> {
 /// Checks everything that is declared. `out_of_scope` are instances that the run leaves out by a limit.
 /// An empty answer means that the plan may be made.
 #[must_use]
-pub fn check(input: &Input<'_>, out_of_scope: &[Instance]) -> Vec<Finding> {
-    let all: Vec<Subject<'_>> = input.instances.iter().map(|i| subject(input, i, &[], out_of_scope)).collect();
+pub fn check(instances: &[Instance], facts: &BTreeMap<HostName, HostFacts>, out_of_scope: &[Instance]) -> Vec<Finding> {
+    let all: Vec<Subject<'_>> = instances.iter().map(|i| subject(facts, i, &[], out_of_scope)).collect();
     let mut findings = Vec::new();
-    for instance in input.instances {
-        let subject = subject(input, instance, &all, out_of_scope);
+    for instance in instances {
+        let subject = subject(facts, instance, &all, out_of_scope);
         for rule in rules() {
             for breach in (rule.check)(&subject) {
                 findings.push(finding(&rule, &subject, breach));
@@ -142,14 +140,14 @@ pub fn check(input: &Input<'_>, out_of_scope: &[Instance]) -> Vec<Finding> {
 }
 
 fn subject<'a>(
-    input: &Input<'a>,
+    facts: &BTreeMap<HostName, HostFacts>,
     instance: &'a Instance,
     others: &'a [Subject<'a>],
     out_of_scope: &'a [Instance],
 ) -> Subject<'a> {
-    let facts = input.facts_of(&instance.host);
+    let facts = facts_of(facts, &instance.host);
     let assessment = assess(&instance.component, &facts);
-    let path = path_of(instance, &assessment, &facts);
+    let path = path_of(&instance.component, &assessment, &facts);
     Subject { instance, facts, assessment, path, others, out_of_scope }
 }
 

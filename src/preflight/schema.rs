@@ -2,8 +2,8 @@
 
 use super::{Breach, Rule, Subject};
 use crate::facts::Observed;
-use crate::plan::PlannedPath;
 use crate::release::SchemaState;
+use crate::resource::component::PlannedPath;
 
 pub(super) const RULE: Rule = Rule {
     code: "schema-unsound",

@@ -1,8 +1,7 @@
 //! Something that an instance depends on could not be observed.
 
 use super::{Breach, Rule, Subject};
-use crate::plan::PlannedPath;
-use crate::resource::component::Installed;
+use crate::resource::component::{Installed, PlannedPath};
 
 pub(super) const RULE: Rule = Rule {
     code: "unknown-fact",

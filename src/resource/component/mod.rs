@@ -4,9 +4,11 @@
 mod assess;
 mod decode;
 mod difference;
+mod path;
 mod spec;
 
 pub use assess::{Assessment, Installed, Running, Staleness, assess};
 pub use decode::decode;
 pub use difference::{Cause, Difference};
+pub use path::{PlannedPath, path_of};
 pub use spec::{Component, HealthSpec, ProcessSpec, SchemaSpec, Signal, Supervisor};
