@@ -1,0 +1,169 @@
+//! Drift: the plan without the execution, as an object, and that object as text and JSON. The exit code
+//! of `converge drift` is derived from this very object.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use super::style::{BAD, CHANGED, GOOD, Styled};
+use crate::desired::Instance;
+use crate::facts::{HostFacts, facts_of};
+use crate::model::{HostName, Timestamp, printable};
+use crate::plan::{Plan, state_of};
+use crate::preflight::Finding;
+use crate::release::Release;
+use crate::resource::component::{Cause, assess};
+
+/// The version of the JSON format: the first number changes when a reader of the old one would misread.
+const FORMAT: &str = "1.0";
+
+/// What differs between what is declared and what was observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// The version of this format.
+    pub format_version: String,
+    /// Whether everything was seen and nothing differs.
+    pub in_sync: bool,
+    /// Every host, in order of name.
+    pub hosts: Vec<DriftedHost>,
+    /// What the pre-flight would refuse.
+    pub findings: Vec<Finding>,
+    /// What a run would do, in order.
+    pub actions: Vec<DriftAction>,
+}
+
+/// One host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftedHost {
+    /// Its name.
+    pub host: HostName,
+    /// When it answered, by its own clock.
+    pub observed_at: Option<Timestamp>,
+    /// Why it could not be asked, if it couldn't.
+    pub unreachable: Option<String>,
+    /// Its components, in the order of plays.
+    pub components: Vec<DriftedComponent>,
+}
+
+/// One component of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftedComponent {
+    /// Its name.
+    pub component: String,
+    /// The declared release.
+    pub declared: Release,
+    /// `file:line` of the task that declares it.
+    pub declared_at: String,
+    /// Its state in one line.
+    pub state: String,
+    /// What differs.
+    pub differences: Vec<DriftDifference>,
+    /// What could not be observed.
+    pub unknown: Vec<String>,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftDifference {
+    /// Its class.
+    pub cause: Cause,
+    /// For people.
+    pub text: String,
+}
+
+/// One action that a run would carry out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftAction {
+    /// Its name in the plan.
+    pub id: String,
+    /// Where.
+    pub host: HostName,
+    /// What it does.
+    pub text: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Draws the drift from what was planned.
+#[must_use]
+pub fn drift_of(
+    instances: &[Instance],
+    facts: &BTreeMap<HostName, HostFacts>,
+    findings: &[Finding],
+    plan: &Plan,
+) -> Drift {
+    let mut hosts: BTreeMap<HostName, DriftedHost> = BTreeMap::new();
+    for instance in instances {
+        let facts = facts_of(facts, &instance.host);
+        let assessment = assess(&instance.component, &facts);
+        let host = hosts.entry(instance.host.clone()).or_insert_with(|| DriftedHost {
+            host: instance.host.clone(),
+            observed_at: facts.unreachable.is_none().then_some(facts.observed_at),
+            unreachable: facts.unreachable.clone(),
+            components: Vec::new(),
+        });
+        host.components.push(DriftedComponent {
+            component: instance.component.name.clone(),
+            declared: instance.component.release.clone(),
+            declared_at: instance.component.declared_at.clone(),
+            state: if facts.unreachable.is_some() { "not observed".into() } else { state_of(instance, &facts) },
+            differences: assessment
+                .differences
+                .iter()
+                .map(|difference| DriftDifference { cause: difference.cause(), text: difference.to_string() })
+                .collect(),
+            unknown: assessment.unknown,
+        });
+    }
+    let hosts: Vec<DriftedHost> = hosts.into_values().collect();
+    let actions = plan
+        .actions()
+        .map(|a| DriftAction { id: a.id.clone(), host: a.host.clone(), text: a.to_string(), why: a.why.clone() })
+        .collect::<Vec<_>>();
+    let clean = |c: &DriftedComponent| c.differences.is_empty() && c.unknown.is_empty();
+    let in_sync = findings.is_empty()
+        && actions.is_empty()
+        && hosts.iter().all(|host| host.unreachable.is_none() && host.components.iter().all(clean));
+    Drift { format_version: FORMAT.into(), in_sync, hosts, findings: findings.to_vec(), actions }
+}
+
+/// The drift for people: one line when all is well.
+#[must_use]
+pub fn drift_text(drift: &Drift) -> String {
+    let mut text = String::new();
+    let components: usize = drift.hosts.iter().map(|host| host.components.len()).sum();
+    if drift.in_sync {
+        let line = format!("In sync: {components} component(s) on {} host(s) are as declared.", drift.hosts.len());
+        let _ = writeln!(text, "{}", Styled(GOOD, line));
+        return text;
+    }
+    for host in &drift.hosts {
+        if let Some(reason) = &host.unreachable {
+            let _ = writeln!(text, "{}", Styled(BAD, format!("{}: unreachable: {}", host.host, printable(reason))));
+            continue;
+        }
+        for component in &host.components {
+            let name = format!("{}/{}", host.host, component.component);
+            for difference in &component.differences {
+                let head = format!("{name}: {}", difference.cause);
+                let _ = writeln!(
+                    text,
+                    "{}: {} (declared at {})",
+                    Styled(CHANGED, head),
+                    printable(&difference.text),
+                    component.declared_at
+                );
+            }
+            for unknown in &component.unknown {
+                let _ = writeln!(text, "{} {}", Styled(BAD, format!("{name}: unknown:")), printable(unknown));
+            }
+        }
+    }
+    for finding in &drift.findings {
+        let _ = writeln!(text, "\n{finding}");
+    }
+    let _ =
+        writeln!(text, "\nDrift: a run would carry out {} action(s); `converge plan` shows them.", drift.actions.len());
+    text
+}

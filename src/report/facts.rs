@@ -1,0 +1,103 @@
+//! Facts of a host as text.
+
+use std::fmt::Write as _;
+
+use super::style::{BAD, HEAD, Styled};
+use crate::facts::{Fact, Health, HostFacts, Observed};
+use crate::model::printable;
+
+/// Everything that was observed on a host.
+#[must_use]
+pub fn facts_text(facts: &HostFacts) -> String {
+    let mut text = String::new();
+    if let Some(reason) = &facts.unreachable {
+        let _ = writeln!(text, "{}", Styled(BAD, format!("{}: UNREACHABLE: {}", facts.host, printable(reason))));
+        return text;
+    }
+    let _ = writeln!(text, "{} at {}", Styled(HEAD, &facts.host), facts.observed_at);
+    for (query, fact) in &facts.answers {
+        let (head, details) = lines(fact);
+        let _ = writeln!(text, "  {}: {}", printable(query.to_string()), printable(head));
+        for detail in details {
+            let _ = writeln!(text, "      {}", printable(detail));
+        }
+    }
+    text
+}
+
+fn observed<T>(fact: &Observed<T>, known: impl FnOnce(&T) -> (String, Vec<String>)) -> (String, Vec<String>) {
+    match fact {
+        Observed::Known(value) => known(value),
+        Observed::Absent => ("absent".into(), Vec::new()),
+        Observed::Unknown(reason) => (format!("UNKNOWN: {reason}"), Vec::new()),
+    }
+}
+
+/// The first line of a fact, and its details.
+fn lines(fact: &Fact) -> (String, Vec<String>) {
+    match fact {
+        Fact::System(fact) => observed(fact, |s| (format!("{}, kernel {}, as user {}", s.os, s.kernel, s.uid), vec![])),
+        Fact::Disk(fact) => {
+            observed(fact, |disk| (format!("{} MiB free on {}", disk.available_kib / 1024, disk.mounted_on), vec![]))
+        }
+        Fact::File(fact) => observed(fact, |file| (format!("{} bytes, changed {}", file.bytes, file.modified), vec![])),
+        Fact::Venv(fact) => observed(fact, |venv| {
+            let broken = if venv.executable { "" } else { ", which can't be executed" };
+            let at = venv.installed_at.map_or_else(String::new, |at| format!("; package installed {at}"));
+            let head = format!(
+                "Python {} of {}{broken}, {} distributions{at}",
+                venv.python,
+                venv.base,
+                venv.distributions.len()
+            );
+            let listed = venv.distributions.iter().map(|(name, all)| {
+                let versions: Vec<String> = all
+                    .iter()
+                    .map(|d| format!("{}{}", d.spelled, if d.complete { "" } else { " (incomplete)" }))
+                    .collect();
+                format!("{name} {}", versions.join(", "))
+            });
+            let aside = venv.moved_aside.iter().map(|(name, version)| format!("~{name} {version} (left by pip)"));
+            (head, listed.chain(aside).collect())
+        }),
+        Fact::Process(fact) => observed(fact, |found| (format!("{} running", found.all.len()), processes(&found.all))),
+        Fact::Unit(fact) => observed(fact, |unit| {
+            let head = format!(
+                "{}, {} ({}), {}, stops by signal {}, last result {}",
+                unit.load_state, unit.active_state, unit.sub_state, unit.unit_file_state, unit.kill_signal, unit.result
+            );
+            (head, processes(&unit.processes.all))
+        }),
+        Fact::Health(fact) => observed(fact, |health| match health {
+            Health::Answered { status, release, body } => {
+                let release =
+                    release.as_ref().map_or_else(String::new, |release| format!(", running release {release}"));
+                (format!("HTTP {status}{release}"), vec![body.clone()])
+            }
+            Health::Silent { reason } => (format!("silent: {reason}"), vec![]),
+        }),
+        Fact::Schema(fact) => observed(fact, |schema| {
+            let rows: Vec<&str> = schema.rows.iter().map(String::as_str).collect();
+            let head =
+                format!("{} ({}), {} KiB, at {}", schema.name, schema.database, schema.bytes / 1024, rows.join(", "));
+            let graph = match &schema.graph {
+                Observed::Known(graph) => format!(
+                    "package: {} revisions, head {}",
+                    graph.revisions.len(),
+                    graph.heads().into_iter().collect::<Vec<_>>().join(", ")
+                ),
+                Observed::Absent => "package: no revisions".to_owned(),
+                Observed::Unknown(reason) => format!("package: UNKNOWN: {reason}"),
+            };
+            (head, vec![graph])
+        }),
+        Fact::Published(fact) => observed(fact, |published| {
+            let all: Vec<String> = published.releases.iter().map(ToString::to_string).collect();
+            (format!("{} releases", all.len()), vec![all.join(" ")])
+        }),
+    }
+}
+
+fn processes(all: &[crate::facts::Process]) -> Vec<String> {
+    all.iter().map(|p| format!("{} of user {} since {}: {}", p.pid, p.uid, p.started_at, p.title)).collect()
+}

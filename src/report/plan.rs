@@ -1,0 +1,55 @@
+//! A plan as text.
+
+use std::fmt::Write as _;
+
+use super::style::{CHANGED, GOOD, HEAD, Styled};
+use crate::plan::{Plan, StageKind, Undo};
+
+/// The plan for people: stages, hosts, actions and why; or why there is nothing to do.
+#[must_use]
+pub fn plan_text(plan: &Plan) -> String {
+    let mut text = String::new();
+    let hosts = plan.hosts().len();
+    if plan.is_empty() {
+        let _ = writeln!(
+            text,
+            "{}",
+            Styled(
+                GOOD,
+                format!("Nothing to do: {} component(s) on {hosts} host(s) are as declared.", plan.instances.len())
+            )
+        );
+        for (id, state) in &plan.basis {
+            let _ = writeln!(text, "  {id}: {state}");
+        }
+        return text;
+    }
+    let actions = plan.actions().count();
+    let _ = writeln!(
+        text,
+        "{}",
+        Styled(
+            HEAD,
+            format!(
+                "PLAN {}: {actions} actions in {} stages on {hosts} hosts",
+                plan.digest().short(),
+                plan.stages.len()
+            )
+        )
+    );
+    for (number, stage) in plan.stages.iter().enumerate() {
+        let kind = match stage.kind {
+            StageKind::Independent => "",
+            StageKind::FullStop => "  (together: they share a database)",
+        };
+        let _ = writeln!(text, "\n{}{kind}", Styled(HEAD, format!("{}. {}", number + 1, stage.title)));
+        for action in stage.tracks.iter().flat_map(|track| &track.actions) {
+            let _ = writeln!(text, "  {} {action}", Styled(CHANGED, format!("{}:", action.host)));
+            let _ = writeln!(text, "      because {}", action.why);
+            if let Undo::Restore(command) = &action.undo {
+                let _ = writeln!(text, "      only a restore takes it back: {command}");
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,44 @@
+//! Events of a run as lines, in the words of Ansible's users.
+
+use super::style::{BAD, CHANGED, GOOD, HEAD, Styled};
+use crate::event::{ActionResult, Event};
+
+/// Lines wider than this wrap on a common terminal; headings are filled up to it.
+const WIDTH: usize = 78;
+
+/// The line for an event; `None` for one that isn't shown. `verbose` shows what actions print.
+#[must_use]
+pub fn progress_line(event: &Event, verbose: bool) -> Option<String> {
+    match event {
+        Event::StageStarted { number, of, title, hosts: _ } => {
+            let heading = format!("STAGE {number}/{of} [{title}] ");
+            Some(format!("\n{}", Styled(HEAD, format!("{heading:*<WIDTH$}"))))
+        }
+        Event::ActionStarted { host, id: _, text } => Some(format!("begun: [{host}] {text}")),
+        Event::ActionOutput { host, id: _, line } => verbose.then(|| format!("       [{host}] | {line}")),
+        Event::ActionEnded { host, id: _, text, result, took_ms } => Some(match result {
+            ActionResult::Done { evidence } => {
+                format!("{} {text}: {evidence} ({})", Styled(CHANGED, format!("changed: [{host}]")), seconds(*took_ms))
+            }
+            ActionResult::AlreadyDone { evidence } => {
+                format!("{} {text}: already so, {evidence}", Styled(GOOD, format!("ok: [{host}]")))
+            }
+            ActionResult::Failed(failure) => {
+                let what = if failure.unreachable { "UNREACHABLE!" } else { "FAILED!" };
+                let head = format!("fatal: [{host}]: {what}");
+                format!("{} {text}: {} ({})", Styled(BAD, head), failure.observed, seconds(*took_ms))
+            }
+        }),
+        Event::StageEnded { number, failed: 0 } => verbose.then(|| format!("stage {number} is complete")),
+        Event::StageEnded { number, failed } => {
+            Some(format!("stage {number} ended with {failed} failed host(s): no later stage starts"))
+        }
+        Event::Stopping => {
+            Some("stopping: what runs is finished, nothing new begins (once more to leave at once)".into())
+        }
+    }
+}
+
+fn seconds(milliseconds: u64) -> String {
+    format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
+}
