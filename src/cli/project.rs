@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::document::{Diagnostic, Diagnostics, Source};
-use crate::inventory::{Beside, InventorySources, Scope, VarsFile};
+use crate::inventory::{Beside, ExtraVars, InventorySources, Scope, VarsFile};
+use crate::playbook::{Origin, Playbook, RoleSources, Roles, bundled_playbook, bundled_role, bundled_role_names};
 
 /// Largest file that is read, in bytes: an inventory of ten thousand hosts is about one megabyte; whatever is
 /// larger than this is no declaration.
@@ -58,6 +59,94 @@ pub fn read_inventory(inventory: &Path, playbook_directory: Option<&Path>) -> Re
     match source {
         Some(inventory) => mistakes.or_ok(InventorySources { inventory, vars }),
         None => Err(mistakes),
+    }
+}
+
+/// Reads the `-e` arguments: `key=value …`, `{…}`, or `@file`.
+///
+/// # Errors
+/// Every file that can't be read.
+pub fn read_extra_arguments(arguments: &[String]) -> Result<Vec<ExtraVars>, Diagnostics> {
+    let mut mistakes = Diagnostics::new();
+    let extra = arguments.iter().filter_map(|argument| match argument.strip_prefix('@') {
+        Some(path) => mistakes.keep(read_source(Path::new(path))).map(ExtraVars::File),
+        None => Some(ExtraVars::Argument(Source::command_line(argument))),
+    });
+    let extra = extra.collect();
+    mistakes.or_ok(extra)
+}
+
+/// The directory whose `group_vars/` and `host_vars/` count as the playbook's.
+#[must_use]
+pub fn playbook_directory(root: &Path, playbook: Option<&Path>) -> PathBuf {
+    playbook.map_or_else(|| without_dot(&root.join("playbooks")), directory_of)
+}
+
+/// Reads a playbook and the roles that it names. Without a path, that is `playbooks/site.yaml` below `root` (the
+/// current directory) or, when there is none, the bundled one. Each role is `roles/NAME/` below `root`, or the
+/// bundled one of that name.
+///
+/// # Errors
+/// All mistakes of the playbook, or else all mistakes of its roles.
+pub fn read_playbook(root: &Path, playbook: Option<&Path>) -> Result<(Playbook, Roles), Diagnostics> {
+    let (source, origin) = match playbook {
+        Some(path) => (read_source(path)?, Origin::Project),
+        None => match read_either(&root.join("playbooks"), "site")? {
+            Some(source) => (source, Origin::Project),
+            None => (bundled_playbook(), Origin::Bundled),
+        },
+    };
+    let playbook = Playbook::parse(&source, origin)?;
+    let mut mistakes = Diagnostics::new();
+    let mut sources = Vec::new();
+    for name in playbook.role_names() {
+        sources.extend(
+            mistakes.keep(read_role(&root.join("roles").join(name), name)).flatten().or_else(|| bundled_role(name)),
+        );
+    }
+    // The other bundled roles too, so that a mistyped name finds the nearest.
+    let read: Vec<&str> = playbook.role_names();
+    sources.extend(bundled_role_names().into_iter().filter(|name| !read.contains(name)).filter_map(bundled_role));
+    let roles = mistakes.keep(Roles::parse(&sources));
+    match roles {
+        Some(roles) => mistakes.or_ok((playbook, roles)),
+        None => Err(mistakes),
+    }
+}
+
+/// Reads a role's directory; `None` when there is none. A project's role replaces the bundled one as a whole.
+fn read_role(directory: &Path, name: &str) -> Result<Option<RoleSources>, Diagnostics> {
+    let directory = without_dot(directory);
+    if !directory.is_dir() {
+        return Ok(None);
+    }
+    let mut mistakes = Diagnostics::new();
+    let mut part = |part: &str| mistakes.keep(read_either(&directory.join(part), "main")).flatten();
+    let (defaults, vars, tasks) = (part("defaults"), part("vars"), part("tasks"));
+    let (meta, handlers) = (part("meta"), part("handlers"));
+    if tasks.is_none() && mistakes.is_empty() {
+        let message = format!("the role {} has no tasks", directory.display());
+        mistakes.push(Diagnostic::nowhere(message).hint("its tasks are in tasks/main.yaml"));
+    }
+    let role = RoleSources { name: name.to_owned(), origin: Origin::Project, defaults, vars, tasks, meta, handlers };
+    mistakes.or_ok(Some(role))
+}
+
+/// Reads `STEM.yaml` or `STEM.yml` of a directory; `None` when there is neither.
+fn read_either(directory: &Path, stem: &str) -> Result<Option<Arc<Source>>, Diagnostic> {
+    let directory = without_dot(directory);
+    let found: Vec<PathBuf> = ["yaml", "yml"]
+        .iter()
+        .map(|extension| directory.join(format!("{stem}.{extension}")))
+        .filter(|path| path.exists())
+        .collect();
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => read_source(one).map(Some),
+        [one, other, ..] => {
+            Err(Diagnostic::nowhere(format!("both {} and {} are there", one.display(), other.display()))
+                .hint("keep one of them"))
+        }
     }
 }
 
@@ -202,6 +291,36 @@ mod tests {
         // A playbook directory that is the inventory's own isn't read twice.
         let same = read_inventory(&root.join("inventories/prod.yaml"), Some(&root.join("inventories"))).unwrap();
         assert_eq!(same.vars.len(), 5);
+    }
+
+    #[test]
+    fn an_empty_directory_has_the_bundled_playbook_and_a_project_overrides_role_by_role() {
+        let empty = project(&[]);
+        let (playbook, _) = read_playbook(empty.path(), None).unwrap();
+        assert_eq!(playbook.origin, Origin::Bundled);
+        let project = project(&[
+            ("playbooks/site.yml", "- {hosts: all, roles: [manager, agent]}"),
+            ("roles/manager/tasks/main.yaml", "- component: {a: 1}\n- component: {b: 1}"),
+        ]);
+        let (playbook, roles) = read_playbook(project.path(), None).unwrap();
+        assert_eq!(playbook.origin, Origin::Project);
+        assert_eq!((roles.get("manager").unwrap().tasks.len(), roles.get("agent").unwrap().tasks.len()), (2, 1));
+        assert_eq!(
+            (roles.get("manager").unwrap().origin, roles.get("agent").unwrap().origin),
+            (Origin::Project, Origin::Bundled)
+        );
+        fs::write(project.path().join("playbooks/site.yaml"), "").unwrap();
+        assert!(read_playbook(project.path(), None).unwrap_err().to_string().contains("site.yml are there"));
+    }
+
+    #[test]
+    fn a_role_without_tasks_and_an_unreadable_extra_file_are_mistakes() {
+        let project = project(&[("p.yaml", "- {hosts: all, roles: [x]}"), ("roles/x/defaults/main.yml", "a: 1")]);
+        let shown = read_playbook(project.path(), Some(&project.path().join("p.yaml"))).unwrap_err().to_string();
+        assert!(shown.contains("roles/x has no tasks"), "{shown}");
+        let extra = ["a=1".to_owned(), "@/nowhere/x.yaml".to_owned()];
+        assert!(read_extra_arguments(&extra).unwrap_err().to_string().contains("can't read /nowhere/x.yaml"));
+        assert_eq!(read_extra_arguments(&extra[..1]).unwrap().len(), 1);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::sources::{Beside, InventorySources, Scope};
 use super::tree::{self, RawTree};
-use super::variables::{Given, Level, Variables, read_variables};
+use super::variables::{GivenVariables, Level, Variables, read_variables};
 use crate::document::{Diagnostic, Diagnostics, Node, Source, Span};
 use crate::model::{GroupName, HostName};
 
@@ -20,7 +20,7 @@ struct Group {
     depth: usize,
     /// `ansible_group_priority`; wins among groups of one depth.
     priority: i64,
-    variables: Vec<(Arc<str>, Given)>,
+    variables: GivenVariables,
 }
 
 /// A host with the groups that it belongs to.
@@ -29,7 +29,7 @@ struct Host {
     first: Span,
     /// All groups up to `all`, weakest first: by depth, priority, name.
     groups: Vec<GroupName>,
-    variables: Vec<(Arc<str>, Given)>,
+    variables: GivenVariables,
 }
 
 /// Hosts, groups and variables of one inventory.
@@ -40,7 +40,7 @@ pub struct Inventory {
     hosts: BTreeMap<HostName, Host>,
     groups: BTreeMap<GroupName, Group>,
     /// Variables of vars files: by level, then by group or host.
-    files: BTreeMap<(Level, String), Vec<(Arc<str>, Given)>>,
+    files: BTreeMap<(Level, String), GivenVariables>,
 }
 
 impl Inventory {
@@ -51,7 +51,8 @@ impl Inventory {
     pub fn parse(sources: &InventorySources) -> Result<Self, Diagnostics> {
         let mut mistakes = Diagnostics::new();
         let files = read_files(sources, &mut mistakes);
-        let Some(document) = mistakes.keep(Node::parse(&sources.inventory)) else { return Err(mistakes) };
+        let document = Node::parse(&sources.inventory).map_err(|wrong| with_format_hint(&sources.inventory, &wrong));
+        let Some(document) = mistakes.keep(document) else { return Err(mistakes) };
         let mut raw = tree::read(&document);
         mistakes.append(std::mem::take(&mut raw.mistakes));
         if raw.host_order.is_empty() && mistakes.is_empty() {
@@ -67,7 +68,7 @@ impl Inventory {
     }
 
     /// Puts every host under its groups and orders the groups. Expects a tree without cycles.
-    fn link(source: Arc<Source>, raw: RawTree, files: BTreeMap<(Level, String), Vec<(Arc<str>, Given)>>) -> Self {
+    fn link(source: Arc<Source>, raw: RawTree, files: BTreeMap<(Level, String), GivenVariables>) -> Self {
         let start = Span::whole(&source);
         let mut groups: BTreeMap<GroupName, Group> = BTreeMap::new();
         for (name, group) in &raw.groups {
@@ -187,6 +188,14 @@ impl Inventory {
     }
 }
 
+/// An INI inventory isn't valid YAML; the reason that a YAML parser gives for that helps nobody.
+fn with_format_hint(source: &Source, mistakes: &Diagnostics) -> Diagnostics {
+    let first = source.text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    let looks_like_ini = first.is_some_and(|line| line.starts_with('[') && line.ends_with(']'));
+    let hint = looks_like_ini.then(|| tree::YAML_ONLY.to_owned());
+    mistakes.iter().map(|mistake| mistake.clone().maybe_hint(hint.clone())).collect()
+}
+
 /// Names that are known to be valid.
 fn built_in(name: &'static str) -> GroupName {
     match GroupName::parse(name) {
@@ -195,11 +204,8 @@ fn built_in(name: &'static str) -> GroupName {
     }
 }
 
-fn read_files(
-    sources: &InventorySources,
-    mistakes: &mut Diagnostics,
-) -> BTreeMap<(Level, String), Vec<(Arc<str>, Given)>> {
-    let mut files: BTreeMap<(Level, String), Vec<(Arc<str>, Given)>> = BTreeMap::new();
+fn read_files(sources: &InventorySources, mistakes: &mut Diagnostics) -> BTreeMap<(Level, String), GivenVariables> {
+    let mut files: BTreeMap<(Level, String), GivenVariables> = BTreeMap::new();
     for file in &sources.vars {
         let (level, name) = match (&file.scope, file.beside) {
             (Scope::Group(name), Beside::Inventory) if name == "all" => (Level::InventoryGroupVarsAll, name),

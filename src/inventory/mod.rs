@@ -22,4 +22,4 @@ pub use pattern::{Pattern, PatternError, Selection};
 pub use range::{RangeError, expand_range};
 pub use reserved::{MAGIC, check_name, is_connection_variable};
 pub use sources::{Beside, InventorySources, Scope, VarsFile};
-pub use variables::{ExtraVars, Given, Level, Variable, Variables, read_extra_vars, read_variables};
+pub use variables::{ExtraVars, Given, GivenVariables, Level, Variable, Variables, read_extra_vars, read_variables};

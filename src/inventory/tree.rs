@@ -1,15 +1,19 @@
 //! The inventory file → groups and hosts as written, before anything is inherited.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::range::expand_range;
-use super::variables::{Given, Level, read_variables};
+use super::variables::{Given, GivenVariables, Level, read_variables};
 use crate::document::{Diagnostic, Diagnostics, Fields, Node, Span, did_you_mean};
 use crate::model::{GroupName, HostName};
 
 /// Most hosts in one inventory: the ceiling of one controller, far above the clusters that are known.
 const HOSTS: usize = 20_000;
+
+/// For files that are no YAML inventories.
+pub(super) const YAML_ONLY: &str =
+    "inventories are YAML (`all: { hosts: { host1: {} } }`); the INI format isn't supported in this release";
 
 /// A group as the file has it; one that is mentioned at several places is one group.
 #[derive(Debug, Clone)]
@@ -18,10 +22,12 @@ pub(super) struct RawGroup {
     pub(super) first: Span,
     /// Hosts of its own, in order.
     pub(super) hosts: Vec<HostName>,
+    /// The same as a set, so that large groups are read in proportion to their size.
+    seen: BTreeSet<HostName>,
     /// Groups below it, in order, and where that is said.
     pub(super) children: Vec<(GroupName, Span)>,
     /// Its variables in the file.
-    pub(super) variables: Vec<(Arc<str>, Given)>,
+    pub(super) variables: GivenVariables,
     /// `ansible_group_priority`.
     pub(super) priority: i64,
 }
@@ -32,7 +38,7 @@ pub(super) struct RawHost {
     /// Where it is mentioned first.
     pub(super) first: Span,
     /// Its variables in the file, later ones last.
-    pub(super) variables: Vec<(Arc<str>, Given)>,
+    pub(super) variables: GivenVariables,
 }
 
 /// Everything that the file says.
@@ -55,7 +61,7 @@ pub(super) fn read(document: &Node) -> RawTree {
         Err(_) if document.is_null() => &[],
         Err(_) => {
             let mistake = document.unexpected("groups, such as `all:` with `hosts:` below it");
-            tree.mistakes.push(mistake.hint("inventories are YAML; the INI format isn't supported in this release"));
+            tree.mistakes.push(mistake.hint(YAML_ONLY));
             return tree;
         }
     };
@@ -78,7 +84,8 @@ impl RawTree {
         if !self.groups.contains_key(&name) {
             self.group_order.push(name.clone());
             let (hosts, children, variables) = (Vec::new(), Vec::new(), Vec::new());
-            let raw = RawGroup { first: key.span.clone(), hosts, children, variables, priority: 1 };
+            let seen = BTreeSet::new();
+            let raw = RawGroup { first: key.span.clone(), hosts, seen, children, variables, priority: 1 };
             self.groups.insert(name.clone(), raw);
         }
         let fields = match Fields::of(node, format!("group `{name}`")) {
@@ -131,10 +138,10 @@ impl RawTree {
                 continue;
             }
             let Some(child) = self.group(&key, &node) else { continue };
-            if let Some(group) = self.groups.get_mut(parent) {
-                if !group.children.iter().any(|(known, _)| *known == child) {
-                    group.children.push((child, key.span.clone()));
-                }
+            if let Some(group) = self.groups.get_mut(parent)
+                && !group.children.iter().any(|(known, _)| *known == child)
+            {
+                group.children.push((child, key.span.clone()));
             }
         }
     }
@@ -180,10 +187,10 @@ impl RawTree {
         if let Some(known) = self.hosts.get_mut(&host) {
             known.variables.extend_from_slice(variables);
         }
-        if let Some(group) = self.groups.get_mut(group) {
-            if group.hosts.last() != Some(&host) && !group.hosts.contains(&host) {
-                group.hosts.push(host);
-            }
+        if let Some(group) = self.groups.get_mut(group)
+            && group.seen.insert(host.clone())
+        {
+            group.hosts.push(host);
         }
     }
 

@@ -73,6 +73,9 @@ pub struct Given {
     pub giver: Arc<str>,
 }
 
+/// Values given at one place, by name, in the order written.
+pub type GivenVariables = Vec<(Arc<str>, Given)>;
+
 /// The value that holds, and the ones that lost against it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
@@ -144,7 +147,7 @@ impl Variables {
 ///
 /// # Errors
 /// When the node isn't a mapping, or a name or value can't be taken.
-pub fn read_variables(node: &Node, level: Level, giver: &str) -> Result<Vec<(Arc<str>, Given)>, Diagnostics> {
+pub fn read_variables(node: &Node, level: Level, giver: &str) -> Result<GivenVariables, Diagnostics> {
     if node.is_null() {
         return Ok(Vec::new());
     }
@@ -153,7 +156,7 @@ pub fn read_variables(node: &Node, level: Level, giver: &str) -> Result<Vec<(Arc
 }
 
 /// [`read_variables`] for pairs that were read otherwise, such as `-e` arguments.
-fn read_pairs(entries: &[(Node, Node)], level: Level, giver: &str) -> Result<Vec<(Arc<str>, Given)>, Diagnostics> {
+fn read_pairs(entries: &[(Node, Node)], level: Level, giver: &str) -> Result<GivenVariables, Diagnostics> {
     let giver: Arc<str> = giver.into();
     let mut mistakes = Diagnostics::new();
     let mut all = Vec::with_capacity(entries.len());
@@ -182,7 +185,7 @@ pub enum ExtraVars {
 ///
 /// # Errors
 /// All mistakes of all of them.
-pub fn read_extra_vars(all: &[ExtraVars]) -> Result<Vec<(Arc<str>, Given)>, Diagnostics> {
+pub fn read_extra_vars(all: &[ExtraVars]) -> Result<GivenVariables, Diagnostics> {
     let mut mistakes = Diagnostics::new();
     let mut variables = Vec::new();
     for one in all {
@@ -239,7 +242,7 @@ fn check_release(name: &str, value: &Node) -> Result<(), Diagnostic> {
 mod tests {
     use super::*;
 
-    fn read(text: &str, level: Level) -> Result<Vec<(Arc<str>, Given)>, Diagnostics> {
+    fn read(text: &str, level: Level) -> Result<GivenVariables, Diagnostics> {
         read_variables(&Node::parse(&Source::new("t.yaml", text)).unwrap(), level, "x")
     }
 

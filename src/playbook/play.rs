@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::keywords;
 use super::task::{self, Task, head};
 use crate::document::{Diagnostic, Diagnostics, Fields, Node, Source, Span, Value, did_you_mean};
-use crate::inventory::{Given, Level, Pattern, read_variables};
+use crate::inventory::{GivenVariables, Level, Pattern, read_variables};
 
 /// Whether something comes with the program or from the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +39,7 @@ pub struct Play {
     /// Where `hosts` stands.
     pub pattern_span: Span,
     /// `vars`.
-    pub variables: Vec<(Arc<str>, Given)>,
+    pub variables: GivenVariables,
     /// `roles`, whose tasks come before its own.
     pub roles: Vec<RoleEntry>,
     /// `tasks`.
@@ -54,7 +54,7 @@ pub struct RoleEntry {
     /// Where it is named.
     pub span: Span,
     /// `vars` of the entry.
-    pub variables: Vec<(Arc<str>, Given)>,
+    pub variables: GivenVariables,
 }
 
 impl Playbook {

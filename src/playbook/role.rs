@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::task::{self, Task};
 use super::{Origin, keywords};
 use crate::document::{Diagnostic, Diagnostics, Node, Source};
-use crate::inventory::{Given, Level, read_variables};
+use crate::inventory::{GivenVariables, Level, read_variables};
 
 /// The texts of one role; each file may be missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +35,9 @@ pub struct Role {
     /// Whether it comes with the program or from the project.
     pub origin: Origin,
     /// Its defaults, the weakest variables of all.
-    pub defaults: Vec<(Arc<str>, Given)>,
+    pub defaults: GivenVariables,
     /// Its variables, stronger than the inventory's and the play's.
-    pub variables: Vec<(Arc<str>, Given)>,
+    pub variables: GivenVariables,
     /// Its tasks.
     pub tasks: Vec<Task>,
 }
@@ -81,7 +81,7 @@ impl Role {
     /// All mistakes of its files.
     pub fn parse(sources: &RoleSources) -> Result<Self, Diagnostics> {
         let mut mistakes = Diagnostics::new();
-        let mut variables = |source: &Option<Arc<Source>>, level| -> Vec<(Arc<str>, Given)> {
+        let mut variables = |source: &Option<Arc<Source>>, level| -> GivenVariables {
             let read = source
                 .as_ref()
                 .map(|source| Node::parse(source).and_then(|node| read_variables(&node, level, &sources.name)));

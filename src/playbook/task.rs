@@ -1,11 +1,10 @@
 //! Tasks: one thing that should be so, of one of a closed set of kinds.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::keywords;
 use crate::document::{Diagnostic, Diagnostics, Fields, Node, Span, did_you_mean};
-use crate::inventory::{Given, Level, read_variables};
+use crate::inventory::{GivenVariables, Level, read_variables};
 
 /// What a task is about. The set is closed: every kind can be previewed, so there is no check mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +50,7 @@ pub struct Task {
     /// What stands below the word of its kind.
     pub body: Node,
     /// `vars`.
-    pub variables: Vec<(Arc<str>, Given)>,
+    pub variables: GivenVariables,
 }
 
 /// The words of all kinds, for messages.
