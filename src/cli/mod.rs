@@ -1,8 +1,67 @@
 //! The command line: one file per command, all wiring, errors to exit codes and hints. I/O.
 
+mod apply;
+mod context;
+mod drift;
+mod error;
+mod exit;
+mod facts;
+mod interrupt;
+mod machine;
+mod options;
+mod plan;
 pub mod project;
+mod run;
+mod survey;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+pub use error::CliError;
+pub use exit::Exit;
+pub use options::Options;
+
+use options::Verb;
 
 /// Runs the program with the process's own arguments.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+#[must_use]
+pub fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            // Help and version are asked for; everything else is a mistake on the command line.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    machine::start_logging(options.verbose);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            anstream::eprintln!("error: the asynchronous runtime can't be started: {error}");
+            return Exit::Error.into();
+        }
+    };
+    let ended = runtime.block_on(interrupt::or_interrupted(dispatch(&options)));
+    // Sessions that hang must not keep a finished command from ending.
+    runtime.shutdown_background();
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            anstream::eprint!("{}", error.in_full());
+            error.exit().into()
+        }
+    }
+}
+
+async fn dispatch(options: &Options) -> Result<Exit, CliError> {
+    match &options.verb {
+        None => run::run(options).await,
+        Some(Verb::Plan(arguments)) => plan::run(options, arguments).await,
+        Some(Verb::Apply(arguments)) => apply::run(options, arguments).await,
+        Some(Verb::Drift(arguments)) => drift::run(options, arguments).await,
+        Some(Verb::Facts(arguments)) => facts::run(options, arguments).await,
+    }
 }

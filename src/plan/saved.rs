@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::action::Plan;
-use crate::desired::InstanceId;
+use crate::desired::{Instance, InstanceId};
 use crate::model::{Digest, HostName};
 
 /// The version of the file's format; another one is refused.
@@ -18,10 +18,12 @@ pub struct SavedPlan<T> {
     format: u32,
     /// The version of converge that wrote it.
     pub written_by: String,
-    /// The digest of `plan` and `targets`.
+    /// The digest of all the rest.
     pub digest: Digest,
     /// How each host is reached.
     pub targets: BTreeMap<HostName, T>,
+    /// What the run leaves out by its limit, which a migration must know of.
+    pub out_of_scope: Vec<Instance>,
     /// The plan.
     pub plan: Plan,
 }
@@ -64,13 +66,14 @@ pub struct StalePlan {
 impl<T: Serialize + for<'de> Deserialize<'de>> SavedPlan<T> {
     /// Prepares a plan for saving.
     #[must_use]
-    pub fn new(plan: Plan, targets: BTreeMap<HostName, T>) -> Self {
-        let digest = digest_of(&plan, &targets);
+    pub fn new(plan: Plan, out_of_scope: Vec<Instance>, targets: BTreeMap<HostName, T>) -> Self {
+        let digest = digest_of(&plan, &out_of_scope, &targets);
         Self {
             format: FORMAT,
             written_by: concat!("converge ", env!("CARGO_PKG_VERSION")).into(),
             digest,
             targets,
+            out_of_scope,
             plan,
         }
     }
@@ -98,7 +101,7 @@ impl<T: Serialize + for<'de> Deserialize<'de>> SavedPlan<T> {
             return Err(SavedPlanError::Format { found: head.format, written_by: head.written_by });
         }
         let saved: Self = serde_json::from_str(text)?;
-        let computed = digest_of(&saved.plan, &saved.targets);
+        let computed = digest_of(&saved.plan, &saved.out_of_scope, &saved.targets);
         if computed != saved.digest {
             return Err(SavedPlanError::Digest { written: saved.digest, computed });
         }
@@ -118,7 +121,7 @@ impl<T: Serialize + for<'de> Deserialize<'de>> SavedPlan<T> {
     }
 }
 
-fn digest_of<T: Serialize>(plan: &Plan, targets: &BTreeMap<HostName, T>) -> Digest {
-    let targets = serde_json::to_string(targets).unwrap_or_default();
-    Digest::of(format!("{}\n{targets}", plan.digest()).as_bytes())
+fn digest_of<T: Serialize>(plan: &Plan, out_of_scope: &[Instance], targets: &BTreeMap<HostName, T>) -> Digest {
+    let rest = serde_json::to_string(&(out_of_scope, targets)).unwrap_or_default();
+    Digest::of(format!("{}\n{rest}", plan.digest()).as_bytes())
 }

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::HostName;
 
 /// A host and the way to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The host, as the inventory names it: used in messages, never to connect.
     pub name: HostName,
@@ -14,7 +16,7 @@ pub struct Target {
 }
 
 /// The way to a host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TargetKind {
     /// Over SSH.
     Ssh(SshTarget),
@@ -23,7 +25,7 @@ pub enum TargetKind {
 }
 
 /// What `ansible_host`, `ansible_port`, `ansible_user` and `ansible_ssh_private_key_file` say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SshTarget {
     /// Name or IP address (without brackets) to connect to, and to look up in known_hosts.
     pub address: String,

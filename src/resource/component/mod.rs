@@ -10,5 +10,5 @@ mod spec;
 pub use assess::{Assessment, Installed, Running, Staleness, assess};
 pub use decode::decode;
 pub use difference::{Cause, Difference};
-pub use path::{PlannedPath, path_of};
+pub use path::{PlannedPath, path_of, wants_published};
 pub use spec::{Component, HealthSpec, ProcessSpec, SchemaSpec, Signal, Supervisor};

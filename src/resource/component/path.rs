@@ -51,3 +51,10 @@ pub fn path_of(component: &Component, assessment: &Assessment, facts: &HostFacts
         Observed::Unknown(reason) => PlannedPath::Unknown(format!("published releases: {reason}")),
     }
 }
+
+/// Whether the way of `component` depends on what is published: something else than the declared release is
+/// installed, and a newer one is declared.
+#[must_use]
+pub fn wants_published(component: &Component, assessment: &Assessment) -> bool {
+    assessment.installed.start_of_path().is_some_and(|from| *from < component.release)
+}

@@ -1,0 +1,118 @@
+//! What a command works on: declared instances, and the way to their hosts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::CliError;
+use super::options::Options;
+use super::{machine, project};
+use crate::desired::{Declaration, Desired, Instance, resolve};
+use crate::document::{Diagnostic, Diagnostics};
+use crate::gather::{Fleet, Limits, Sessions};
+use crate::inventory::{Connection, ConnectionKind, Inventory, read_extra_vars};
+use crate::model::HostName;
+use crate::playbook::TaskKind;
+use crate::resource::component;
+use crate::transport::{AnyConnector, SshTarget, Target, TargetKind};
+
+/// How long a host may take to answer a probe: what it asks takes milliseconds, a database that is slow to answer
+/// seconds. A minute is a host that hangs.
+const PROBE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Everything that was declared, within the run's limit and outside it.
+pub(super) struct Context {
+    /// Within the limit, in the order of plays and hosts.
+    pub(super) instances: Vec<Instance>,
+    /// Left out by the limit.
+    pub(super) out_of_scope: Vec<Instance>,
+    /// How each host is reached.
+    pub(super) targets: BTreeMap<HostName, Target>,
+}
+
+/// Reads inventory, playbook and roles, and decodes every task: all mistakes of all files in one go.
+pub(super) fn load(options: &Options) -> Result<Context, CliError> {
+    load_limited(options, options.limit.as_deref())
+}
+
+/// The same within another limit.
+pub(super) fn load_limited(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
+    let path = options.inventory.as_deref().ok_or(CliError::NoInventory)?;
+    let root = Path::new(".");
+    let playbook_path = options.playbook.as_deref();
+    let mut mistakes = Diagnostics::new();
+    let sources = mistakes.keep(project::read_inventory(path, Some(&project::playbook_directory(root, playbook_path))));
+    let inventory = sources.and_then(|sources| mistakes.keep(Inventory::parse(&sources)));
+    let playbook = mistakes.keep(project::read_playbook(root, playbook_path));
+    let extra = mistakes.keep(project::read_extra_arguments(&options.extra));
+    let extra = extra.and_then(|extra| mistakes.keep(read_extra_vars(&extra)));
+    let (Some(inventory), Some((playbook, roles)), Some(extra)) = (inventory, playbook, extra) else {
+        return Err(mistakes.into());
+    };
+    // Everything is resolved, also what the limit leaves out: a migration concerns it all the same.
+    let declaration =
+        Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &extra, limit: None };
+    let within: Option<BTreeSet<HostName>> = match limit {
+        None => None,
+        Some(limit) => mistakes.keep(inventory.limit(limit)).map(|hosts| hosts.into_iter().collect()),
+    };
+    let desired = mistakes.keep(resolve(&declaration));
+    let Some(desired) = desired else { return Err(mistakes.into()) };
+    let all = mistakes.keep(decode(&desired));
+    let Some(all) = all.filter(|_| mistakes.is_empty()) else { return Err(mistakes.into()) };
+    let (instances, out_of_scope): (Vec<Instance>, Vec<Instance>) =
+        all.into_iter().partition(|instance| within.as_ref().is_none_or(|hosts| hosts.contains(&instance.host)));
+    if instances.is_empty() {
+        let limit = limit.unwrap_or_default();
+        let nothing = Diagnostic::nowhere(format!("--limit {limit} leaves no host that any play is about"));
+        return Err(CliError::Declaration(nothing.into()));
+    }
+    let targets =
+        desired.connections.iter().map(|(host, connection)| (host.clone(), target(host, connection))).collect();
+    Ok(Context { instances, out_of_scope, targets })
+}
+
+fn decode(desired: &Desired) -> Result<Vec<Instance>, Diagnostics> {
+    let mut mistakes = Diagnostics::new();
+    let mut seen: BTreeMap<(HostName, String), String> = BTreeMap::new();
+    let mut instances = Vec::new();
+    for task in &desired.tasks {
+        match task.kind {
+            TaskKind::Component => {
+                let Some(component) = mistakes.keep(component::decode(&task.body)) else { continue };
+                let key = (task.host.clone(), component.name.clone());
+                if let Some(first) = seen.insert(key, component.declared_at.clone()) {
+                    let message = format!("{}/{} is declared twice, first at {first}", task.host, component.name);
+                    mistakes.push(Diagnostic::at(&task.span, message).hint("give one of them another `name`"));
+                }
+                instances.push(Instance { host: task.host.clone(), play: task.play_index, component });
+            }
+        }
+    }
+    mistakes.or_ok(instances)
+}
+
+fn target(host: &HostName, connection: &Connection) -> Target {
+    let kind = match connection.kind {
+        ConnectionKind::Local => TargetKind::Local,
+        ConnectionKind::Ssh => TargetKind::Ssh(SshTarget {
+            address: connection.host.clone(),
+            port: connection.port,
+            user: connection.user.clone(),
+            identity_file: connection.private_key_file.as_deref().map(|file| machine::expand_home(Path::new(file))),
+        }),
+    };
+    Target { name: host.clone(), kind }
+}
+
+/// The hosts behind `targets`.
+pub(super) fn fleet(
+    options: &Options,
+    targets: BTreeMap<HostName, Target>,
+    sessions: Sessions,
+) -> Result<Arc<Fleet<AnyConnector>>, CliError> {
+    let connector = AnyConnector::new(machine::ssh_options(options)?);
+    let limits = Limits { forks: machine::forks(options), probe: PROBE_LIMIT };
+    Ok(Fleet::new(connector, targets, limits, sessions))
+}

@@ -1,0 +1,38 @@
+//! `converge drift`: the plan without the execution.
+
+use super::context;
+use super::error::CliError;
+use super::exit::Exit;
+use super::options::{DriftArguments, Format, Options};
+use super::survey::survey;
+use crate::gather::Sessions;
+use crate::report::{Drift, drift_of, drift_text};
+
+pub(super) async fn run(options: &Options, arguments: &DriftArguments) -> Result<Exit, CliError> {
+    let context = context::load(options)?;
+    let fleet = context::fleet(options, context.targets, Sessions::Closed)?;
+    let seen = survey(&fleet, &context.instances, &context.out_of_scope).await?;
+    let drift = drift_of(&context.instances, &seen.facts, &seen.findings, &seen.plan);
+    match arguments.output {
+        Format::Text => anstream::print!("{}", drift_text(&drift)),
+        Format::Json => {
+            let text =
+                serde_json::to_string_pretty(&drift).map_err(|error| CliError::Environment(error.to_string()))?;
+            println!("{text}");
+        }
+    }
+    Ok(exit_of(&drift))
+}
+
+/// The exit code, from the very object that was printed: what was not seen weighs more than what differs.
+fn exit_of(drift: &Drift) -> Exit {
+    if drift.in_sync {
+        Exit::Ok
+    } else if drift.hosts.iter().any(|host| host.unreachable.is_some()) {
+        Exit::Unreachable
+    } else if drift.hosts.iter().flat_map(|host| &host.components).any(|component| !component.unknown.is_empty()) {
+        Exit::Refused
+    } else {
+        Exit::Drift
+    }
+}

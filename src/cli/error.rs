@@ -1,0 +1,86 @@
+//! Errors of the command line: what ends a command before it has an answer.
+
+use std::path::PathBuf;
+
+use super::exit::Exit;
+use crate::document::Diagnostics;
+use crate::plan::{SavedPlanError, Violation};
+
+/// Why a command can't give an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// What was declared is wrong.
+    #[error("{0}")]
+    Declaration(Diagnostics),
+    /// A file can't be read or written.
+    #[error("can't {what} {}: {source}", path.display())]
+    File {
+        /// `read` or `write`.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A saved plan can't be used.
+    #[error("{}: {source}", path.display())]
+    SavedPlan {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: SavedPlanError,
+    },
+    /// The planner made a plan that the checker refuses.
+    #[error("the plan breaks what must always hold; this is a defect of converge, please report it:\n{}", listed(.0))]
+    UnsoundPlan(Vec<Violation>),
+    /// An inventory is needed.
+    #[error("no inventory: name one with --inventory FILE (nothing else ever chooses hosts)")]
+    NoInventory,
+    /// The environment lacks something.
+    #[error("{0}")]
+    Environment(String),
+    /// Stopped by a signal before anything was changed.
+    #[error("interrupted; nothing was changed")]
+    Interrupted,
+}
+
+fn listed(violations: &[Violation]) -> String {
+    violations.iter().map(|violation| format!("  {violation}")).collect::<Vec<_>>().join("\n")
+}
+
+impl CliError {
+    /// The error as it is printed, with a line break at its end.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        match self {
+            CliError::Declaration(mistakes) => {
+                let count = mistakes.len();
+                format!(
+                    "{mistakes}\nerror: {count} mistake{} in what is declared; nothing was changed\n",
+                    if count == 1 { "" } else { "s" }
+                )
+            }
+            other => format!("error: {other}\n"),
+        }
+    }
+
+    /// How the program ends.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            CliError::NoInventory => Exit::Usage,
+            CliError::Interrupted => Exit::Interrupted,
+            CliError::Declaration(_)
+            | CliError::File { .. }
+            | CliError::SavedPlan { .. }
+            | CliError::UnsoundPlan(_)
+            | CliError::Environment(_) => Exit::Error,
+        }
+    }
+}
+
+impl From<Diagnostics> for CliError {
+    fn from(mistakes: Diagnostics) -> Self {
+        CliError::Declaration(mistakes)
+    }
+}

@@ -1,0 +1,44 @@
+//! `converge facts [HOST]`: everything that is observed.
+
+use std::collections::BTreeMap;
+
+use super::context;
+use super::error::CliError;
+use super::exit::Exit;
+use super::options::{FactsArguments, Format, Options};
+use crate::facts::{HostFacts, Query};
+use crate::gather::Sessions;
+use crate::model::HostName;
+use crate::report::facts_text;
+
+pub(super) async fn run(options: &Options, arguments: &FactsArguments) -> Result<Exit, CliError> {
+    let context = match &arguments.host {
+        None => context::load(options)?,
+        Some(host) => {
+            let limit = match &options.limit {
+                None => host.clone(),
+                Some(limit) => format!("{limit},&{host}"),
+            };
+            context::load_limited(options, Some(&limit))?
+        }
+    };
+    let fleet = context::fleet(options, context.targets, Sessions::Closed)?;
+    let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
+    for instance in &context.instances {
+        questions
+            .entry(instance.host.clone())
+            .or_insert_with(|| vec![Query::System])
+            .extend(instance.component.queries());
+    }
+    let facts = fleet.gather(questions).await;
+    match arguments.output {
+        Format::Text => facts.values().for_each(|facts| anstream::print!("{}", facts_text(facts))),
+        Format::Json => {
+            let all: Vec<&HostFacts> = facts.values().collect();
+            let text = serde_json::to_string_pretty(&all).map_err(|error| CliError::Environment(error.to_string()))?;
+            println!("{text}");
+        }
+    }
+    let unreachable = facts.values().any(|facts| facts.unreachable.is_some());
+    Ok(if unreachable { Exit::Unreachable } else { Exit::Ok })
+}

@@ -1,0 +1,132 @@
+//! What the controller itself is like: who runs it, how many connections it bears, whether it has a
+//! terminal. The only place that reads the environment.
+
+use std::fs;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::CliError;
+use super::options::Options;
+use crate::transport::SshOptions;
+
+/// More hosts at once gain nothing on any network measured, and cost the targets of a shared machine a fifth.
+const MOST_FORKS: usize = 256;
+/// Descriptors that are not connections: streams, files, the runtime's own.
+const OTHER_DESCRIPTORS: usize = 64;
+/// A connection holds a socket, and for a moment one to the ssh-agent.
+const DESCRIPTORS_PER_HOST: usize = 2;
+
+/// How many hosts are worked on at once, unless the operator says.
+pub(super) fn forks(options: &Options) -> usize {
+    if let Some(forks) = options.forks {
+        return usize::try_from(forks).unwrap_or(MOST_FORKS);
+    }
+    let limit = descriptor_limit().unwrap_or(1024);
+    (limit.saturating_sub(OTHER_DESCRIPTORS) / DESCRIPTORS_PER_HOST).clamp(1, MOST_FORKS)
+}
+
+/// The soft limit of open files, from `/proc/self/limits`.
+fn descriptor_limit() -> Option<usize> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+    line.split_whitespace().nth(3)?.parse().ok()
+}
+
+/// How SSH is spoken, from the options and the environment.
+pub(super) fn ssh_options(options: &Options) -> Result<SshOptions, CliError> {
+    let home = std::env::home_dir()
+        .filter(|home| !home.as_os_str().is_empty())
+        .ok_or_else(|| CliError::Environment("HOME is not set, so no known_hosts file can be found".into()))?;
+    let user = match options.user.clone() {
+        Some(user) => user,
+        None => login_name()?,
+    };
+    let mut ssh = SshOptions::for_home(user, &home);
+    ssh.agent = std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty()).map(PathBuf::from);
+    ssh.connect_timeout = Duration::from_secs(u64::from(options.timeout));
+    if let Some(key) = &options.private_key {
+        ssh.identities = vec![expand_home(key)];
+        ssh.agent = None;
+    }
+    Ok(ssh)
+}
+
+/// `USER` is not set under cron; the owner of `/proc/self` is always right.
+fn login_name() -> Result<String, CliError> {
+    for name in ["LOGNAME", "USER"] {
+        if let Ok(user) = std::env::var(name)
+            && !user.is_empty()
+        {
+            return Ok(user);
+        }
+    }
+    use std::os::unix::fs::MetadataExt as _;
+    let uid = fs::metadata("/proc/self").map(|metadata| metadata.uid()).unwrap_or(u32::MAX);
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    users
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.get(2) == Some(&uid.to_string().as_str()))
+        .and_then(|fields| fields.first().map(|name| (*name).to_owned()))
+        .ok_or_else(|| CliError::Environment("the user's name is not known: name one with --user".into()))
+}
+
+/// `~/…` as the home of whoever runs this.
+pub(super) fn expand_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        (Ok(_), None) | (Err(_), _) => path.to_path_buf(),
+    }
+}
+
+/// Whether a person can be asked: both ends of the conversation are a terminal.
+pub(super) fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// Asks a yes-or-no question; anything but yes is no.
+pub(super) fn ask(question: &str) -> bool {
+    use std::io::Write as _;
+    anstream::print!("{question} [y/N] ");
+    let _ = std::io::stdout().flush();
+    let mut answer = String::new();
+    match std::io::stdin().read_line(&mut answer) {
+        Ok(_) => matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"),
+        Err(_) => false,
+    }
+}
+
+/// Starts logging to standard error: warnings by default, more with `-vv`, or as `CONVERGE_LOG` says.
+pub(super) fn start_logging(verbose: u8) {
+    let default = match verbose {
+        0 | 1 => "converge=warn,error",
+        2 => "converge=debug,warn",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CONVERGE_LOG").unwrap_or_else(|_| default.into());
+    // A second subscriber in one process can only come from tests; the first stays.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// Reads a file whole.
+pub(super) fn read_file(path: &Path) -> Result<String, CliError> {
+    fs::read_to_string(path).map_err(|source| CliError::File { what: "read", path: path.to_path_buf(), source })
+}
+
+/// Writes a file so that it is there whole or not at all: beside it first, then renamed.
+pub(super) fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
+    use std::io::Write as _;
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let written = fs::File::create(&part).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    let written = written.and_then(|()| fs::rename(&part, path));
+    written.map_err(|source| {
+        let _ = fs::remove_file(&part);
+        CliError::File { what: "write", path: path.to_path_buf(), source }
+    })
+}

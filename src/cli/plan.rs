@@ -1,0 +1,33 @@
+//! `converge plan`: show what would be done, and save it.
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::options::{Format, Options, PlanArguments};
+use super::survey::survey;
+use super::{context, machine, run};
+use crate::gather::Sessions;
+use crate::plan::SavedPlan;
+use crate::report::plan_text;
+
+pub(super) async fn run(options: &Options, arguments: &PlanArguments) -> Result<Exit, CliError> {
+    let context = context::load(options)?;
+    let fleet = context::fleet(options, context.targets.clone(), Sessions::Closed)?;
+    let seen = survey(&fleet, &context.instances, &context.out_of_scope).await?;
+    if !seen.findings.is_empty() {
+        return Ok(run::refused(&seen));
+    }
+    let exit = if seen.plan.is_empty() { Exit::Ok } else { Exit::Drift };
+    let text = plan_text(&seen.plan);
+    let hosts = seen.plan.hosts();
+    let targets = context.targets.into_iter().filter(|(host, _)| hosts.contains(host)).collect();
+    let saved = SavedPlan::new(seen.plan, context.out_of_scope, targets);
+    match arguments.output {
+        Format::Text => anstream::print!("{text}"),
+        Format::Json => print!("{}", saved.to_text()),
+    }
+    if let Some(file) = &arguments.out {
+        machine::write_file(file, &saved.to_text())?;
+        anstream::eprintln!("saved: converge apply {}", file.display());
+    }
+    Ok(exit)
+}

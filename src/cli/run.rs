@@ -1,0 +1,147 @@
+//! The main job: plan, ask, carry out, prove.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::options::Options;
+use super::survey::{Survey, survey};
+use super::{context, interrupt, machine};
+use crate::desired::Instance;
+use crate::event::Event;
+use crate::execute::{Executor, RunOutcome};
+use crate::gather::{Fleet, Sessions};
+use crate::model::HostName;
+use crate::plan::Plan;
+use crate::preflight::Finding;
+use crate::report::{RecapLine, failures_text, findings_text, plan_text, progress_line, recap_text};
+use crate::transport::AnyConnector;
+
+/// `converge --inventory FILE`.
+pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
+    let context = context::load(options)?;
+    let fleet = context::fleet(options, context.targets, Sessions::Kept)?;
+    let seen = survey(&fleet, &context.instances, &context.out_of_scope).await?;
+    if !seen.findings.is_empty() {
+        return Ok(refused(&seen));
+    }
+    anstream::print!("{}", plan_text(&seen.plan));
+    if seen.plan.is_empty() {
+        anstream::print!("{}", recap_text(lines_of(&seen.plan.hosts(), &RunOutcome::default(), &seen.plan)));
+        return Ok(Exit::Ok);
+    }
+    if options.check {
+        return Ok(Exit::Drift);
+    }
+    carry_out(options, &fleet, seen.plan, &context.instances, &context.out_of_scope).await
+}
+
+/// Prints findings, and says how a refused command ends.
+pub(super) fn refused(seen: &Survey) -> Exit {
+    anstream::eprint!("{}", findings_text(&seen.findings));
+    exit_of_findings(seen)
+}
+
+/// Unreachable hosts have an exit code of their own, so that a monitor can tell them from refusals.
+pub(super) fn exit_of_findings(seen: &Survey) -> Exit {
+    let unreachable: BTreeSet<&HostName> =
+        seen.facts.values().filter(|facts| facts.unreachable.is_some()).map(|facts| &facts.host).collect();
+    let only_unreachable = |finding: &Finding| unreachable.contains(&finding.host);
+    match seen.findings.iter().all(only_unreachable) {
+        true => Exit::Unreachable,
+        false => Exit::Refused,
+    }
+}
+
+/// Asks, carries `plan` out, and plans again: success is the empty plan.
+pub(super) async fn carry_out(
+    options: &Options,
+    fleet: &Arc<Fleet<AnyConnector>>,
+    plan: Plan,
+    instances: &[Instance],
+    out_of_scope: &[Instance],
+) -> Result<Exit, CliError> {
+    if !options.yes && machine::is_interactive() && !machine::ask("\nCarry this plan out?") {
+        anstream::println!("Nothing was changed.");
+        return Ok(Exit::Declined);
+    }
+    let plan = Arc::new(plan);
+    let verbose = options.verbose > 0;
+    let print = move |event: Event| {
+        if let Some(line) = progress_line(&event, verbose) {
+            anstream::println!("{line}");
+        }
+    };
+    let (stop, stopping) = watch::channel(false);
+    let executor =
+        Executor::new(Arc::clone(&plan), Arc::clone(fleet), machine::forks(options), stopping, Arc::new(print));
+    let ended = interrupt::finishing_what_runs(executor.run(), stop, || print(Event::Stopping)).await;
+    let Some(outcome) = ended else {
+        anstream::eprintln!(
+            "\nLeft at once. What was begun on the hosts may still be running there; `converge drift` shows how things \
+             stand, and the next run goes on from what is there."
+        );
+        return Ok(Exit::Interrupted);
+    };
+    let exit = prove(fleet, &outcome, instances, out_of_scope).await?;
+    anstream::print!("{}", recap_text(lines_of(&plan.hosts(), &outcome, &plan)));
+    Ok(exit)
+}
+
+/// After the last action: gather again, plan again.
+async fn prove(
+    fleet: &Arc<Fleet<AnyConnector>>,
+    outcome: &RunOutcome,
+    instances: &[Instance],
+    out_of_scope: &[Instance],
+) -> Result<Exit, CliError> {
+    if !outcome.failures.is_empty() {
+        anstream::eprint!("{}", failures_text(&outcome.failures));
+        let all_unreachable = outcome.failures.iter().all(|failure| failure.unreachable);
+        return Ok(if all_unreachable { Exit::Unreachable } else { Exit::Failed });
+    }
+    if outcome.stopped {
+        anstream::eprintln!("\nStopped as asked: what ran was finished, the rest was not begun. Run again to go on.");
+        return Ok(Exit::Interrupted);
+    }
+    let after = survey(fleet, instances, out_of_scope).await?;
+    if after.findings.is_empty() && after.plan.is_empty() {
+        anstream::println!("\nConverged: gathered and planned again, and nothing is left to do.");
+        for (id, state) in &after.plan.basis {
+            anstream::println!("  {id}: {state}");
+        }
+        return Ok(Exit::Ok);
+    }
+    anstream::eprintln!("\nEvery action ended well, and yet the cluster is not as declared:");
+    if after.findings.is_empty() {
+        anstream::eprint!("{}", plan_text(&after.plan));
+    } else {
+        anstream::eprint!("{}", findings_text(&after.findings));
+    }
+    Ok(Exit::Failed)
+}
+
+fn lines_of<'a>(hosts: &'a BTreeSet<HostName>, outcome: &RunOutcome, plan: &Plan) -> Vec<(&'a HostName, RecapLine)> {
+    let mut checked: BTreeMap<&HostName, usize> = BTreeMap::new();
+    for instance in &plan.instances {
+        *checked.entry(&instance.host).or_default() += 1;
+    }
+    let line = |host: &'a HostName| {
+        let count = outcome.hosts.get(host).cloned().unwrap_or_default();
+        // A host with nothing to do was still looked at: each of its components is in order.
+        let idle = count.ok + count.failed + count.unreachable + count.skipped == 0;
+        let ok = if idle { checked.get(host).copied().unwrap_or_default() } else { count.ok };
+        let line = RecapLine {
+            ok,
+            changed: count.changed,
+            unreachable: count.unreachable,
+            failed: count.failed,
+            skipped: count.skipped,
+        };
+        (host, line)
+    };
+    hosts.iter().map(line).collect()
+}
