@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use converge::desired::resolve_connections;
+use converge::cli::project;
+use converge::desired::{Declaration, Desired, resolve, resolve_connections};
 use converge::document::{Diagnostics, Source};
-use converge::inventory::{Inventory, InventorySources, Pattern};
+use converge::inventory::{Inventory, InventorySources, Pattern, read_extra_vars};
 use converge::model::{GroupName, HostName};
 
 fn cases() -> Vec<PathBuf> {
@@ -97,4 +98,78 @@ fn patterns_choose_what_ansible_chooses() {
         let chosen = Pattern::parse(pattern).unwrap().select(&inventory).hosts;
         assert_eq!(chosen.iter().map(HostName::as_str).collect::<Vec<_>>().join(" "), expected, "{pattern}");
     }
+}
+
+/// The way that the command line goes: files of a project to what each host should have.
+fn desired_of(root: &Path, inventory: &Path, extra: &[&str], limit: Option<&str>) -> Result<Desired, Diagnostics> {
+    let extra: Vec<String> = extra.iter().map(|text| (*text).to_owned()).collect();
+    let sources = project::read_inventory(inventory, Some(&project::playbook_directory(root, None)))?;
+    let inventory = Inventory::parse(&sources)?;
+    let (playbook, roles) = project::read_playbook(root, None)?;
+    let extra = read_extra_vars(&project::read_extra_arguments(&extra)?)?;
+    resolve(&Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &extra, limit })
+}
+
+#[test]
+fn the_example_inventory_resolves_with_nothing_else_there() {
+    let empty = tempfile::tempdir().unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("inventories/example.yaml");
+    let desired = desired_of(empty.path(), &example, &[], None).unwrap();
+    let tasks: Vec<String> = desired.tasks.iter().map(|task| format!("{}@{}", task.task, task.host)).collect();
+    assert_eq!(tasks[..3], ["Backend.AI manager@mgr1", "Backend.AI manager@mgr2", "Backend.AI storage proxy@store1"]);
+    assert_eq!((tasks.len(), desired.connections.len(), desired.skipped.len()), (8, 8, 3));
+    assert_eq!(desired.connections["web1"].port, 2222);
+}
+
+#[test]
+fn a_project_s_own_files_are_layered_as_ansible_layers_them() {
+    let project = tempfile::tempdir().unwrap();
+    let root = project.path();
+    for (path, text) in [
+        ("inventories/prod.yaml", "manager: { hosts: { m1: , m2: }, vars: { release: \"25.6.1\", home: /file } }\n"),
+        (
+            "inventories/group_vars/manager/main.yml",
+            "home: /group\nmanager_unit: \"\"\nmanager_command: run {{shellquote home}}\n",
+        ),
+        ("inventories/host_vars/m2", "home: '/host dir'\n"),
+        ("playbooks/group_vars/all.yaml", "home: /all\npip_args: --no-index\n"),
+        ("roles/webserver/tasks/main.yaml", "- shell: ls\n"),
+    ] {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let inventory = root.join("inventories/prod.yaml");
+    let shown = desired_of(root, &inventory, &[], None).unwrap_err().to_string();
+    assert!(
+        shown.contains("roles/webserver/tasks/main.yaml:1:3: `shell` isn't a kind of task in this release"),
+        "{shown}"
+    );
+    fs::remove_dir_all(root.join("roles")).unwrap();
+
+    let desired =
+        desired_of(root, &inventory, &["release=25.10 manager_pid_file=/run/m.pid"], Some("manager[1]")).unwrap();
+    assert_eq!(desired.left_out.iter().map(HostName::as_str).collect::<Vec<_>>(), ["m1"]);
+    let [task] = desired.tasks.as_slice() else { panic!("one task: {:?}", desired.tasks) };
+    let field = |path: &[&str]| {
+        let node = path.iter().try_fold(&task.body, |node, key| node.get(key)).unwrap();
+        node.as_text().unwrap()
+    };
+    assert_eq!(field(&["release"]), "25.10");
+    assert_eq!(field(&["venv"]), "/host dir/manager/.venv");
+    assert_eq!(field(&["pip_args"]), "--no-index");
+    assert_eq!(field(&["process", "command"]), "run '/host dir'");
+    assert_eq!(field(&["process", "pid_file"]), "/run/m.pid");
+    let home = task.variables.get("home").unwrap();
+    let lost: Vec<String> = home.lost.iter().map(|given| given.level.to_string()).collect();
+    assert_eq!(home.given.level.to_string(), "host_vars beside the inventory");
+    assert_eq!(
+        lost,
+        [
+            "group_vars beside the inventory",
+            "group_vars/all beside the playbook",
+            "group in the inventory file",
+            "role defaults"
+        ]
+    );
 }

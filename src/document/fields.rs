@@ -67,6 +67,11 @@ impl<'n> Fields<'n> {
                 self.mistakes.push(Diagnostic::at(&self.first_line(), message));
                 None
             }
+            Some(value) if value.is_null() && value.tag.is_none() => {
+                let message = format!("`{key}` of {} is nothing", self.what);
+                self.mistakes.push(Diagnostic::at(&value.span, message));
+                None
+            }
             Some(value) => self.mistakes.keep(read(value)),
         }
     }
@@ -201,12 +206,16 @@ mod tests {
         let node = node("a: ''\nb: ~\n");
         let mut fields = Fields::of(&node, "x").unwrap();
         assert_eq!(fields.given("a", Node::as_text), None);
+        assert!(node.get("a").unwrap().as_filled_text().is_err());
         assert_eq!(fields.optional("b", Node::as_text), None);
         assert!(fields.finish().is_ok());
         let mut fields = Fields::of(&node, "x").unwrap();
         assert_eq!(fields.optional("a", Node::as_text), Some(String::new()));
         assert_eq!(fields.rest().len(), 1);
         assert!(fields.finish().is_ok());
+        let mut fields = Fields::of(&node, "x").unwrap();
+        assert_eq!(fields.required("b", Node::as_text), None);
+        assert!(fields.finish().unwrap_err().to_string().starts_with("t.yaml:2:4: `b` of x is nothing"));
     }
 
     #[test]

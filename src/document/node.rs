@@ -152,6 +152,17 @@ impl Node {
         self.as_str().map(str::to_owned)
     }
 
+    /// [`Node::as_text`] that isn't empty, for what a role can't leave out.
+    ///
+    /// # Errors
+    /// As [`Node::as_str`], and when the text is empty.
+    pub fn as_filled_text(&self) -> Result<String, Diagnostic> {
+        match self.as_str()? {
+            "" => Err(Diagnostic::at(&self.span, "expected a text, found an empty one")),
+            text => Ok(text.to_owned()),
+        }
+    }
+
     /// A boolean in any of YAML 1.1's spellings, quoted or not (a template's result counts as quoted).
     ///
     /// # Errors
