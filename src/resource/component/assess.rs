@@ -18,6 +18,8 @@ pub enum Installed {
     Interrupted {
         /// The oldest release that shows in the remains: the one to go on from.
         from: Option<Release>,
+        /// The package's own release, where it is whole itself and something else in the environment isn't.
+        whole: Option<Release>,
         /// What shows it.
         evidence: String,
     },
@@ -170,8 +172,11 @@ fn assess_installed(component: &Component, venv: &Observed<&Venv>) -> Installed 
     let package = normalize_name(&component.package);
     let here = venv.distributions.get(&package).map(Vec::as_slice).unwrap_or_default();
     // pip renames what it replaces to `~` plus the name without its first letters, `~ackend.ai_manager`.
-    let moved: Vec<&(String, String)> =
-        venv.moved_aside.iter().filter(|(name, _)| package.ends_with(name.trim_start_matches('-'))).collect();
+    let moved: Vec<&(String, String)> = venv
+        .moved_aside
+        .iter()
+        .filter(|(name, _)| package.ends_with(name.trim_start_matches(|c: char| !c.is_alphabetic())))
+        .collect();
     let incomplete: Vec<&String> = venv
         .distributions
         .iter()
@@ -191,7 +196,11 @@ fn assess_installed(component: &Component, venv: &Observed<&Venv>) -> Installed 
     if let Some(evidence) = evidence {
         let remains = here.iter().filter_map(|distribution| distribution.release.clone());
         let from = remains.chain(moved.iter().filter_map(|(_, version)| Release::parse(version).ok())).min();
-        return Installed::Interrupted { from, evidence };
+        let whole = match here {
+            [only] if only.complete && moved.is_empty() => only.release.clone(),
+            [] | [_, ..] => None,
+        };
+        return Installed::Interrupted { from, whole, evidence };
     }
     match here.first() {
         None => Installed::Nothing,
@@ -209,7 +218,7 @@ fn assess_schema(component: &Component, facts: &HostFacts, installed: &Installed
         Observed::Unknown(reason) => Observed::Unknown(reason),
         Observed::Known(schema) => match (&schema.graph, installed) {
             // A half-done install may have left half of the revision files: only the rows can be trusted.
-            (_, Installed::Interrupted { .. }) => match schema.rows.first() {
+            (_, Installed::Interrupted { whole: None, .. }) => match schema.rows.first() {
                 Some(_) if schema.rows.len() > 1 => {
                     Observed::Known(SchemaState::SeveralRows { rows: schema.rows.clone() })
                 }
