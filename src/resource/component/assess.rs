@@ -257,15 +257,14 @@ fn assess_running(
         match facts.unit(&query) {
             Observed::Known(unit) => {
                 state = format!("{} is {} ({})", query.name, unit.active_state, unit.sub_state);
-                let supervised: Vec<u32> = unit.processes.all.iter().map(|process| process.pid).collect();
-                foreign.extend(processes.iter().map(|p| p.pid).filter(|pid| !supervised.contains(pid)));
-                // A unit between two attempts of a crash loop has processes for moments only.
-                if unit.active_state == "active"
-                    || unit.active_state == "reloading"
-                    || unit.active_state == "deactivating"
-                {
-                    processes.extend(unit.processes.all.iter().cloned());
-                }
+                processes.extend(unit.processes.all.iter().cloned());
+                // A unit that isn't active supervises nothing: what is left of it (a worker whose main process died,
+                // under KillMode=process) goes on answering, and nobody restarts it.
+                let active = matches!(unit.active_state.as_str(), "active" | "reloading" | "deactivating");
+                let supervised = |pid: u32| active && unit.processes.all.iter().any(|process| process.pid == pid);
+                foreign.extend(processes.iter().map(|process| process.pid).filter(|pid| !supervised(*pid)));
+                foreign.sort_unstable();
+                foreign.dedup();
             }
             Observed::Absent => return Running::Unknown(format!("the host has no unit {}", query.name)),
             Observed::Unknown(reason) => return Running::Unknown(reason),
@@ -463,6 +462,17 @@ mod tests {
         let (supervised, stray) = (process(7, 1_000), process(8, 1_000));
         let facts =
             facts(current, std::slice::from_ref(&supervised), &[supervised.clone(), stray], answered("23.9.10"));
+        assert_eq!(assess(&component(), &facts).differences, [Difference::ProcessForeign { pids: vec![8] }]);
+    }
+
+    #[test]
+    fn a_worker_that_outlived_its_unit_is_foreign_though_it_answers() {
+        let current = venv(&[(PACKAGE, "23.9.10", true)], &[], 900);
+        let worker = process(8, 1_000);
+        let mut facts = facts(current, std::slice::from_ref(&worker), &[worker.clone()], answered("23.9.10"));
+        let query = Query::Unit(component().unit_query().unwrap());
+        let Some(Fact::Unit(Observed::Known(unit))) = facts.answers.get_mut(&query) else { panic!() };
+        unit.active_state = "failed".into();
         assert_eq!(assess(&component(), &facts).differences, [Difference::ProcessForeign { pids: vec![8] }]);
     }
 
