@@ -427,8 +427,8 @@ proptest! {
         let (web, agents) = (web && managers > 0, if managers == 0 { agents.max(1) } else { agents });
         let mut cluster = cluster(managers, agents, web, PATCHES[PATCHES.len() - 1]);
         let mut oldest_manager = PATCHES.len() - 1;
-        for number in 0..cluster.instances.len() {
-            let Found { patch, process } = found[number].clone();
+        let instances = cluster.instances.len();
+        for (number, Found { patch, process }) in found.into_iter().enumerate().take(instances) {
             cluster.install(number, &release(PATCHES[patch]));
             match process {
                 0 => {}

@@ -229,17 +229,34 @@ fn start(component: &Component, facts: &HostFacts) -> String {
         }
         Supervisor::Command { command, chdir, log } => {
             let directory = q(chdir.as_deref().unwrap_or("/"));
-            let pid_file = match &component.process.pid_file {
-                Some(file) => format!("echo $! >{}\n", q(file)),
+            let note = match &component.process.pid_file {
+                Some(file) => format!("echo $$ >{} && ", q(file)),
                 None => String::new(),
             };
-            // A session of its own: it must outlive this one, and no signal to this one may reach it.
+            // A session of its own: it must outlive this one, and no signal to this one may reach it. It is forked by
+            // setsid and not by `&`, because a shell makes what it runs in the background ignore SIGINT for ever; where
+            // env can, it undoes what this session itself was made to ignore (by nohup, or a cron job's parent).
+            let inner = format!("{note}exec /bin/sh -c {}", q(&replacing_the_shell(command)));
+            let signals = "d=; env --default-signal true 2>/dev/null && d='env --default-signal'";
             format!(
-                "{check}\ncd {directory} || exit\nsetsid /bin/sh -c {} >>{} 2>&1 </dev/null &\n{pid_file}",
-                q(command),
+                "{check}\ncd {directory} || exit\n{signals}\n$d setsid -f /bin/sh -c {} >>{} 2>&1 </dev/null\n",
+                q(&inner),
                 q(log)
             )
         }
+    }
+}
+
+/// A simple command replaces the shell that reads it, so that signals and the pid file concern the program itself. A
+/// compound one is left as it is: whoever writes one writes `exec` where it belongs.
+fn replacing_the_shell(command: &str) -> String {
+    let first = command.split_whitespace().next().unwrap_or_default();
+    let builtin =
+        matches!(first, "exec" | "cd" | "." | "export" | "set" | "ulimit" | "umask" | "if" | "for" | "while" | "!");
+    if builtin || first.contains('=') || command.contains(|c: char| ";&|<>(){}`\n".contains(c)) {
+        command.to_owned()
+    } else {
+        format!("exec {command}")
     }
 }
 

@@ -427,7 +427,7 @@ mod tests {
         let facts = facts(
             venv(&[(PACKAGE, "23.9.10", true)], &[], 900),
             std::slice::from_ref(&web),
-            &[web.clone()],
+            std::slice::from_ref(&web),
             answered("23.09.10"),
         );
         let assessment = assess(&component(), &facts);
@@ -469,7 +469,8 @@ mod tests {
     fn a_worker_that_outlived_its_unit_is_foreign_though_it_answers() {
         let current = venv(&[(PACKAGE, "23.9.10", true)], &[], 900);
         let worker = process(8, 1_000);
-        let mut facts = facts(current, std::slice::from_ref(&worker), &[worker.clone()], answered("23.9.10"));
+        let mut facts =
+            facts(current, std::slice::from_ref(&worker), std::slice::from_ref(&worker), answered("23.9.10"));
         let query = Query::Unit(component().unit_query().unwrap());
         let Some(Fact::Unit(Observed::Known(unit))) = facts.answers.get_mut(&query) else { panic!() };
         unit.active_state = "failed".into();
