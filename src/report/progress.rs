@@ -14,7 +14,7 @@ pub fn progress_line(event: &Event, verbose: bool) -> Option<String> {
             let heading = format!("STAGE {number}/{of} [{title}] ");
             Some(format!("\n{}", Styled(HEAD, format!("{heading:*<WIDTH$}"))))
         }
-        Event::ActionStarted { host, id: _, text } => Some(format!("begun: [{host}] {text}")),
+        Event::ActionStarted { host, id: _, text } => Some(format!("at work: [{host}] {text} ...")),
         Event::ActionOutput { host, id: _, line } => verbose.then(|| format!("       [{host}] | {line}")),
         Event::ActionEnded { host, id: _, text, result, took_ms } => Some(match result {
             ActionResult::Done { evidence } => {

@@ -54,8 +54,8 @@ pub struct Staleness {
 pub enum Running {
     /// Nothing.
     Stopped {
-        /// What the supervisor says.
-        state: String,
+        /// What the supervisor says; `None` where there is none to ask.
+        state: Option<String>,
     },
     /// Something.
     Running {
@@ -236,7 +236,7 @@ fn assess_running(
 ) -> Running {
     let mut processes: Vec<Process> = Vec::new();
     let mut foreign = Vec::new();
-    let mut state = String::from("none matches");
+    let mut state = None;
     if let Some(query) = component.process_query() {
         match facts.processes(&query) {
             Observed::Known(found) => processes.extend(found.all.iter().cloned()),
@@ -247,7 +247,7 @@ fn assess_running(
     if let Some(query) = component.unit_query() {
         match facts.unit(&query) {
             Observed::Known(unit) => {
-                state = format!("{} is {} ({})", query.name, unit.active_state, unit.sub_state);
+                state = Some(format!("{} is {} ({})", query.name, unit.active_state, unit.sub_state));
                 let supervised: Vec<u32> = unit.processes.all.iter().map(|process| process.pid).collect();
                 foreign.extend(processes.iter().map(|p| p.pid).filter(|pid| !supervised.contains(pid)));
                 // A unit between two attempts of a crash loop has processes for moments only.

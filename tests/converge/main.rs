@@ -1,0 +1,13 @@
+//! The real binary on a rehearsal cluster: real SSH, pip and alembic; every fault followed by a run that converges and
+//! another one that finds nothing to do.
+
+#[path = "../support/rehearsal/mod.rs"]
+mod rehearsal;
+
+mod bench;
+mod faults;
+mod looking;
+mod partial;
+mod refusals;
+mod saved;
+mod upgrade;
