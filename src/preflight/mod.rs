@@ -168,8 +168,9 @@ fn finding(rule: &Rule, subject: &Subject<'_>, breach: Breach) -> Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { code, host, component, observed, observed_at, rule, source, next, declared_at } = self;
-        let when = observed_at.map_or_else(String::new, |time| format!(" (seen {time})"));
-        writeln!(f, "{host}/{component}: {observed}{when} [{code}]")?;
+        let when = observed_at.map_or_else(String::new, |time| format!(" (at {time})"));
+        writeln!(f, "{host}/{component}: [{code}]")?;
+        writeln!(f, "  observed: {observed}{when}")?;
         writeln!(f, "  rule:     {rule} ({source})")?;
         writeln!(f, "  asked by: {declared_at}")?;
         write!(f, "  next:     {next}")

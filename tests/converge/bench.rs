@@ -37,6 +37,18 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
+impl State {
+    /// Nothing was changed.
+    #[track_caller]
+    pub(crate) fn is(&self, before: &State, by: &str) {
+        let differs = |(path, seen): &(&String, &(u64, SystemTime))| before.files.get(*path) != Some(*seen);
+        let new: Vec<&String> = self.files.iter().filter(differs).map(|(path, _)| path).collect();
+        let gone: Vec<&String> = before.files.keys().filter(|path| !self.files.contains_key(*path)).collect();
+        assert!(new.is_empty() && gone.is_empty(), "changed: {new:?}, gone: {gone:?}, by {by}");
+        assert_eq!((&self.processes, &self.schema), (&before.processes, &before.schema), "changed by {by}");
+    }
+}
+
 impl fmt::Display for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "exit {:?}\n--- stdout\n{}\n--- stderr\n{}", self.exit, self.out, self.err)
@@ -159,7 +171,7 @@ impl Bench {
     pub(crate) fn looks(&self, arguments: &[&str]) -> Ran {
         let before = self.state();
         let ran = self.converge(arguments);
-        assert_eq!(self.state(), before, "{arguments:?} changed something: {ran}");
+        self.state().is(&before, &format!("{arguments:?}: {ran}"));
         ran
     }
 
@@ -255,7 +267,8 @@ pub(crate) fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
 fn collect(directory: &Path, files: &mut BTreeMap<String, (u64, SystemTime)>) {
     for entry in fs::read_dir(directory).expect("a directory").flatten() {
         let name = entry.file_name();
-        if ["__pycache__", ".cache", "sshd.log"].iter().any(|cache| name == *cache) {
+        // pip asks rustc for its version, for the sake of the index's statistics, and rustup then makes its directory.
+        if ["__pycache__", ".cache", ".rustup", "sshd.log"].iter().any(|cache| name == *cache) {
             continue;
         }
         // What ends while it is looked at, such as a lock file of Python's, is no file.

@@ -65,7 +65,7 @@ fn a_saved_plan_is_applied_only_if_it_still_fits() {
     fs::write(&file, text.replace("25.6.2", "25.6.4")).unwrap();
     apply(&bench).exits(1).says(&["it was changed after it was written"]);
     fs::write(&file, &text).unwrap();
-    assert_eq!(bench.state(), before);
+    bench.state().is(&before, "apply");
 
     // What it relies on is no longer so.
     bench.on("web1").stop();
@@ -76,7 +76,7 @@ fn a_saved_plan_is_applied_only_if_it_still_fits() {
         "web1/webserver: found now:  25.6.1 installed, stopped",
         "converge plan",
     ]);
-    assert_eq!(bench.state(), before);
+    bench.state().is(&before, "apply");
     bench.on("web1").start();
     bench.on("web1").wait_until_healthy();
 
@@ -87,7 +87,7 @@ fn a_saved_plan_is_applied_only_if_it_still_fits() {
         for what in ["--inventory rehearsal.yaml", "apply plan.json"] {
             if let Some(ran) = on_a_terminal(&bench, &format!("{program} {what}"), typed) {
                 let ran = ran.exits(7).says(&["Carry this plan out? [y/N]", "Nothing was changed."]);
-                assert_eq!(bench.state(), before, "{ran}");
+                bench.state().is(&before, &ran.to_string());
             }
         }
     }
