@@ -278,7 +278,10 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
 }
 
 fn confirm_start(instance: &Instance, assessment: &Assessment, release: &crate::release::Release) -> Confirmation {
-    let expected = format!("{} running, answering as {release}, its schema at head", instance.component.name);
+    let component = &instance.component;
+    let schema = if component.schema.is_some() { ", its schema at head" } else { "" };
+    let answering = if component.health.is_some() { format!(", answering as {release}") } else { String::new() };
+    let expected = format!("{} running{answering}{schema}", component.name);
     let observed = |text: String| Confirmation::NotYet { expected: expected.clone(), observed: text };
     if !assessment.unknown.is_empty() {
         return observed(assessment.unknown.join("; "));

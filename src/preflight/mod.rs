@@ -176,3 +176,6 @@ impl fmt::Display for Finding {
         write!(f, "  next:     {next}")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -162,7 +162,9 @@ pub fn drift_text(drift: &Drift) -> String {
             }
         }
     }
-    for finding in &drift.findings {
+    // Of a host that can't be asked, the line above says all that is known.
+    let unreachable = |host: &HostName| drift.hosts.iter().any(|seen| seen.host == *host && seen.unreachable.is_some());
+    for finding in drift.findings.iter().filter(|finding| !unreachable(&finding.host)) {
         let _ = writeln!(text, "\n{finding}");
     }
     let end = match (drift.findings.len(), drift.actions.len()) {

@@ -31,7 +31,8 @@ pub fn progress_line(event: &Event, verbose: bool) -> Option<String> {
         }),
         Event::StageEnded { number, failed: 0 } => verbose.then(|| format!("stage {number} is complete")),
         Event::StageEnded { number, failed } => {
-            Some(format!("stage {number} ended with {failed} failed host(s): no later stage starts"))
+            let hosts = if *failed == 1 { "host" } else { "hosts" };
+            Some(format!("stage {number} ended with {failed} failed {hosts}: no later stage starts"))
         }
         Event::Stopping => {
             Some("stopping: what runs is finished, nothing new begins (once more to leave at once)".into())
