@@ -193,5 +193,11 @@ fn a_finding_carries_its_evidence_and_what_to_do() {
     let instance = manager("m", "25.6.3");
     let facts = world([(&instance, Seen::default())]);
     let shown = check(&[instance], &facts, &[])[0].to_string();
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @r#"
+    m/manager: [not-published]
+      observed: pip finds no backend.ai-manager 25.6.3 for /srv/manager/.venv (25.6.1 is installed) (at 1970-01-01T00:50:00Z)
+      rule:     the declared release is published where the host gets its packages, for the Python of its environment (upgrade document, "Upgrade Sequentially")
+      asked by: roles/manager/tasks/main.yaml:3
+      next:     declare "25.6.4", the newest that is published, or publish the other
+    "#);
 }

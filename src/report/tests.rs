@@ -37,7 +37,24 @@ fn a_plan_says_what_where_and_why() {
     let mut lines = text.lines();
     let head = lines.next().unwrap();
     assert!(head.starts_with("PLAN ") && head.ends_with(": 6 actions in 2 stages on 2 hosts"), "{head}");
-    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
+    1. 25.6.1: agent
+      a: start agent and wait until it answers as 25.6.1
+          because no process runs (agent.service is inactive (dead))
+
+    2. 25.6.2: manager
+      m: stop manager
+          because 25.6.2 is to be installed
+      m: install backend.ai-manager 25.6.1 -> 25.6.2 into /srv/manager/.venv
+          because 25.6.2 is declared
+      m: back up the database of manager to /srv/backup/backend-before-25.6.2-19700101T005000Z.dump
+          because no schema changes without a backup
+      m: migrate the database of manager to the package's head
+          because the package's head at 25.6.2 may be ahead of the database
+          only a restore takes it back: pg_restore --clean --if-exists --dbname=backend /srv/backup/backend-before-25.6.2-19700101T005000Z.dump
+      m: start manager and wait until it answers as 25.6.2
+          because 25.6.2 was installed
+    "#);
 }
 
 #[test]
@@ -45,7 +62,10 @@ fn an_empty_plan_says_why() {
     let instances = [manager("m", "25.6.1")];
     let facts = world([(&instances[0], Seen::default())]);
     let text = plain(&plan_text(&plan(&Input { instances: &instances, facts: &facts })));
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    Nothing to do: 1 component(s) on 1 host(s) are as declared.
+      m/manager: 25.6.1 installed, running 25.6.1, database at head b2
+    "#);
 }
 
 #[test]
@@ -70,7 +90,13 @@ fn drift_names_each_difference_and_what_a_run_would_do() {
         .collect();
     assert_eq!(causes, ["process-stale", "package", "schema"]);
     assert!(!drift.actions.is_empty());
-    insta::assert_snapshot!(plain(&drift_text(&drift)), @"");
+    insta::assert_snapshot!(plain(&drift_text(&drift)), @r#"
+    a/agent: process-stale: an older release runs: it answers as 25.6.0, 25.6.1 is installed (declared at roles/agent/tasks/main.yaml:3)
+    m/manager: package: 25.6.1 is installed, 25.6.2 is declared (declared at roles/manager/tasks/main.yaml:3)
+    m/manager: schema: the database stands at a1, 1 revision(s) behind the package's head b2 (declared at roles/manager/tasks/main.yaml:3)
+
+    Drift: a run would carry out 11 action(s); `converge plan` shows them.
+    "#);
     // What is printed as JSON is read again as the same object.
     let json = serde_json::to_string(&drift).unwrap();
     assert_eq!(serde_json::from_str::<Drift>(&json).unwrap(), drift);
@@ -114,7 +140,22 @@ fn facts_show_every_answer_and_what_is_unknown() {
     let text = plain(&facts_text(&facts(&instance, &seen)));
     // What a host says can't steer the terminal.
     assert!(!text.contains('\u{1b}'), "{text:?}");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    m at 1970-01-01T00:50:00Z
+      disk /srv/backup: 976 MiB free on /
+          /srv/backup is no directory that can be written to
+      disk /srv/manager/.venv: 976 MiB free on /
+          /srv/manager/.venv is no directory that can be written to
+      venv /srv/manager/.venv: Python 3.11.2 of /usr/bin, 1 distributions; package installed 1970-01-01T00:16:40Z
+          backend-ai-manager 25.6.1
+      process titled "^manager ": 1 running
+          4711 of user 1000 since 1970-01-01T00:33:20Z: manager main
+      health http://127.0.0.1:1/: HTTP 200, running release 25.6.1
+          {}
+      schema /srv/manager dir/alembic.ini: backend (postgresql 7:16384), 1024 KiB, at b2
+          package: 2 revisions, head b2
+      published backend.ai-manager: UNKNOWN: pip \x1b[31mfailed
+    "#);
     let lost = HostFacts::unreachable(host("m"), "timed out".into());
     assert_eq!(plain(&facts_text(&lost)), "m: UNREACHABLE: timed out\n");
 }
@@ -134,7 +175,16 @@ fn failure(unreachable: bool) -> Failure {
 
 #[test]
 fn a_failure_is_told_with_all_that_is_known() {
-    insta::assert_snapshot!(plain(&failures_text(&[failure(false)])), @"");
+    insta::assert_snapshot!(plain(&failures_text(&[failure(false)])), @r#"
+    m: FAILED
+      tried:    start manager
+      expected: manager running
+      observed: no process runs
+      left as:  m/manager: 25.6.2 installed, stopped
+      it said:
+        | No module named x
+      next:     look at its log
+    "#);
     assert!(plain(&failures_text(&[failure(true)])).contains("m: UNREACHABLE\n"));
 }
 
@@ -155,7 +205,13 @@ fn progress_is_a_line_for_each_end_in_the_words_of_ansible() {
         line(&ended(ActionResult::Failed(failure(true)))),
         line(&Event::StageEnded { number: 2, failed: 1 }),
     ];
-    insta::assert_snapshot!(shown.map(Option::unwrap).join("\n"), @"");
+    insta::assert_snapshot!(shown.map(Option::unwrap).join("\n"), @r#"
+    changed: [m] start manager: it answers as 25.6.2 (61.2 s)
+    ok: [m] start manager: already so, it answers as 25.6.2
+    fatal: [m]: FAILED! start manager: no process runs (61.2 s)
+    fatal: [m]: UNREACHABLE! start manager: no process runs (61.2 s)
+    stage 2 ended with 1 failed host: no later stage starts
+    "#);
     assert_eq!(line(&Event::StageEnded { number: 2, failed: 0 }), None);
     let output = Event::ActionOutput { host: host("m"), id: "x".into(), line: "Collecting".into() };
     assert_eq!((line(&output), progress_line(&output, true).is_some()), (None, true));
@@ -168,5 +224,9 @@ fn the_recap_has_the_shape_of_ansible() {
         (host("m"), RecapLine { ok: 10, changed: 10, unreachable: 0, failed: 1, skipped: 2 }),
     ];
     let text = plain(&recap_text(lines.iter().map(|(host, line)| (host, line.clone()))));
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    PLAY RECAP *******************************************************************
+    m                                 : ok=10   changed=10   unreachable=0    failed=1    skipped=2    rescued=0    ignored=0
+    web-with-a-name-longer-than-usual : ok=1    changed=0    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0
+    "#);
 }
