@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Instance;
 use crate::facts::{
     Database, DatabaseKind, Disk, Distribution, Fact, Health, HostFacts, Observed, Process, Processes, Published,
-    Query, SchemaFact, Unit, Venv,
+    Query, SchemaFact, System, Unit, Venv,
 };
 use crate::model::{HostName, Timestamp};
 use crate::release::{Release, RevisionGraph};
@@ -83,7 +83,12 @@ pub(crate) struct Seen {
     pub(crate) database: DatabaseKind,
     pub(crate) dump_tool: Option<u32>,
     pub(crate) available_kib: u64,
+    /// Whether the directory for backups can be written to.
     pub(crate) writable: bool,
+    /// Whether the environment can be written to.
+    pub(crate) venv_writable: bool,
+    /// The user who logs in; processes belong to user 1000.
+    pub(crate) uid: u32,
     pub(crate) load_state: &'static str,
     pub(crate) kill_signal: u32,
 }
@@ -100,6 +105,8 @@ impl Default for Seen {
             dump_tool: Some(16),
             available_kib: 1_000_000,
             writable: true,
+            venv_writable: true,
+            uid: 1000,
             load_state: "loaded",
             kill_signal: 2,
         }
@@ -146,16 +153,16 @@ pub(crate) fn facts(instance: &Instance, seen: &Seen) -> HostFacts {
     if let Some(query) = component.schema_query() {
         answers.insert(Query::Schema(query), Fact::Schema(Observed::Known(schema(seen))));
     }
-    let disk = |path: String| Disk {
-        available_kib: seen.available_kib,
-        mounted_on: "/".into(),
-        existing: path,
-        writable: seen.writable,
-    };
-    for query in [Some(component.venv_disk_query()), component.backup_disk_query()].into_iter().flatten() {
-        let path = query.path.clone();
-        answers.insert(Query::Disk(query), Fact::Disk(Observed::Known(disk(path))));
+    let disks =
+        [(Some(component.venv_disk_query()), seen.venv_writable), (component.backup_disk_query(), seen.writable)];
+    for (query, writable) in disks {
+        let Some(query) = query else { continue };
+        let existing = query.path.clone();
+        let disk = Disk { available_kib: seen.available_kib, mounted_on: "/".into(), existing, writable };
+        answers.insert(Query::Disk(query), Fact::Disk(Observed::Known(disk)));
     }
+    let system = System { os: "Debian GNU/Linux 12".into(), kernel: "6.1".into(), uid: seen.uid };
+    answers.insert(Query::System, Fact::System(Observed::Known(system)));
     let published = match &seen.published {
         Observed::Known(releases) => {
             Observed::Known(Published { releases: releases.iter().map(|text| release(text)).collect() })

@@ -5,6 +5,7 @@
 
 mod backup;
 mod downgrade;
+mod no_access;
 mod not_published;
 mod other_train;
 mod schema;
@@ -63,7 +64,7 @@ pub struct Rule {
 
 /// All rules, in the order in which their findings are reported for one instance.
 #[must_use]
-pub fn rules() -> [Rule; 11] {
+pub fn rules() -> [Rule; 12] {
     [
         unreachable::RULE,
         unknown_fact::RULE,
@@ -74,6 +75,7 @@ pub fn rules() -> [Rule; 11] {
         schema::RULE,
         backup::RULE,
         shared_database::RULE,
+        no_access::RULE,
         unit::RULE,
         stop_signal::RULE,
     ]

@@ -41,6 +41,7 @@ fn codes_are_unique_and_stable() {
             "schema-unsound",
             "no-backup",
             "database-out-of-scope",
+            "no-access",
             "unit-unusable",
             "stop-signal"
         ]
@@ -175,6 +176,21 @@ fn a_migration_concerns_every_component_of_the_database() {
     assert_eq!(found_with("25.6.2", &[agent("a", "25.6.2")]), []);
     assert_eq!(found_with("25.6.1", &[second.clone()]), []);
     assert_eq!(found(&[first, second], &[Seen::default(), Seen::default()], &[]), []);
+}
+
+#[test]
+fn what_the_login_cannot_change_is_found_before_anything_stops() {
+    let fires = |seen: Seen, observed: &str| fires(manager("m", "25.6.2"), seen, "no-access", observed);
+    let locked = Seen { venv_writable: false, ..Seen::default() };
+    let stranger = Seen { uid: 1001, ..Seen::default() };
+    fires(locked.clone(), "/srv/manager/.venv can't be written to");
+    fires(stranger.clone(), "process 4711 belongs to user 1000, the login to user 1001");
+    // Not where nothing is written or stopped, nor for root, nor where systemd is asked.
+    passes(manager("m", "25.6.1"), locked);
+    passes(manager("m", "25.6.1"), stranger.clone());
+    passes(manager("m", "25.6.2"), Seen { running: None, ..stranger.clone() });
+    passes(manager("m", "25.6.2"), Seen { uid: 0, ..Seen::default() });
+    passes(agent("a", "25.6.2"), stranger);
 }
 
 #[test]

@@ -142,10 +142,10 @@ fn facts_show_every_answer_and_what_is_unknown() {
     assert!(!text.contains('\u{1b}'), "{text:?}");
     insta::assert_snapshot!(text, @r#"
     m at 1970-01-01T00:50:00Z
+      system: Debian GNU/Linux 12, kernel 6.1, as user 1000
       disk /srv/backup: 976 MiB free on /
           /srv/backup is no directory that can be written to
       disk /srv/manager/.venv: 976 MiB free on /
-          /srv/manager/.venv is no directory that can be written to
       venv /srv/manager/.venv: Python 3.11.2 of /usr/bin, 1 distributions; package installed 1970-01-01T00:16:40Z
           backend-ai-manager 25.6.1
       process titled "^manager ": 1 running
