@@ -135,7 +135,7 @@ fn converge_itself_is_killed() {
 
 #[test]
 fn an_interrupted_run_finishes_what_runs_and_begins_nothing() {
-    let bench = manager_and_webserver();
+    let mut bench = manager_and_webserver();
     let manager = bench.on("mgr1").clone();
     manager.set(INSTALL);
     let mut run = bench.start(&[]);
@@ -150,6 +150,36 @@ fn an_interrupted_run_finishes_what_runs_and_begins_nothing() {
     assert_eq!(manager.installed().as_deref(), Some("25.6.2"));
     assert_eq!(manager.processes(), []);
     bench.converges();
+
+    // Once more means at once; what was begun on the host goes on there.
+    bench.cluster.declare("25.6.4");
+    manager.set(INSTALL);
+    let run = bench.start(&[]);
+    manager.wait_until_held(INSTALL);
+    signal("INT", [run.id()]);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    signal("INT", [run.id()]);
+    bench.finish(run).exits(130).says(&["stopping: ", "Left at once", "`converge drift` shows how things stand"]);
+    manager.clear(INSTALL);
+    wait_until("pip ends on its own", || manager.installed().as_deref() == Some("25.6.4") && !bench.is_busy("mgr1"));
+    bench.converges();
+}
+
+/// A host that takes the connection and then says nothing.
+#[test]
+fn a_host_that_hangs_is_given_up_and_waiting_can_be_interrupted() {
+    let bench = Bench::of(&[("web1", Component::Webserver)], "25.6.2");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("ansible_port={}", silent.local_addr().unwrap().port());
+    bench.looks(&["-e", &port, "--timeout", "1"]).exits(4).says(&["[host-unreachable]", "web1"]);
+
+    let before = bench.state();
+    let run = bench.start(&["-e", &port, "--timeout", "600"]);
+    // The first is the one that was given up. The other stays open, unread.
+    let _held = [silent.accept().unwrap(), silent.accept().unwrap()];
+    signal("INT", [run.id()]);
+    bench.finish(run).exits(130).says(&["interrupted; nothing was changed"]);
+    bench.state().is(&before, "an interrupted look");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The real binary on a rehearsal cluster: real SSH, pip and alembic; every fault followed by a run that converges and
 //! another one that finds nothing to do.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says where")]
+
 #[path = "../support/rehearsal/mod.rs"]
 mod rehearsal;
 

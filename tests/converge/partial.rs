@@ -1,7 +1,7 @@
 //! Only what differs is done.
 
 use crate::bench::Bench;
-use crate::rehearsal::Service;
+use crate::rehearsal::{Fault, Service};
 
 /// What an operator types who is in a hurry.
 fn install_by_hand(bench: &Bench, service: &Service, release: &str) {
@@ -46,7 +46,20 @@ fn only_what_differs_is_done() {
     assert_eq!(ran.recap("web1"), crate::bench::RECAP_OF_NOTHING);
     bench.is_converged();
 
-    // Migrated as well, and stopped: only a start.
+    // Migrated as well, and stopped: only a start, and it may take its time.
     bench.on("mgr1").kill();
-    assert_eq!(bench.converges().verbs(), ["mgr1 start"]);
+    bench.on("mgr1").set(Fault::StartsSlowly(3));
+    let ran = bench.converges().says(&["at work: [mgr1] start manager"]);
+    assert_eq!(ran.verbs(), ["mgr1 start"]);
+
+    // It runs, and answers badly: a restart is tried, and what it comes to is told.
+    bench.on("web1").set(Fault::Sick);
+    bench.looks(&["drift"]).exits(2).says(&["web1/webserver: health: its endpoint is not healthy: HTTP 503"]);
+    let ran = bench.converge(&["-e", "webserver_start_timeout=2"]).exits(5).says(&[
+        "observed: after 2 s: its endpoint is not healthy: HTTP 503",
+        "left as:  web1/webserver: 25.6.2 installed, running",
+    ]);
+    assert_eq!(ran.verbs(), ["web1 stop"], "{ran}");
+    bench.on("web1").clear(Fault::Sick);
+    bench.is_converged();
 }
