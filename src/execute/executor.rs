@@ -230,7 +230,7 @@ impl<H: Hosts> Executor<H> {
                 let world = self.observe(action).await;
                 let observed = tail.last().cloned().unwrap_or_else(|| "something is still at work there".into());
                 let result = self.fail(action, world, "nobody else at work there".into(), observed, Vec::new()).await;
-                return advised(result, "wait until that has ended, then run the same command again");
+                return advised(result, "wait until that has ended, then run converge again");
             }
             (Attempt::NotStarted { reason }, _) => {
                 let world = self.observe(action).await;
@@ -320,7 +320,7 @@ impl<H: Hosts> Executor<H> {
             Some(reason) => (
                 action.ensures.clone(),
                 if observed.contains(reason) { observed } else { format!("{observed}; {reason}") },
-                "bring the host back, then run the same command again: it goes on from what is there".to_owned(),
+                "bring the host back, then run converge again: it goes on from what is there".to_owned(),
             ),
         };
         ActionResult::Failed(Failure {
@@ -347,7 +347,7 @@ fn advised(result: ActionResult, next: &str) -> ActionResult {
 }
 
 fn next_step(action: &Action) -> String {
-    let again = "then run the same command again: it goes on from what is there";
+    let again = "then run converge again: it goes on from what is there";
     match &action.kind {
         ActionKind::Stop => format!("end what is left by hand, {again}"),
         ActionKind::Install { .. } => format!("mend what pip complains about, {again}"),

@@ -129,7 +129,7 @@ done
     for moved in packages {
         let glob = normalize_name(&moved.package).replace('-', "[-_.]");
         let _ =
-            write!(text, "set -- \"$p\"/{glob}-[0-9]*.dist-info; [ $# -gt 1 ] && for d; do rm -rf -- \"$d\"; done\n");
+            writeln!(text, "set -- \"$p\"/{glob}-[0-9]*.dist-info; [ $# -gt 1 ] && for d; do rm -rf -- \"$d\"; done");
     }
     text.push_str("done\n");
     let mut words: Vec<String> = component.pip_args.iter().map(|word| q(word)).collect();

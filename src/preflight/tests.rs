@@ -1,6 +1,7 @@
 //! For each rule a case in which it fires, and one beside it in which it doesn't.
 
 use std::collections::BTreeSet;
+use std::slice::from_ref;
 
 use super::*;
 use crate::desired::fixture::{Seen, agent, manager, world};
@@ -108,7 +109,7 @@ fn components_of_one_environment_move_together() {
     let codes: Vec<String> = found(&both, &seen, &[]).into_iter().map(|(code, _)| code).collect();
     assert_eq!(codes, ["shared-environment", "shared-environment"]);
     // Also where the other one is left out of the run.
-    assert_eq!(found(&[first.clone()], &seen[..1], &[second.clone()])[0].0, "shared-environment");
+    assert_eq!(found(from_ref(&first), &seen[..1], from_ref(&second))[0].0, "shared-environment");
     // Not with one release, another environment, or another host.
     let mut same = second.clone();
     same.component.release = first.component.release.clone();
@@ -170,11 +171,11 @@ fn no_migration_without_a_place_and_a_tool_for_the_backup() {
 fn a_migration_concerns_every_component_of_the_database() {
     let (first, second) = (manager("m1", "25.6.2"), manager("m2", "25.6.2"));
     let found_with = |declared: &str, out: &[Instance]| found(&[manager("m1", declared)], &[Seen::default()], out);
-    let with_second_out = found_with("25.6.2", &[second.clone()]);
+    let with_second_out = found_with("25.6.2", from_ref(&second));
     assert_eq!(with_second_out[0].0, "database-out-of-scope");
     assert!(with_second_out[0].1.contains("m2/manager"), "{with_second_out:?}");
     assert_eq!(found_with("25.6.2", &[agent("a", "25.6.2")]), []);
-    assert_eq!(found_with("25.6.1", &[second.clone()]), []);
+    assert_eq!(found_with("25.6.1", from_ref(&second)), []);
     assert_eq!(found(&[first, second], &[Seen::default(), Seen::default()], &[]), []);
 }
 
