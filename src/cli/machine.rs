@@ -1,6 +1,11 @@
 //! What the controller itself is like: who runs it, how many connections it bears, whether it has a
 //! terminal. The only place that reads the environment.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one module that reads the environment, and reads and writes single files"
+)]
+
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 //!
 //! All reading of declarations from the file system happens here; the texts then go to the pure modules.
 
-// Ready for a lint that bans raw calls: this module is the one that may read project files.
+#![expect(clippy::disallowed_methods, reason = "the one module that reads the files of a project")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

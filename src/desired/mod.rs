@@ -5,8 +5,6 @@
 //! each only once however many hosts share it. What comes out has no templates left; every value still knows the
 //! line that it was written on, so whoever decodes it further can point there too.
 
-#[cfg(test)]
-pub(crate) mod fixture;
 mod instance;
 mod magic;
 mod mistakes;
@@ -16,3 +14,6 @@ mod scope;
 pub use instance::{Instance, InstanceId};
 pub use resolve::{Declaration, Desired, ResolvedTask, SkippedPlay, resolve, resolve_connections};
 pub use scope::Scope;
+
+#[cfg(test)]
+pub(crate) mod fixture;

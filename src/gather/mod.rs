@@ -2,6 +2,8 @@
 //!
 //! A host that can't be asked yields facts that say why; nothing here decides what that means.
 
+#![expect(clippy::disallowed_methods, reason = "the nonce of a probe is the one use of randomness")]
+
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;

@@ -114,9 +114,8 @@ impl State {
                 id,
                 match installed {
                     Installed::Release(release) => Some(release),
-                    Installed::Interrupted { .. } | Installed::Nothing | Installed::NoVenv | Installed::Unknown(_) => {
-                        None
-                    }
+                    Installed::Interrupted { whole, .. } => whole,
+                    Installed::Nothing | Installed::NoVenv | Installed::Unknown(_) => None,
                 },
             );
         }

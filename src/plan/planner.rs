@@ -35,6 +35,8 @@ struct Member<'a> {
     running: bool,
     /// The release that is installed at this point of the plan.
     installed: Option<Release>,
+    /// Whether its package is whole at this point of the plan; only then can it be started.
+    whole: bool,
     /// Whether the database is behind what is installed at this point of the plan.
     behind: bool,
     /// Whether an earlier hop of the plan has migrated its database, so that the observed rows no longer hold.
@@ -72,7 +74,11 @@ fn member<'a>(instance: &'a Instance, input: &Input<'_>) -> Member<'a> {
     let schema = instance.component.schema_fact(&facts);
     let database = schema.and_then(|fact| fact.known().map(|known| known.database.clone()));
     let behind = matches!(assessment.schema, Some(Observed::Known(SchemaState::Behind { .. })));
-    let whole = matches!(assessment.installed, Installed::Release(_));
+    let whole = match &assessment.installed {
+        Installed::Release(_) => true,
+        Installed::Interrupted { whole, .. } => whole.is_some(),
+        Installed::Nothing | Installed::NoVenv | Installed::Unknown(_) => false,
+    };
     let process_reasons: Vec<String> = assessment
         .differences
         .iter()
@@ -88,6 +94,7 @@ fn member<'a>(instance: &'a Instance, input: &Input<'_>) -> Member<'a> {
         database,
         running: !assessment.running.is_stopped(),
         installed: assessment.installed.start_of_path().cloned(),
+        whole,
         behind: behind && whole,
         migrated: false,
         restart: (!process_reasons.is_empty()).then(|| process_reasons.join("; ")),
@@ -258,8 +265,17 @@ fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input:
         push(format!("migrate the database of {}", members[*number].instance.component.name), actions);
     }
 
+    // A member that is ahead of this release waits: its database isn't there yet. It is touched again at its own.
+    let starting: Vec<usize> = touched
+        .iter()
+        .copied()
+        .filter(|n| {
+            let member = &members[*n];
+            round.installs.contains(n) || (member.whole && member.installed.as_ref().is_some_and(|i| i <= release))
+        })
+        .collect();
     let mut plays: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for number in &touched {
+    for number in &starting {
         plays.entry(members[*number].instance.play).or_default().push(*number);
     }
     for numbers in plays.into_values() {
@@ -269,12 +285,16 @@ fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input:
 
     for number in touched {
         let member = &mut members[number];
-        member.running = true;
-        member.behind = false;
         member.migrated |= member.database.as_ref().is_some_and(|d| round.migrations.iter().any(|(m, _)| m == d));
+        member.running = starting.contains(&number);
+        if !member.running {
+            continue;
+        }
+        member.behind = false;
         member.restart = None;
         if round.installs.contains(&number) {
             member.installed = Some(release.clone());
+            member.whole = true;
         }
     }
     steps
@@ -320,9 +340,7 @@ fn install(release: &Release, host: &HostName, venv: &str, round: &Round, member
     for member in &moving {
         let package = &member.instance.component.package;
         if !packages.iter().any(|known| normalize_name(&known.package) == normalize_name(package)) {
-            let whole =
-                matches!(member.assessment.installed, Installed::Release(_)) || member.hops.first() != Some(release);
-            let from = member.installed.clone().filter(|_| whole);
+            let from = member.installed.clone().filter(|_| member.whole);
             packages.push(PackageMove { package: package.clone(), from, to: release.clone() });
         }
     }

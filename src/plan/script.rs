@@ -26,7 +26,9 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
     let component = &plan.instance(&action.instance())?.component;
     let body = match &action.kind {
         ActionKind::Stop => stop(component, facts),
-        ActionKind::Install { venv, packages, .. } => install(component, venv, packages),
+        ActionKind::Install { venv, packages, .. } => {
+            install(component, venv, packages, &others(plan, action, packages))
+        }
         ActionKind::Backup { database, file, .. } => backup(component.schema.as_ref()?, component, database.kind, file),
         ActionKind::Migrate { .. } => migrate(component.schema.as_ref()?, component),
         ActionKind::Start { .. } => start(component, facts),
@@ -34,6 +36,13 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
     // The whole is read before it runs, and nothing in it can swallow the rest from standard input.
     let text = format!("act() {{\n{body}}}\nact </dev/null\n");
     Some(Script { text, limit: Duration::from_secs(u64::from(action.limit_seconds)) })
+}
+
+/// Declared packages of the same environment that the action doesn't move.
+fn others(plan: &Plan, action: &Action, packages: &[PackageMove]) -> Vec<String> {
+    let stopped = action.must_be_stopped().iter().filter_map(|id| plan.instance(id));
+    let names: Vec<String> = stopped.map(|instance| instance.component.package.clone()).collect();
+    names.into_iter().filter(|name| !packages.iter().any(|moved| moved.package == *name)).collect()
 }
 
 /// `alive PID START`: whether the process of that number still is the one that started then.
@@ -110,15 +119,14 @@ fn lock(file: &str, what: &str) -> String {
     )
 }
 
-fn install(component: &Component, venv: &str, packages: &[PackageMove]) -> String {
+fn install(component: &Component, venv: &str, packages: &[PackageMove], others: &[String]) -> String {
     let python = q(&format!("{venv}/bin/python"));
     let mut text = lock(&format!("{venv}/.converge.lock"), "pip");
-    // What a killed pip left: moved-aside originals, and unpacked distributions without a RECORD, which pip
-    // would take for installed and then fail to replace.
+    // What a killed pip left: unpacked distributions without a RECORD, which pip would take for installed and then
+    // fail to replace, and several releases of one package, of which it would replace one.
     let _ = write!(
         text,
         r#"for p in {venv}/lib/python3*/site-packages; do
-for d in "$p"/~*; do [ -e "$d" ] && rm -rf -- "$d"; done
 for d in "$p"/*.dist-info; do
 [ -d "$d" ] && [ ! -e "$d/RECORD" ] || continue
 i=pip; [ -e "$d/INSTALLER" ] && read -r i <"$d/INSTALLER"; [ "$i" = pip ] && rm -rf -- "$d"
@@ -140,7 +148,22 @@ done
         words.join(" "),
         pip_check(venv)
     );
+    // The originals that a killed pip moved aside (`~` and the name without its first letter or two) tell the release
+    // to go on from, so they go last, and those of packages whose turn is still to come stay.
+    let keep: String =
+        others.iter().filter_map(|package| aside_glob(package)).map(|glob| format!("{glob}) ;; ")).collect();
+    let _ = writeln!(
+        text,
+        "for d in {}/lib/python3*/site-packages/~*; do [ -e \"$d\" ] || continue; case ${{d##*/}} in {keep}*) rm -rf -- \"$d\";; esac; done\ntrue",
+        q(venv)
+    );
     text
+}
+
+/// A glob for what pip makes of a package's dist-info when it moves it aside.
+fn aside_glob(package: &str) -> Option<String> {
+    let tail: String = normalize_name(package).chars().skip(2).collect();
+    (!tail.is_empty()).then(|| format!("'~'*{}-[0-9]*", tail.replace('-', "[-_.]")))
 }
 
 fn pip_check(venv: &str) -> String {

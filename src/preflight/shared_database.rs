@@ -1,19 +1,41 @@
-//! A migration while a component that may share the database is left out of the run.
+//! Components of one database that would not move together, or a migration while a component that may share the database is left out of the run.
 
 use super::{Breach, Rule, Subject};
 
 pub(super) const RULE: Rule = Rule {
-    code: "database-out-of-scope",
-    demands: "no component of a database runs while it is migrated, so none that may share it is left out",
+    code: "shared-database",
+    demands: "components of one database move together: none runs while it is migrated, none stays behind its schema",
     source: "what must always hold, 4",
     check,
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Breach> {
-    if !subject.would_migrate() {
-        return Vec::new();
-    }
     let this = &subject.instance.component;
+    let database = |subject: &Subject<'_>| {
+        let fact = subject.instance.component.schema_fact(&subject.facts)?;
+        fact.known().map(|known| known.database.clone())
+    };
+    let mine = database(subject);
+    let mut breaches: Vec<Breach> = subject
+        .others
+        .iter()
+        .filter(|other| mine.is_some() && database(other) == mine)
+        .filter(|other| {
+            other.instance.component.package == this.package && other.instance.component.release != this.release
+        })
+        .map(|other| Breach {
+            observed: format!(
+                "{} is declared here, {} for {}, and both use one database",
+                this.release,
+                other.instance.component.release,
+                other.instance.id()
+            ),
+            next: "declare one release for all components of the database".into(),
+        })
+        .collect();
+    if !subject.would_migrate() {
+        return breaches;
+    }
     let left_out: Vec<String> = subject
         .out_of_scope
         .iter()
@@ -21,10 +43,11 @@ fn check(subject: &Subject<'_>) -> Vec<Breach> {
         .map(|other| other.id().to_string())
         .collect();
     if left_out.is_empty() {
-        return Vec::new();
+        return breaches;
     }
-    vec![Breach {
+    breaches.push(Breach {
         observed: format!("the database may be migrated, and {} is left out of this run", left_out.join(", ")),
         next: "widen --limit to all hosts of this component".into(),
-    }]
+    });
+    breaches
 }

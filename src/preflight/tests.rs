@@ -41,7 +41,7 @@ fn codes_are_unique_and_stable() {
             "shared-environment",
             "schema-unsound",
             "no-backup",
-            "database-out-of-scope",
+            "shared-database",
             "no-access",
             "unit-unusable",
             "stop-signal"
@@ -172,11 +172,15 @@ fn a_migration_concerns_every_component_of_the_database() {
     let (first, second) = (manager("m1", "25.6.2"), manager("m2", "25.6.2"));
     let found_with = |declared: &str, out: &[Instance]| found(&[manager("m1", declared)], &[Seen::default()], out);
     let with_second_out = found_with("25.6.2", from_ref(&second));
-    assert_eq!(with_second_out[0].0, "database-out-of-scope");
+    assert_eq!(with_second_out[0].0, "shared-database");
     assert!(with_second_out[0].1.contains("m2/manager"), "{with_second_out:?}");
     assert_eq!(found_with("25.6.2", &[agent("a", "25.6.2")]), []);
     assert_eq!(found_with("25.6.1", from_ref(&second)), []);
-    assert_eq!(found(&[first, second], &[Seen::default(), Seen::default()], &[]), []);
+    let seen = [Seen::default(), Seen::default()];
+    assert_eq!(found(&[first.clone(), second], &seen, &[]), []);
+    // Both move, and to one release.
+    let codes: Vec<String> = found(&[first, manager("m2", "25.6.1")], &seen, &[]).into_iter().map(|f| f.0).collect();
+    assert_eq!(codes, ["shared-database", "shared-database"]);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! It runs as the user, in the directory and with the environment of converge.
 
+#![expect(clippy::disallowed_methods, reason = "a local session is a process")]
+
 use std::os::unix::process::ExitStatusExt as _;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};

@@ -2,6 +2,7 @@
 //! another one that finds nothing to do.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says where")]
+#![allow(clippy::disallowed_methods, reason = "a test stands outside: it starts programs, reads files and the clock")]
 
 #[path = "../support/rehearsal/mod.rs"]
 mod rehearsal;

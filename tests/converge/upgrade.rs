@@ -69,7 +69,7 @@ fn the_cluster_moves_two_releases_forward_and_stays() {
 #[test]
 fn two_managers_of_one_database_migrate_once_a_release_with_both_stopped() {
     let bench = Bench::of(&[("mgr1", Component::Manager), ("mgr2", Component::Manager)], "25.6.4");
-    let refused = bench.refuses(&["--limit", "mgr2"], "database-out-of-scope");
+    let refused = bench.refuses(&["--limit", "mgr2"], "shared-database");
     assert!(refused.err.contains("mgr1/manager"), "{refused}");
 
     let slow = Fault::MigratesSlowly(60);

@@ -18,6 +18,8 @@ pub enum Installed {
     Interrupted {
         /// The oldest release that shows in the remains: the one to go on from.
         from: Option<Release>,
+        /// The package's own release, where it is whole itself and something else in the environment isn't.
+        whole: Option<Release>,
         /// What shows it.
         evidence: String,
     },
@@ -170,8 +172,11 @@ fn assess_installed(component: &Component, venv: &Observed<&Venv>) -> Installed 
     let package = normalize_name(&component.package);
     let here = venv.distributions.get(&package).map(Vec::as_slice).unwrap_or_default();
     // pip renames what it replaces to `~` plus the name without its first letters, `~ackend.ai_manager`.
-    let moved: Vec<&(String, String)> =
-        venv.moved_aside.iter().filter(|(name, _)| package.ends_with(name.trim_start_matches('-'))).collect();
+    let moved: Vec<&(String, String)> = venv
+        .moved_aside
+        .iter()
+        .filter(|(name, _)| package.ends_with(name.trim_start_matches(|c: char| !c.is_alphabetic())))
+        .collect();
     let incomplete: Vec<&String> = venv
         .distributions
         .iter()
@@ -191,7 +196,11 @@ fn assess_installed(component: &Component, venv: &Observed<&Venv>) -> Installed 
     if let Some(evidence) = evidence {
         let remains = here.iter().filter_map(|distribution| distribution.release.clone());
         let from = remains.chain(moved.iter().filter_map(|(_, version)| Release::parse(version).ok())).min();
-        return Installed::Interrupted { from, evidence };
+        let whole = match here {
+            [only] if only.complete && moved.is_empty() => only.release.clone(),
+            [] | [_, ..] => None,
+        };
+        return Installed::Interrupted { from, whole, evidence };
     }
     match here.first() {
         None => Installed::Nothing,
@@ -209,7 +218,7 @@ fn assess_schema(component: &Component, facts: &HostFacts, installed: &Installed
         Observed::Unknown(reason) => Observed::Unknown(reason),
         Observed::Known(schema) => match (&schema.graph, installed) {
             // A half-done install may have left half of the revision files: only the rows can be trusted.
-            (_, Installed::Interrupted { .. }) => match schema.rows.first() {
+            (_, Installed::Interrupted { whole: None, .. }) => match schema.rows.first() {
                 Some(_) if schema.rows.len() > 1 => {
                     Observed::Known(SchemaState::SeveralRows { rows: schema.rows.clone() })
                 }
@@ -248,15 +257,14 @@ fn assess_running(
         match facts.unit(&query) {
             Observed::Known(unit) => {
                 state = Some(format!("{} is {} ({})", query.name, unit.active_state, unit.sub_state));
-                let supervised: Vec<u32> = unit.processes.all.iter().map(|process| process.pid).collect();
-                foreign.extend(processes.iter().map(|p| p.pid).filter(|pid| !supervised.contains(pid)));
-                // A unit between two attempts of a crash loop has processes for moments only.
-                if unit.active_state == "active"
-                    || unit.active_state == "reloading"
-                    || unit.active_state == "deactivating"
-                {
-                    processes.extend(unit.processes.all.iter().cloned());
-                }
+                processes.extend(unit.processes.all.iter().cloned());
+                // A unit that isn't active supervises nothing: what is left of it (a worker whose main process died,
+                // under KillMode=process) goes on answering, and nobody restarts it.
+                let active = matches!(unit.active_state.as_str(), "active" | "reloading" | "deactivating");
+                let supervised = |pid: u32| active && unit.processes.all.iter().any(|process| process.pid == pid);
+                foreign.extend(processes.iter().map(|process| process.pid).filter(|pid| !supervised(*pid)));
+                foreign.sort_unstable();
+                foreign.dedup();
             }
             Observed::Absent => return Running::Unknown(format!("the host has no unit {}", query.name)),
             Observed::Unknown(reason) => return Running::Unknown(reason),
@@ -454,6 +462,17 @@ mod tests {
         let (supervised, stray) = (process(7, 1_000), process(8, 1_000));
         let facts =
             facts(current, std::slice::from_ref(&supervised), &[supervised.clone(), stray], answered("23.9.10"));
+        assert_eq!(assess(&component(), &facts).differences, [Difference::ProcessForeign { pids: vec![8] }]);
+    }
+
+    #[test]
+    fn a_worker_that_outlived_its_unit_is_foreign_though_it_answers() {
+        let current = venv(&[(PACKAGE, "23.9.10", true)], &[], 900);
+        let worker = process(8, 1_000);
+        let mut facts = facts(current, std::slice::from_ref(&worker), &[worker.clone()], answered("23.9.10"));
+        let query = Query::Unit(component().unit_query().unwrap());
+        let Some(Fact::Unit(Observed::Known(unit))) = facts.answers.get_mut(&query) else { panic!() };
+        unit.active_state = "failed".into();
         assert_eq!(assess(&component(), &facts).differences, [Difference::ProcessForeign { pids: vec![8] }]);
     }
 

@@ -62,7 +62,7 @@ pub enum Difference {
         /// How this is known.
         evidence: String,
     },
-    /// Processes of the component run outside their unit.
+    /// Processes of the component run outside their unit, or were left behind by it.
     ProcessForeign {
         /// Their numbers.
         pids: Vec<u32>,
@@ -122,7 +122,7 @@ impl fmt::Display for Difference {
             Difference::ProcessStale { evidence } => write!(f, "an older release runs: {evidence}"),
             Difference::ProcessForeign { pids } => {
                 let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
-                write!(f, "processes run outside their unit: {}", pids.join(", "))
+                write!(f, "processes that no unit supervises: {}", pids.join(", "))
             }
             Difference::Unhealthy { observed } => write!(f, "its endpoint is not healthy: {observed}"),
         }
