@@ -62,11 +62,16 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !is_for_tests(&path) {
             found.push(path);
         }
     }
     found
+}
+
+/// Files of their own behind `#[cfg(test)]`.
+fn is_for_tests(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "tests.rs" || name == "fixture.rs")
 }
 
 /// The code of a file: without comments, and without what stands behind `#[cfg(test)]`.

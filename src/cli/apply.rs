@@ -1,12 +1,15 @@
 //! `converge apply FILE`: carry a saved plan out, if its digest matches and its facts still hold.
 
+use std::fmt::Write as _;
+use std::path::Path;
+
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::{ApplyArguments, Options};
 use super::survey::survey;
-use super::{context, machine, run};
+use super::{context, machine, output, run};
 use crate::gather::Sessions;
-use crate::plan::SavedPlan;
+use crate::plan::{SavedPlan, StalePlan};
 use crate::report::plan_text;
 use crate::transport::Target;
 
@@ -21,18 +24,10 @@ pub(super) async fn run(options: &Options, arguments: &ApplyArguments) -> Result
     }
     let stale = saved.stale(&seen.plan.basis);
     if !stale.is_empty() {
-        anstream::eprintln!(
-            "{}: what the plan relies on has changed; nothing was changed by this command",
-            path.display()
-        );
-        for one in stale {
-            anstream::eprintln!("  {}: planned on: {}", one.instance, one.planned);
-            anstream::eprintln!("  {}: found now:  {}", one.instance, one.observed);
-        }
-        anstream::eprintln!("next: make a new plan with `converge plan`");
+        output::say(&stale_text(path, &stale));
         return Ok(Exit::Stale);
     }
-    anstream::print!("{}", plan_text(&saved.plan));
+    output::answer(&plan_text(&saved.plan))?;
     if saved.plan.is_empty() {
         return Ok(Exit::Ok);
     }
@@ -42,4 +37,14 @@ pub(super) async fn run(options: &Options, arguments: &ApplyArguments) -> Result
     }
     let (instances, out_of_scope) = (saved.plan.instances.clone(), saved.out_of_scope);
     run::carry_out(options, &fleet, saved.plan, &instances, &out_of_scope).await
+}
+
+fn stale_text(path: &Path, stale: &[StalePlan]) -> String {
+    let mut text = format!("{}: what the plan relies on has changed; nothing was done\n", path.display());
+    for StalePlan { instance, planned, observed } in stale {
+        let _ = writeln!(text, "  {instance}: planned on: {planned}");
+        let _ = writeln!(text, "  {instance}: found now:  {observed}");
+    }
+    text.push_str("next: make a new plan with `converge plan -o FILE`\n");
+    text
 }

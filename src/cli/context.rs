@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::error::CliError;
 use super::options::Options;
-use super::{machine, project};
-use crate::desired::{Declaration, Desired, Instance, resolve};
+use super::{machine, output, project};
+use crate::desired::{Declaration, Desired, Instance, SkippedPlay, resolve};
 use crate::document::{Diagnostic, Diagnostics};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, Inventory, read_extra_vars};
 use crate::model::HostName;
-use crate::playbook::TaskKind;
+use crate::playbook::{Origin, TaskKind};
 use crate::resource::component;
 use crate::transport::{AnyConnector, SshTarget, Target, TargetKind};
 
@@ -59,6 +59,12 @@ pub(super) fn load_limited(options: &Options, limit: Option<&str>) -> Result<Con
     };
     let desired = mistakes.keep(resolve(&declaration));
     let Some(desired) = desired else { return Err(mistakes.into()) };
+    // The bundled playbook names every component there is; a project's own names what somebody meant to have.
+    if playbook.origin == Origin::Project {
+        for SkippedPlay { play, pattern } in &desired.skipped {
+            output::say(&format!("note: the play \"{play}\" is skipped: no host of the inventory matches {pattern}\n"));
+        }
+    }
     let all = mistakes.keep(decode(&desired));
     let Some(all) = all.filter(|_| mistakes.is_empty()) else { return Err(mistakes.into()) };
     let (instances, out_of_scope): (Vec<Instance>, Vec<Instance>) =

@@ -1,10 +1,10 @@
 //! `converge drift`: the plan without the execution.
 
-use super::context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::{DriftArguments, Format, Options};
 use super::survey::survey;
+use super::{context, output};
 use crate::gather::Sessions;
 use crate::report::{Drift, drift_of, drift_text};
 
@@ -14,11 +14,11 @@ pub(super) async fn run(options: &Options, arguments: &DriftArguments) -> Result
     let seen = survey(&fleet, &context.instances, &context.out_of_scope).await?;
     let drift = drift_of(&context.instances, &seen.facts, &seen.findings, &seen.plan);
     match arguments.output {
-        Format::Text => anstream::print!("{}", drift_text(&drift)),
+        Format::Text => output::answer(&drift_text(&drift))?,
         Format::Json => {
             let text =
                 serde_json::to_string_pretty(&drift).map_err(|error| CliError::Environment(error.to_string()))?;
-            println!("{text}");
+            output::answer(&format!("{text}\n"))?;
         }
     }
     Ok(exit_of(&drift))

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::{FactsArguments, Format, Options};
+use super::{context, output};
 use crate::facts::{HostFacts, Query};
 use crate::gather::Sessions;
 use crate::model::HostName;
@@ -32,11 +32,11 @@ pub(super) async fn run(options: &Options, arguments: &FactsArguments) -> Result
     }
     let facts = fleet.gather(questions).await;
     match arguments.output {
-        Format::Text => facts.values().for_each(|facts| anstream::print!("{}", facts_text(facts))),
+        Format::Text => output::answer(&facts.values().map(facts_text).collect::<String>())?,
         Format::Json => {
             let all: Vec<&HostFacts> = facts.values().collect();
             let text = serde_json::to_string_pretty(&all).map_err(|error| CliError::Environment(error.to_string()))?;
-            println!("{text}");
+            output::answer(&format!("{text}\n"))?;
         }
     }
     let unreachable = facts.values().any(|facts| facts.unreachable.is_some());

@@ -92,9 +92,9 @@ pub(super) fn is_interactive() -> bool {
 
 /// Asks a yes-or-no question; anything but yes is no.
 pub(super) fn ask(question: &str) -> bool {
-    use std::io::Write as _;
-    anstream::print!("{question} [y/N] ");
-    let _ = std::io::stdout().flush();
+    if super::output::answer(&format!("{question} [y/N] ")).is_err() {
+        return false;
+    }
     let mut answer = String::new();
     match std::io::stdin().read_line(&mut answer) {
         Ok(_) => matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"),

@@ -9,7 +9,9 @@ mod facts;
 mod interrupt;
 mod machine;
 mod options;
+mod output;
 mod plan;
+mod progress;
 pub mod project;
 mod run;
 mod survey;
@@ -40,7 +42,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            anstream::eprintln!("error: the asynchronous runtime can't be started: {error}");
+            output::say(&format!("error: the asynchronous runtime can't be started: {error}\n"));
             return Exit::Error.into();
         }
     };
@@ -50,7 +52,7 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(exit) => exit.into(),
         Err(error) => {
-            anstream::eprint!("{}", error.in_full());
+            output::say(&error.in_full());
             error.exit().into()
         }
     }

@@ -4,7 +4,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::options::{Format, Options, PlanArguments};
 use super::survey::survey;
-use super::{context, machine, run};
+use super::{context, machine, output, run};
 use crate::gather::Sessions;
 use crate::plan::SavedPlan;
 use crate::report::plan_text;
@@ -22,12 +22,12 @@ pub(super) async fn run(options: &Options, arguments: &PlanArguments) -> Result<
     let targets = context.targets.into_iter().filter(|(host, _)| hosts.contains(host)).collect();
     let saved = SavedPlan::new(seen.plan, context.out_of_scope, targets);
     match arguments.output {
-        Format::Text => anstream::print!("{text}"),
-        Format::Json => print!("{}", saved.to_text()),
+        Format::Text => output::answer(&text)?,
+        Format::Json => output::answer(&saved.to_text())?,
     }
     if let Some(file) = &arguments.out {
         machine::write_file(file, &saved.to_text())?;
-        anstream::eprintln!("saved: converge apply {}", file.display());
+        output::say(&format!("saved; to carry it out: converge apply {}\n", file.display()));
     }
     Ok(exit)
 }

@@ -8,8 +8,9 @@ use tokio::sync::watch;
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::Options;
+use super::progress::Progress;
 use super::survey::{Survey, survey};
-use super::{context, interrupt, machine};
+use super::{context, interrupt, machine, output};
 use crate::desired::Instance;
 use crate::event::Event;
 use crate::execute::{Executor, RunOutcome};
@@ -17,7 +18,7 @@ use crate::gather::{Fleet, Sessions};
 use crate::model::HostName;
 use crate::plan::Plan;
 use crate::preflight::Finding;
-use crate::report::{RecapLine, failures_text, findings_text, plan_text, progress_line, recap_text};
+use crate::report::{RecapLine, failures_text, findings_text, plan_text, recap_text};
 use crate::transport::AnyConnector;
 
 /// `converge --inventory FILE`.
@@ -28,9 +29,9 @@ pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
     if !seen.findings.is_empty() {
         return Ok(refused(&seen));
     }
-    anstream::print!("{}", plan_text(&seen.plan));
+    output::answer(&plan_text(&seen.plan))?;
     if seen.plan.is_empty() {
-        anstream::print!("{}", recap_text(lines_of(&seen.plan.hosts(), &RunOutcome::default(), &seen.plan)));
+        output::answer(&recap_text(lines_of(&seen.plan.hosts(), &RunOutcome::default(), &seen.plan)))?;
         return Ok(Exit::Ok);
     }
     if options.check {
@@ -41,7 +42,7 @@ pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
 
 /// Prints findings, and says how a refused command ends.
 pub(super) fn refused(seen: &Survey) -> Exit {
-    anstream::eprint!("{}", findings_text(&seen.findings));
+    output::say(&findings_text(&seen.findings));
     exit_of_findings(seen)
 }
 
@@ -65,29 +66,30 @@ pub(super) async fn carry_out(
     out_of_scope: &[Instance],
 ) -> Result<Exit, CliError> {
     if !options.yes && machine::is_interactive() && !machine::ask("\nCarry this plan out?") {
-        anstream::println!("Nothing was changed.");
+        output::progress("Nothing was changed.");
         return Ok(Exit::Declined);
     }
     let plan = Arc::new(plan);
     let verbose = options.verbose > 0;
-    let print = move |event: Event| {
-        if let Some(line) = progress_line(&event, verbose) {
-            anstream::println!("{line}");
-        }
+    let progress = Arc::new(Progress::new(verbose));
+    let print = {
+        let progress = Arc::clone(&progress);
+        move |event: Event| progress.show(&event)
     };
     let (stop, stopping) = watch::channel(false);
     let executor =
         Executor::new(Arc::clone(&plan), Arc::clone(fleet), machine::forks(options), stopping, Arc::new(print));
-    let ended = interrupt::finishing_what_runs(executor.run(), stop, || print(Event::Stopping)).await;
+    let ended = interrupt::finishing_what_runs(executor.run(), stop, || progress.show(&Event::Stopping)).await;
     let Some(outcome) = ended else {
-        anstream::eprintln!(
+        output::say(
             "\nLeft at once. What was begun on the hosts may still be running there; `converge drift` shows how things \
-             stand, and the next run goes on from what is there."
+             stand, and the next run goes on from what is there.\n",
         );
         return Ok(Exit::Interrupted);
     };
     let exit = prove(fleet, &outcome, instances, out_of_scope).await?;
-    anstream::print!("{}", recap_text(lines_of(&plan.hosts(), &outcome, &plan)));
+    // The run has ended as it has ended, whoever still listens.
+    let _ = output::answer(&recap_text(lines_of(&plan.hosts(), &outcome, &plan)));
     Ok(exit)
 }
 
@@ -99,28 +101,24 @@ async fn prove(
     out_of_scope: &[Instance],
 ) -> Result<Exit, CliError> {
     if !outcome.failures.is_empty() {
-        anstream::eprint!("{}", failures_text(&outcome.failures));
+        output::say(&failures_text(&outcome.failures));
         let all_unreachable = outcome.failures.iter().all(|failure| failure.unreachable);
         return Ok(if all_unreachable { Exit::Unreachable } else { Exit::Failed });
     }
     if outcome.stopped {
-        anstream::eprintln!("\nStopped as asked: what ran was finished, the rest was not begun. Run again to go on.");
+        output::say("\nStopped as asked: what ran was finished, the rest was not begun. Run again to go on.\n");
         return Ok(Exit::Interrupted);
     }
     let after = survey(fleet, instances, out_of_scope).await?;
     if after.findings.is_empty() && after.plan.is_empty() {
-        anstream::println!("\nConverged: gathered and planned again, and nothing is left to do.");
+        output::progress("\nConverged: gathered and planned again, and nothing is left to do.");
         for (id, state) in &after.plan.basis {
-            anstream::println!("  {id}: {state}");
+            output::progress(&format!("  {id}: {state}"));
         }
         return Ok(Exit::Ok);
     }
-    anstream::eprintln!("\nEvery action ended well, and yet the cluster is not as declared:");
-    if after.findings.is_empty() {
-        anstream::eprint!("{}", plan_text(&after.plan));
-    } else {
-        anstream::eprint!("{}", findings_text(&after.findings));
-    }
+    output::say("\nEvery action ended well, and yet the cluster is not as declared:\n");
+    output::say(&if after.findings.is_empty() { plan_text(&after.plan) } else { findings_text(&after.findings) });
     Ok(Exit::Failed)
 }
 

@@ -14,3 +14,6 @@ mod scope;
 pub use instance::{Instance, InstanceId};
 pub use resolve::{Declaration, Desired, ResolvedTask, SkippedPlay, resolve, resolve_connections};
 pub use scope::Scope;
+
+#[cfg(test)]
+pub(crate) mod fixture;

@@ -220,7 +220,17 @@ impl<H: Hosts> Executor<H> {
         let patience = match (&attempt, &action.kind) {
             (Attempt::Failed { how }, _) => {
                 let world = self.observe(action).await;
-                return self.fail(action, world, action.ensures.clone(), how.clone(), tail).await;
+                let observed = match tail.last() {
+                    Some(last) => format!("{how}: {last}"),
+                    None => how.clone(),
+                };
+                return self.fail(action, world, action.ensures.clone(), observed, tail).await;
+            }
+            (Attempt::Busy, _) => {
+                let world = self.observe(action).await;
+                let observed = tail.last().cloned().unwrap_or_else(|| "something is still at work there".into());
+                let result = self.fail(action, world, "nobody else at work there".into(), observed, Vec::new()).await;
+                return advised(result, "wait until that has ended, then run converge again");
             }
             (Attempt::NotStarted { reason }, _) => {
                 let world = self.observe(action).await;
@@ -243,7 +253,7 @@ impl<H: Hosts> Executor<H> {
                         Attempt::Unknown { cause } => {
                             format!("{cause}; looked for it for {} s: {observed}", patience.as_secs())
                         }
-                        Attempt::Succeeded | Attempt::Failed { .. } | Attempt::NotStarted { .. } => {
+                        Attempt::Succeeded | Attempt::Failed { .. } | Attempt::Busy | Attempt::NotStarted { .. } => {
                             if patience.is_zero() {
                                 observed
                             } else {
@@ -288,7 +298,11 @@ impl<H: Hosts> Executor<H> {
     ) -> ActionResult {
         let unreachable = world.get(&action.host).and_then(|facts| facts.unreachable.clone());
         if matches!(action.kind, ActionKind::Start { .. }) && unreachable.is_none() {
-            output.extend(self.hosts.last_words(&self.plan, action).await);
+            let log = self.hosts.last_words(&self.plan, action).await;
+            if !log.is_empty() {
+                output.push("its log ends with:".to_owned());
+                output.extend(log);
+            }
         }
         let left = match world.get(&action.host) {
             Some(facts) if facts.unreachable.is_none() => self
@@ -301,21 +315,39 @@ impl<H: Hosts> Executor<H> {
                 vec![format!("{}: not known, the host does not answer; {}", action.instance(), action.if_interrupted)]
             }
         };
+        let (expected, observed, next) = match &unreachable {
+            None => (expected, observed, next_step(action)),
+            Some(reason) => (
+                action.ensures.clone(),
+                if observed.contains(reason) { observed } else { format!("{observed}; {reason}") },
+                "bring the host back, then run converge again: it goes on from what is there".to_owned(),
+            ),
+        };
         ActionResult::Failed(Failure {
             host: action.host.clone(),
             tried: action.to_string(),
             expected,
-            observed: unreachable.clone().unwrap_or(observed),
+            observed,
             output,
             left,
-            next: next_step(action),
+            next,
             unreachable: unreachable.is_some(),
         })
     }
 }
 
+/// The same failure with another word on what to do next, unless the host can't be reached.
+fn advised(result: ActionResult, next: &str) -> ActionResult {
+    match result {
+        ActionResult::Failed(failure) if !failure.unreachable => {
+            ActionResult::Failed(Failure { next: next.to_owned(), ..failure })
+        }
+        other => other,
+    }
+}
+
 fn next_step(action: &Action) -> String {
-    let again = "then run the same command again: it goes on from what is there";
+    let again = "then run converge again: it goes on from what is there";
     match &action.kind {
         ActionKind::Stop => format!("end what is left by hand, {again}"),
         ActionKind::Install { .. } => format!("mend what pip complains about, {again}"),

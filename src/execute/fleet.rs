@@ -6,7 +6,7 @@ use super::{Attempt, Hosts};
 use crate::facts::{HostFacts, Query};
 use crate::gather::Fleet;
 use crate::model::{HostName, printable};
-use crate::plan::{Action, Plan, log_script, script};
+use crate::plan::{Action, BUSY, Plan, log_script, script};
 use crate::transport::{Command, Connector, Outcome, OutputChunk, Session};
 
 /// pip and alembic print some hundred lines; what is beyond a megabyte is counted, not kept.
@@ -40,6 +40,7 @@ where
             Err(error) => Attempt::NotStarted { reason: error.in_full() },
             Ok(completed) => match completed.outcome {
                 Outcome::Exited(0) => Attempt::Succeeded,
+                Outcome::Exited(BUSY) => Attempt::Busy,
                 Outcome::Exited(status) => Attempt::Failed { how: format!("exit status {status}") },
                 Outcome::Signaled(signal) => Attempt::Failed { how: format!("ended by SIG{signal}") },
                 Outcome::Unknown(cause) => Attempt::Unknown { cause: cause.to_string() },

@@ -22,6 +22,8 @@ pub enum Attempt {
         /// How it ended.
         how: String,
     },
+    /// What an earlier run began is still at work there, so it did nothing.
+    Busy,
     /// It never began.
     NotStarted {
         /// Why.

@@ -19,10 +19,15 @@ pub struct Disk {
     pub available_kib: u64,
     /// Where the file system is mounted.
     pub mounted_on: String,
+    /// The path, or its nearest existing parent.
+    pub existing: String,
+    /// Whether that is a directory which the user who logs in may write to.
+    pub writable: bool,
 }
 
 pub(super) const FUNCTION: &str = r#"d() {
 p=$1; while [ ! -e "$p" ]; do p=${p%/*}; [ "$p" ] || p=/; done
+e at "$p"; [ -d "$p" ] && [ -w "$p" ] && [ -x "$p" ] && e writable 1
 df -Pk "$p" 2>/dev/null | { read -r l; if read -r s t u a c m; then e kib "$a"; e on "$m"; else e unknown "df $p failed"; fi; }
 }
 "#;
@@ -34,7 +39,9 @@ pub(super) fn call(query: &DiskQuery) -> String {
 pub(super) fn parse(answer: &Answer<'_>) -> Observed<Disk> {
     match answer.get("kib").map(str::parse) {
         Some(Ok(available_kib)) => {
-            Observed::Known(Disk { available_kib, mounted_on: answer.get("on").unwrap_or("?").to_owned() })
+            let text = |key| answer.get(key).unwrap_or("?").to_owned();
+            let writable = answer.get("writable").is_some();
+            Observed::Known(Disk { available_kib, mounted_on: text("on"), existing: text("at"), writable })
         }
         Some(Err(_)) | None => Observed::Unknown("df printed no number".into()),
     }

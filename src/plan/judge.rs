@@ -246,7 +246,8 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
     let assessment = assess_in(world, instance);
     match &action.kind {
         ActionKind::Stop => match &assessment.running {
-            Running::Stopped { state } => Confirmation::Done(format!("nothing of it runs ({state})")),
+            Running::Stopped { state: Some(state) } => Confirmation::Done(format!("nothing of it runs ({state})")),
+            Running::Stopped { state: None } => Confirmation::Done("nothing of it runs".into()),
             Running::Running { processes, .. } => {
                 let left: Vec<String> = processes.iter().map(|p| format!("{} ({})", p.pid, p.title)).collect();
                 not_yet("no process left".into(), format!("still running: {}", left.join(", ")))
@@ -261,7 +262,7 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
             Readiness::Mismatch { expected, observed } => not_yet(expected, observed),
         },
         ActionKind::Backup { file, .. } => match backup_bytes(file, instance, world) {
-            Ok(bytes) => Confirmation::Done(format!("{file} has {bytes} bytes")),
+            Ok(bytes) => Confirmation::Done(format!("{bytes} bytes, and they can be read back")),
             Err(observed) => not_yet(format!("the backup {file}"), observed),
         },
         ActionKind::Migrate { .. } => match at_head(&assessment) {
@@ -277,7 +278,10 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
 }
 
 fn confirm_start(instance: &Instance, assessment: &Assessment, release: &crate::release::Release) -> Confirmation {
-    let expected = format!("{} running, answering as {release}, its schema at head", instance.component.name);
+    let component = &instance.component;
+    let schema = if component.schema.is_some() { ", its schema at head" } else { "" };
+    let answering = if component.health.is_some() { format!(", answering as {release}") } else { String::new() };
+    let expected = format!("{} running{answering}{schema}", component.name);
     let observed = |text: String| Confirmation::NotYet { expected: expected.clone(), observed: text };
     if !assessment.unknown.is_empty() {
         return observed(assessment.unknown.join("; "));

@@ -14,4 +14,4 @@ pub use checker::{Violation, check};
 pub use judge::{Confirmation, Readiness, World, confirm, ready, state_of};
 pub use planner::{Input, plan};
 pub use saved::{SavedPlan, SavedPlanError, StalePlan};
-pub use script::{Script, log_script, script};
+pub use script::{BUSY, Script, log_script, script};

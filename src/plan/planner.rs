@@ -241,7 +241,7 @@ fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input:
     // Later plays depend on earlier ones, so they stop first.
     let mut stopping: Vec<usize> = touched.iter().copied().filter(|n| members[*n].running).collect();
     stopping.sort_by_key(|n| std::cmp::Reverse(members[*n].instance.play));
-    let stops = stopping.iter().map(|n| stop(release, &members[*n], round)).collect();
+    let stops = stopping.iter().map(|n| stop(release, &members[*n], round, round.installs.contains(n))).collect();
     push(format!("stop {}", names(&stopping, members)), stops);
 
     let mut venvs: Vec<(HostName, String)> = Vec::new();
@@ -304,9 +304,10 @@ fn id(release: &Release, member: &Member<'_>, verb: &str) -> String {
     format!("{release}/{}/{}/{verb}", member.instance.host, member.instance.component.name)
 }
 
-fn stop(release: &Release, member: &Member<'_>, round: &Round) -> Action {
+fn stop(release: &Release, member: &Member<'_>, round: &Round, moves: bool) -> Action {
     let process = &member.instance.component.process;
     let why = match &member.restart {
+        _ if moves => format!("{release} is to be installed"),
         _ if !round.installs.is_empty() => format!("its environment or database moves to {release}"),
         _ if !round.migrations.is_empty() => "its database is behind the installed package".to_owned(),
         Some(reason) => reason.clone(),

@@ -125,3 +125,68 @@ fn digest_of<T: Serialize>(plan: &Plan, out_of_scope: &[Instance], targets: &BTr
     let rest = serde_json::to_string(&(out_of_scope, targets)).unwrap_or_default();
     Digest::of(format!("{}\n{rest}", plan.digest()).as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::fixture::{Seen, agent, manager, world};
+    use crate::plan::{Input, plan};
+
+    fn saved() -> SavedPlan<String> {
+        let instances = [manager("m", "25.6.2"), agent("a", "25.6.1")];
+        let facts = world(instances.iter().map(|instance| (instance, Seen::default())));
+        let plan = plan(&Input { instances: &instances, facts: &facts });
+        assert!(!plan.is_empty());
+        let targets = BTreeMap::from([(instances[0].host.clone(), "ssh".to_owned())]);
+        SavedPlan::new(plan, vec![agent("left-out", "25.6.1")], targets)
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let saved = saved();
+        let read = SavedPlan::<String>::parse(&saved.to_text()).unwrap();
+        assert_eq!((read.plan, read.out_of_scope, read.targets), (saved.plan, saved.out_of_scope, saved.targets));
+        assert_eq!(read.digest, saved.digest);
+    }
+
+    #[test]
+    fn any_change_shows_in_the_digest() {
+        let text = saved().to_text();
+        let changes =
+            [("25.6.2", "25.6.4"), ("\"ssh\"", "\"telnet\""), ("left-out", "let-out"), ("/srv/backup", "/tmp")];
+        for (from, to) in changes {
+            let changed = text.replace(from, to);
+            assert_ne!(changed, text);
+            let error = SavedPlan::<String>::parse(&changed).unwrap_err();
+            assert!(matches!(error, SavedPlanError::Digest { .. }), "{from}: {error}");
+        }
+        // Layout is no content.
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        SavedPlan::<String>::parse(&value.to_string()).unwrap();
+    }
+
+    #[test]
+    fn other_files_are_told_apart() {
+        for text in ["", "{}", "[]", "25.6.4", "{\"format\": 1, \"written_by\": \"converge\"}"] {
+            let error = SavedPlan::<String>::parse(text).unwrap_err();
+            assert!(matches!(error, SavedPlanError::Malformed(_)), "{text}: {error}");
+        }
+        // A later format is named as such, whatever else is in it.
+        let error =
+            SavedPlan::<String>::parse("{\"format\": 2, \"written_by\": \"converge 9\", \"x\": []}").unwrap_err();
+        assert_eq!(error.to_string(), "it has the format 2, this converge reads 1 (it was written by converge 9)");
+    }
+
+    #[test]
+    fn what_changed_since_is_listed() {
+        let saved = saved();
+        assert_eq!(saved.stale(&saved.plan.basis), []);
+        let mut now = saved.plan.basis.clone();
+        let ids: Vec<InstanceId> = now.keys().cloned().collect();
+        now.insert(ids[0].clone(), "stopped".into());
+        now.remove(&ids[1]);
+        let stale = saved.stale(&now);
+        let seen: Vec<(&InstanceId, &str)> = stale.iter().map(|one| (&one.instance, one.observed.as_str())).collect();
+        assert_eq!(seen, [(&ids[0], "stopped"), (&ids[1], "not observed")]);
+    }
+}

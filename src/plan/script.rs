@@ -69,7 +69,7 @@ fn stop(component: &Component, facts: &HostFacts) -> String {
     let _ = write!(text, "{}", send(signal, &pairs(&roots)));
     let _ = write!(
         text,
-        r#"n=0; end=$(($(date +%s) + {limit})); sent=
+        r#"n=0; end=$(($(date +%s) + {limit} + 1)); sent=
 while :; do
 left=; for x in {all}; do alive "${{x%:*}}" "${{x#*:}}" && left="$left ${{x%:*}}"; done
 [ "$left" ] || exit 0
@@ -106,11 +106,14 @@ fn send_to_orphans(signal: Signal, pairs: &str) -> String {
     )
 }
 
+/// The exit status of a script that found another one at work (EX_TEMPFAIL of sysexits(3)).
+pub const BUSY: u32 = 75;
+
 /// Holds a lock for as long as anything started from here lives: a pip or alembic that outlived its session
 /// keeps a second one out.
 fn lock(file: &str, what: &str) -> String {
     format!(
-        "if command -v flock >/dev/null; then exec 9>>{} || exit; flock -n 9 || {{ echo {} >&2; exit 75; }}; fi\n",
+        "if command -v flock >/dev/null; then exec 9>>{} || exit; flock -n 9 || {{ echo {} >&2; exit {BUSY}; }}; fi\n",
         q(file),
         q(&format!("another {what} is still at work here (it holds {file})"))
     )
@@ -269,5 +272,101 @@ pub fn log_script(component: &Component) -> Option<String> {
         }
         Supervisor::Command { log, .. } if log == "/dev/null" => None,
         Supervisor::Command { log, .. } => Some(format!("tail -n 15 -- {} </dev/null 2>/dev/null\n", q(log))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::desired::Instance;
+    use crate::desired::fixture::{Seen, agent, facts, manager, world};
+    use crate::plan::{Input, plan};
+
+    /// Lets a shell read a script without running it.
+    #[track_caller]
+    #[allow(clippy::disallowed_methods, reason = "whether a script is one only a shell can tell")]
+    fn parses(script: &str) {
+        for shell in ["sh", "dash", "bash"] {
+            let started = Command::new(shell).arg("-n").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+            let mut child = match started {
+                Ok(child) => child,
+                Err(_) if shell != "sh" => continue,
+                Err(error) => panic!("{error}"),
+            };
+            child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{shell}: {}\n{script}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+
+    /// The scripts of a plan that moves `instance` from what is seen, by verb.
+    fn scripts(instance: &Instance, seen: &Seen) -> Vec<(&'static str, String)> {
+        let instances = std::slice::from_ref(instance);
+        let world = world([(instance, seen.clone())]);
+        let plan = plan(&Input { instances, facts: &world });
+        let facts = facts(instance, seen);
+        plan.actions().map(|action| (action.verb(), script(&plan, action, &facts).unwrap().text)).collect()
+    }
+
+    #[test]
+    fn every_script_is_posix_shell_with_paths_that_need_quotes() {
+        let mut verbs = Vec::new();
+        for instance in [manager("m", "25.6.4"), agent("a", "25.6.4")] {
+            for seen in [Seen::default(), Seen { running: None, ..Seen::default() }] {
+                for (verb, text) in scripts(&instance, &seen) {
+                    parses(&text);
+                    // The whole is read before any of it runs.
+                    assert!(text.starts_with("act() {\n") && text.ends_with("}\nact </dev/null\n"), "{text}");
+                    verbs.push(verb);
+                }
+            }
+            parses(&log_script(&instance.component).unwrap());
+        }
+        verbs.sort_unstable();
+        verbs.dedup();
+        assert_eq!(verbs, ["backup", "install", "migrate", "start", "stop"]);
+    }
+
+    fn only(instance: &Instance, seen: &Seen, verb: &str) -> String {
+        scripts(instance, seen).into_iter().find(|(found, _)| *found == verb).unwrap().1
+    }
+
+    #[test]
+    fn a_stop_names_the_process_by_number_and_start_and_uses_the_declared_signal() {
+        let seen = Seen::default();
+        let text = only(&manager("m", "25.6.4"), &seen, "stop");
+        assert!(text.contains("4711:815") && text.contains("kill -TERM"), "{text}");
+        let text = only(&agent("a", "25.6.4"), &seen, "stop");
+        assert!(text.contains("kill -INT") && text.contains("systemctl stop -- agent.service"), "{text}");
+        assert!(!text.contains("TERM"), "{text}");
+    }
+
+    #[test]
+    fn what_runs_is_not_started_again() {
+        let (instance, stopped) = (manager("m", "25.6.1"), Seen { running: None, ..Seen::default() });
+        let world = world([(&instance, stopped.clone())]);
+        let plan = plan(&Input { instances: std::slice::from_ref(&instance), facts: &world });
+        let action = plan.actions().next().unwrap();
+        let text = |seen: &Seen| script(&plan, action, &facts(&instance, seen)).unwrap().text;
+        assert!(text(&stopped).contains("setsid /bin/sh -c"));
+        assert_eq!(text(&Seen::default()), "act() {\ntrue\n}\nact </dev/null\n");
+    }
+
+    #[test]
+    fn an_install_names_the_release_exactly_and_a_busy_one_keeps_out() {
+        let text = only(&manager("m", "25.6.2"), &Seen::default(), "install");
+        assert!(text.contains("install -U --find-links '/srv/it'\\''s wheels' backend.ai-manager==25.6.2"), "{text}");
+        assert!(text.contains("exit 75"), "{text}");
+    }
+
+    #[test]
+    fn a_log_that_goes_nowhere_is_not_read() {
+        let mut instance = manager("m", "25.6.2");
+        instance.component.process.supervisor =
+            Supervisor::Command { command: "x".into(), chdir: None, log: "/dev/null".into() };
+        assert_eq!(log_script(&instance.component), None);
     }
 }

@@ -5,7 +5,7 @@ use crate::facts::{DatabaseKind, Observed};
 
 pub(super) const RULE: Rule = Rule {
     code: "no-backup",
-    demands: "a database that may be migrated can be backed up first, with room to spare",
+    demands: "a database that may be migrated can be backed up first, to a directory with room for it",
     source: "upgrade document, \"Always back up your database before applying schema changes\"",
     check,
 };
@@ -36,6 +36,10 @@ fn check(subject: &Subject<'_>) -> Vec<Breach> {
     }
     let needed = schema.bytes / 1024;
     match subject.facts.disk(&query) {
+        Observed::Known(disk) if !disk.writable => breach(
+            format!("{} is no directory that can be written to", disk.existing),
+            "declare another directory for backups, or give the user who logs in access to this one",
+        ),
         Observed::Known(disk) if disk.available_kib > needed => Vec::new(),
         Observed::Known(disk) => breach(
             format!("{} has {} KiB free, the database has {needed} KiB", query.path, disk.available_kib),

@@ -5,6 +5,7 @@
 
 mod backup;
 mod downgrade;
+mod no_access;
 mod not_published;
 mod other_train;
 mod schema;
@@ -63,7 +64,7 @@ pub struct Rule {
 
 /// All rules, in the order in which their findings are reported for one instance.
 #[must_use]
-pub fn rules() -> [Rule; 11] {
+pub fn rules() -> [Rule; 12] {
     [
         unreachable::RULE,
         unknown_fact::RULE,
@@ -74,6 +75,7 @@ pub fn rules() -> [Rule; 11] {
         schema::RULE,
         backup::RULE,
         shared_database::RULE,
+        no_access::RULE,
         unit::RULE,
         stop_signal::RULE,
     ]
@@ -168,10 +170,14 @@ fn finding(rule: &Rule, subject: &Subject<'_>, breach: Breach) -> Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { code, host, component, observed, observed_at, rule, source, next, declared_at } = self;
-        let when = observed_at.map_or_else(String::new, |time| format!(" (seen {time})"));
-        writeln!(f, "{host}/{component}: {observed}{when} [{code}]")?;
+        let when = observed_at.map_or_else(String::new, |time| format!(" (at {time})"));
+        writeln!(f, "{host}/{component}: [{code}]")?;
+        writeln!(f, "  observed: {observed}{when}")?;
         writeln!(f, "  rule:     {rule} ({source})")?;
         writeln!(f, "  asked by: {declared_at}")?;
         write!(f, "  next:     {next}")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,8 +117,10 @@ pub fn drift_of(
         });
     }
     let hosts: Vec<DriftedHost> = hosts.into_values().collect();
+    // Where the pre-flight refuses, a run does nothing at all.
     let actions = plan
         .actions()
+        .filter(|_| findings.is_empty())
         .map(|a| DriftAction { id: a.id.clone(), host: a.host.clone(), text: a.to_string(), why: a.why.clone() })
         .collect::<Vec<_>>();
     let clean = |c: &DriftedComponent| c.differences.is_empty() && c.unknown.is_empty();
@@ -160,10 +162,15 @@ pub fn drift_text(drift: &Drift) -> String {
             }
         }
     }
-    for finding in &drift.findings {
+    // Of a host that can't be asked, the line above says all that is known.
+    let unreachable = |host: &HostName| drift.hosts.iter().any(|seen| seen.host == *host && seen.unreachable.is_some());
+    for finding in drift.findings.iter().filter(|finding| !unreachable(&finding.host)) {
         let _ = writeln!(text, "\n{finding}");
     }
-    let _ =
-        writeln!(text, "\nDrift: a run would carry out {} action(s); `converge plan` shows them.", drift.actions.len());
+    let end = match (drift.findings.len(), drift.actions.len()) {
+        (0, actions) => format!("a run would carry out {actions} action(s); `converge plan` shows them"),
+        (findings, _) => format!("a run would be refused for {findings} finding(s)"),
+    };
+    let _ = writeln!(text, "\nDrift: {end}.");
     text
 }

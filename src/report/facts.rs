@@ -37,9 +37,10 @@ fn observed<T>(fact: &Observed<T>, known: impl FnOnce(&T) -> (String, Vec<String
 fn lines(fact: &Fact) -> (String, Vec<String>) {
     match fact {
         Fact::System(fact) => observed(fact, |s| (format!("{}, kernel {}, as user {}", s.os, s.kernel, s.uid), vec![])),
-        Fact::Disk(fact) => {
-            observed(fact, |disk| (format!("{} MiB free on {}", disk.available_kib / 1024, disk.mounted_on), vec![]))
-        }
+        Fact::Disk(fact) => observed(fact, |disk| {
+            let locked = (!disk.writable).then(|| format!("{} is no directory that can be written to", disk.existing));
+            (format!("{} MiB free on {}", disk.available_kib / 1024, disk.mounted_on), locked.into_iter().collect())
+        }),
         Fact::File(fact) => observed(fact, |file| (format!("{} bytes, changed {}", file.bytes, file.modified), vec![])),
         Fact::Venv(fact) => observed(fact, |venv| {
             let broken = if venv.executable { "" } else { ", which can't be executed" };

@@ -18,3 +18,6 @@ pub use plan::plan_text;
 pub use progress::progress_line;
 pub use recap::{RecapLine, failures_text, recap_text};
 pub use style::{BAD, CHANGED, GOOD, HEAD, Styled};
+
+#[cfg(test)]
+mod tests;

@@ -31,9 +31,11 @@ pub fn plan_text(plan: &Plan) -> String {
         Styled(
             HEAD,
             format!(
-                "PLAN {}: {actions} actions in {} stages on {hosts} hosts",
+                "PLAN {}: {} in {} on {}",
                 plan.digest().short(),
-                plan.stages.len()
+                counted(actions, "action"),
+                counted(plan.stages.len(), "stage"),
+                counted(hosts, "host")
             )
         )
     );
@@ -52,4 +54,9 @@ pub fn plan_text(plan: &Plan) -> String {
         }
     }
     text
+}
+
+/// `1 host`, `2 hosts`.
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

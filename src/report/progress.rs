@@ -14,7 +14,7 @@ pub fn progress_line(event: &Event, verbose: bool) -> Option<String> {
             let heading = format!("STAGE {number}/{of} [{title}] ");
             Some(format!("\n{}", Styled(HEAD, format!("{heading:*<WIDTH$}"))))
         }
-        Event::ActionStarted { host, id: _, text } => Some(format!("begun: [{host}] {text}")),
+        Event::ActionStarted { host, id: _, text } => Some(format!("at work: [{host}] {text} ...")),
         Event::ActionOutput { host, id: _, line } => verbose.then(|| format!("       [{host}] | {line}")),
         Event::ActionEnded { host, id: _, text, result, took_ms } => Some(match result {
             ActionResult::Done { evidence } => {
@@ -31,7 +31,8 @@ pub fn progress_line(event: &Event, verbose: bool) -> Option<String> {
         }),
         Event::StageEnded { number, failed: 0 } => verbose.then(|| format!("stage {number} is complete")),
         Event::StageEnded { number, failed } => {
-            Some(format!("stage {number} ended with {failed} failed host(s): no later stage starts"))
+            let hosts = if *failed == 1 { "host" } else { "hosts" };
+            Some(format!("stage {number} ended with {failed} failed {hosts}: no later stage starts"))
         }
         Event::Stopping => {
             Some("stopping: what runs is finished, nothing new begins (once more to leave at once)".into())

@@ -345,7 +345,12 @@ impl Cluster {
             Query::System => {
                 Fact::System(Observed::Known(System { os: "Simulated".into(), kernel: "6".into(), uid: 0 }))
             }
-            Query::Disk(_) => Fact::Disk(Observed::Known(Disk { available_kib: 1 << 30, mounted_on: "/".into() })),
+            Query::Disk(query) => Fact::Disk(Observed::Known(Disk {
+                available_kib: 1 << 30,
+                mounted_on: "/".into(),
+                existing: query.path.clone(),
+                writable: true,
+            })),
             Query::File(query) => Fact::File(if host.files.contains(&query.path) {
                 Observed::Known(File { bytes: 4096, modified: Timestamp(self.now) })
             } else {

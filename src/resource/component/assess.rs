@@ -56,8 +56,8 @@ pub struct Staleness {
 pub enum Running {
     /// Nothing.
     Stopped {
-        /// What the supervisor says.
-        state: String,
+        /// What the supervisor says; `None` where there is none to ask.
+        state: Option<String>,
     },
     /// Something.
     Running {
@@ -245,7 +245,7 @@ fn assess_running(
 ) -> Running {
     let mut processes: Vec<Process> = Vec::new();
     let mut foreign = Vec::new();
-    let mut state = String::from("none matches");
+    let mut state = None;
     if let Some(query) = component.process_query() {
         match facts.processes(&query) {
             Observed::Known(found) => processes.extend(found.all.iter().cloned()),
@@ -256,7 +256,7 @@ fn assess_running(
     if let Some(query) = component.unit_query() {
         match facts.unit(&query) {
             Observed::Known(unit) => {
-                state = format!("{} is {} ({})", query.name, unit.active_state, unit.sub_state);
+                state = Some(format!("{} is {} ({})", query.name, unit.active_state, unit.sub_state));
                 processes.extend(unit.processes.all.iter().cloned());
                 // A unit that isn't active supervises nothing: what is left of it (a worker whose main process died,
                 // under KillMode=process) goes on answering, and nobody restarts it.

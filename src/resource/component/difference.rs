@@ -54,8 +54,8 @@ pub enum Difference {
     },
     /// Nothing of the component runs.
     ProcessStopped {
-        /// What the supervisor says of it.
-        state: String,
+        /// What the supervisor says of it; `None` where there is none to ask.
+        state: Option<String>,
     },
     /// What runs was started from an older release.
     ProcessStale {
@@ -117,7 +117,8 @@ impl fmt::Display for Difference {
             Difference::SchemaBehind { current, head, pending } => {
                 write!(f, "the database stands at {current}, {pending} revision(s) behind the package's head {head}")
             }
-            Difference::ProcessStopped { state } => write!(f, "no process runs ({state})"),
+            Difference::ProcessStopped { state: Some(state) } => write!(f, "no process runs ({state})"),
+            Difference::ProcessStopped { state: None } => write!(f, "no process runs"),
             Difference::ProcessStale { evidence } => write!(f, "an older release runs: {evidence}"),
             Difference::ProcessForeign { pids } => {
                 let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();

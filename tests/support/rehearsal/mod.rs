@@ -26,7 +26,7 @@ pub(crate) use {
     python::Python,
     service::{Component, Fault, Service},
     ssh::{Keys, Output, Server, ServerKind},
-    sweep::{processes_under, sweep},
+    sweep::{processes_under, signal, sweep},
 };
 
 /// The release that a new cluster runs.
@@ -107,6 +107,7 @@ pub(crate) struct Rehearsal {
     hosts: Vec<Host>,
     keys: Keys,
     declared: String,
+    server: ServerKind,
     // Last: the servers of the hosts go first.
     site: Site,
 }
@@ -176,7 +177,7 @@ impl Rehearsal {
             .collect();
         keys.write_known_hosts(hosts.iter().map(Host::server));
         hosts.iter().for_each(|host| host.service.wait_until_healthy());
-        let cluster = Self { hosts, keys, declared, site };
+        let cluster = Self { hosts, keys, declared, server, site };
         fs::write(cluster.inventory_path(), inventory::render(&cluster)).expect("the inventory is written");
         cluster
     }
@@ -220,6 +221,21 @@ impl Rehearsal {
     pub(crate) fn declare(&mut self, release: &str) {
         release.clone_into(&mut self.declared);
         fs::write(self.inventory_path(), inventory::render(self)).expect("the inventory is written");
+    }
+
+    /// Cuts a host off: its SSH server and all connections to it end. What was started on it goes on.
+    pub(crate) fn cut_off(&mut self, name: &str) {
+        self.host_mut(name).server.stop();
+    }
+
+    /// Brings a host back that was cut off.
+    pub(crate) fn bring_back(&mut self, name: &str) {
+        let kind = self.server;
+        self.host_mut(name).server.start_again(kind);
+    }
+
+    fn host_mut(&mut self, name: &str) -> &mut Host {
+        self.hosts.iter_mut().find(|host| host.name == name).expect("the cluster has this host")
     }
 
     /// All hosts, in the order of the options.

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::{PrivateKey, PublicKey, ssh_key::LineEnding};
 
+use super::sweep::{processes_under, signal};
 use super::{host_environment, text};
 
 /// How long a server may take until it answers; OpenSSH's takes 20 ms.
@@ -75,8 +76,9 @@ impl Keys {
 
     /// Writes the keys of all hosts to the file of known hosts.
     pub(super) fn write_known_hosts<'a>(&self, servers: impl Iterator<Item = &'a Server>) {
-        let lines: String =
-            servers.map(|server| format!("[127.0.0.1]:{} {}\n", server.port, line(&server.host_key))).collect();
+        let lines: String = servers
+            .map(|server| format!("[127.0.0.1]:{} {}\n", server.port, line(server.host_key.public_key())))
+            .collect();
         fs::write(self.known_hosts(), lines).expect("the known hosts can be written");
     }
 }
@@ -84,8 +86,9 @@ impl Keys {
 /// The SSH server of one host. Ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
+    directory: PathBuf,
     port: u16,
-    host_key: PublicKey,
+    host_key: PrivateKey,
     keys: Keys,
     running: Running,
 }
@@ -94,6 +97,7 @@ pub(crate) struct Server {
 enum Running {
     OpenSsh(Child),
     BuiltIn { _stop: builtin::Stop },
+    Stopped,
 }
 
 impl Server {
@@ -106,21 +110,56 @@ impl Server {
             .create(&host_directory)
             .expect("a directory for keys can be made");
         let host_key = generate_key(&host_directory.join("host_key"));
-        let server = |running| Self { port, host_key: host_key.public_key().clone(), keys: keys.clone(), running };
-        if kind == ServerKind::OpenSshIfPresent
-            && let Some(child) = start_openssh(directory, &host_directory, port, keys)
-        {
-            let server = server(Running::OpenSsh(child));
-            if wait_for_banner(port) && server.run("true").is_ok_and(|output| output.status == Some(0)) {
-                return server;
-            }
-            // Dropped, and so ended: it may refuse a locked account, or miss a directory of the system's.
+        let mut server =
+            Self { directory: directory.to_owned(), port, host_key, keys: keys.clone(), running: Running::Stopped };
+        if kind == ServerKind::OpenSshIfPresent && server.start_openssh() {
+            return server;
         }
-        let stop = builtin::start(port, host_key.clone(), keys.private.public_key().clone(), directory);
-        let server = server(Running::BuiltIn { _stop: stop });
+        server.start_builtin();
         let tried = server.run("true").expect("the built-in SSH server lets the user in");
         assert_eq!(tried.status, Some(0), "the built-in SSH server runs commands: {tried:?}");
         server
+    }
+
+    /// Whether OpenSSH's server now lets the user in. It may refuse a locked account, or miss a directory of the system's.
+    fn start_openssh(&mut self) -> bool {
+        let host_directory = self.directory.join("ssh");
+        let Some(child) = start_openssh(&self.directory, &host_directory, self.port, &self.keys) else { return false };
+        self.running = Running::OpenSsh(child);
+        let answers = wait_for_banner(self.port) && self.run("true").is_ok_and(|output| output.status == Some(0));
+        if !answers {
+            self.stop();
+        }
+        answers
+    }
+
+    fn start_builtin(&mut self) {
+        let client_key = self.keys.private.public_key().clone();
+        let stop = builtin::start(self.port, self.host_key.clone(), client_key, &self.directory);
+        self.running = Running::BuiltIn { _stop: stop };
+    }
+
+    /// Ends the server and every connection to it, as when the host is cut off. What it started goes on.
+    pub(crate) fn stop(&mut self) {
+        match std::mem::replace(&mut self.running, Running::Stopped) {
+            Running::OpenSsh(mut child) => {
+                let sessions = processes_under(&self.directory);
+                // The listener and its sessions call themselves `sshd: …`, `sshd-session: …`.
+                let sshd = sessions.iter().filter(|process| process.command_line.starts_with("sshd"));
+                signal("KILL", sshd.map(|process| process.pid));
+                // Already gone is as well; what it started is found by the sweep.
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            Running::BuiltIn { .. } | Running::Stopped => {}
+        }
+    }
+
+    /// Starts the server again, of the same kind and with the same key.
+    pub(crate) fn start_again(&mut self, kind: ServerKind) {
+        if kind == ServerKind::BuiltIn || !self.start_openssh() {
+            self.start_builtin();
+        }
     }
 
     /// The port on 127.0.0.1.
@@ -135,20 +174,13 @@ impl Server {
 
     /// Runs a command line on the host as the user, and waits for its end.
     pub(crate) fn run(&self, command: &str) -> Result<Output, russh::Error> {
-        client::run(self.port, &self.host_key, &self.keys, command)
+        client::run(self.port, self.host_key.public_key(), &self.keys, command)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        match &mut self.running {
-            Running::OpenSsh(child) => {
-                // Already gone is as well; what it started is found by the sweep.
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-            Running::BuiltIn { .. } => {}
-        }
+        self.stop();
     }
 }
 

@@ -1,0 +1,232 @@
+//! Texts as people see them, and the objects behind them.
+
+use crate::desired::Instance;
+use crate::desired::fixture::{Seen, agent, facts, manager, world};
+use crate::event::{ActionResult, Event, Failure};
+use crate::facts::{HostFacts, Observed};
+use crate::model::HostName;
+use crate::plan::{Input, plan};
+use crate::preflight;
+use crate::report::{
+    Drift, RecapLine, drift_of, drift_text, facts_text, failures_text, findings_text, plan_text, progress_line,
+    recap_text,
+};
+
+/// A text without its styles.
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+fn host(name: &str) -> HostName {
+    HostName::parse(name).unwrap()
+}
+
+fn drift(all: &[(Instance, Seen)]) -> Drift {
+    let instances: Vec<Instance> = all.iter().map(|(instance, _)| instance.clone()).collect();
+    let facts = world(all.iter().map(|(instance, seen)| (instance, seen.clone())));
+    let findings = preflight::check(&instances, &facts, &[]);
+    drift_of(&instances, &facts, &findings, &plan(&Input { instances: &instances, facts: &facts }))
+}
+
+#[test]
+fn a_plan_says_what_where_and_why() {
+    let instances = [manager("m", "25.6.2"), agent("a", "25.6.1")];
+    let stopped = Seen { running: None, ..Seen::default() };
+    let facts = world([(&instances[0], Seen::default()), (&instances[1], stopped)]);
+    let text = plain(&plan_text(&plan(&Input { instances: &instances, facts: &facts })));
+    let mut lines = text.lines();
+    let head = lines.next().unwrap();
+    assert!(head.starts_with("PLAN ") && head.ends_with(": 6 actions in 2 stages on 2 hosts"), "{head}");
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
+    1. 25.6.1: agent
+      a: start agent and wait until it answers as 25.6.1
+          because no process runs (agent.service is inactive (dead))
+
+    2. 25.6.2: manager
+      m: stop manager
+          because 25.6.2 is to be installed
+      m: install backend.ai-manager 25.6.1 -> 25.6.2 into /srv/manager/.venv
+          because 25.6.2 is declared
+      m: back up the database of manager to /srv/backup/backend-before-25.6.2-19700101T005000Z.dump
+          because no schema changes without a backup
+      m: migrate the database of manager to the package's head
+          because the package's head at 25.6.2 may be ahead of the database
+          only a restore takes it back: pg_restore --clean --if-exists --dbname=backend /srv/backup/backend-before-25.6.2-19700101T005000Z.dump
+      m: start manager and wait until it answers as 25.6.2
+          because 25.6.2 was installed
+    "#);
+}
+
+#[test]
+fn an_empty_plan_says_why() {
+    let instances = [manager("m", "25.6.1")];
+    let facts = world([(&instances[0], Seen::default())]);
+    let text = plain(&plan_text(&plan(&Input { instances: &instances, facts: &facts })));
+    insta::assert_snapshot!(text, @r#"
+    Nothing to do: 1 component(s) on 1 host(s) are as declared.
+      m/manager: 25.6.1 installed, running 25.6.1, database at head b2
+    "#);
+}
+
+#[test]
+fn drift_is_one_line_when_there_is_none() {
+    let drift = drift(&[(manager("m", "25.6.1"), Seen::default()), (agent("a", "25.6.1"), Seen::default())]);
+    assert!(drift.in_sync);
+    assert_eq!(plain(&drift_text(&drift)), "In sync: 2 component(s) on 2 host(s) are as declared.\n");
+}
+
+#[test]
+fn drift_names_each_difference_and_what_a_run_would_do() {
+    let stale = Seen { running: Some("25.6.0"), ..Seen::default() };
+    let drift =
+        drift(&[(manager("m", "25.6.2"), Seen { rows: &["a1"], ..Seen::default() }), (agent("a", "25.6.1"), stale)]);
+    assert!(!drift.in_sync && drift.findings.is_empty());
+    let causes: Vec<String> = drift
+        .hosts
+        .iter()
+        .flat_map(|h| &h.components)
+        .flat_map(|c| &c.differences)
+        .map(|d| d.cause.to_string())
+        .collect();
+    assert_eq!(causes, ["process-stale", "package", "schema"]);
+    assert!(!drift.actions.is_empty());
+    insta::assert_snapshot!(plain(&drift_text(&drift)), @r#"
+    a/agent: process-stale: an older release runs: it answers as 25.6.0, 25.6.1 is installed (declared at roles/agent/tasks/main.yaml:3)
+    m/manager: package: 25.6.1 is installed, 25.6.2 is declared (declared at roles/manager/tasks/main.yaml:3)
+    m/manager: schema: the database stands at a1, 1 revision(s) behind the package's head b2 (declared at roles/manager/tasks/main.yaml:3)
+
+    Drift: a run would carry out 11 action(s); `converge plan` shows them.
+    "#);
+    // What is printed as JSON is read again as the same object.
+    let json = serde_json::to_string(&drift).unwrap();
+    assert_eq!(serde_json::from_str::<Drift>(&json).unwrap(), drift);
+}
+
+#[test]
+fn drift_that_a_run_would_not_mend_says_so_and_plans_nothing() {
+    let drift = drift(&[(manager("m", "25.7.0"), Seen::default()), (agent("a", "25.6.2"), Seen::default())]);
+    assert_eq!((drift.findings.len(), drift.actions.len()), (1, 0));
+    let text = plain(&drift_text(&drift));
+    assert!(text.ends_with("Drift: a run would be refused for 1 finding(s).\n"), "{text}");
+}
+
+#[test]
+fn an_unreachable_host_is_told_once() {
+    let instance = manager("m", "25.6.1");
+    let lost = HostFacts::unreachable(host("m"), "connection refused".into());
+    let facts = std::collections::BTreeMap::from([(host("m"), lost)]);
+    let instances = [instance];
+    let findings = preflight::check(&instances, &facts, &[]);
+    let drift = drift_of(&instances, &facts, &findings, &plan(&Input { instances: &instances, facts: &facts }));
+    assert!(!drift.in_sync);
+    let text = plain(&drift_text(&drift));
+    assert_eq!(text.matches("connection refused").count(), 1, "{text}");
+    assert!(text.starts_with("m: unreachable: connection refused"), "{text}");
+}
+
+#[test]
+fn findings_are_counted_and_shown_in_full() {
+    let instances = [manager("m", "25.7.0")];
+    let facts = world([(&instances[0], Seen::default())]);
+    let text = plain(&findings_text(&preflight::check(&instances, &facts, &[])));
+    assert!(text.starts_with("REFUSED: 1 finding of the pre-flight; nothing was changed\n"), "{text}");
+    assert!(text.contains("m/manager: [other-train]\n"), "{text}");
+}
+
+#[test]
+fn facts_show_every_answer_and_what_is_unknown() {
+    let instance = manager("m", "25.6.1");
+    let seen = Seen { published: Observed::Unknown("pip \u{1b}[31mfailed".into()), writable: false, ..Seen::default() };
+    let text = plain(&facts_text(&facts(&instance, &seen)));
+    // What a host says can't steer the terminal.
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+    insta::assert_snapshot!(text, @r#"
+    m at 1970-01-01T00:50:00Z
+      system: Debian GNU/Linux 12, kernel 6.1, as user 1000
+      disk /srv/backup: 976 MiB free on /
+          /srv/backup is no directory that can be written to
+      disk /srv/manager/.venv: 976 MiB free on /
+      venv /srv/manager/.venv: Python 3.11.2 of /usr/bin, 1 distributions; package installed 1970-01-01T00:16:40Z
+          backend-ai-manager 25.6.1
+      process titled "^manager ": 1 running
+          4711 of user 1000 since 1970-01-01T00:33:20Z: manager main
+      health http://127.0.0.1:1/: HTTP 200, running release 25.6.1
+          {}
+      schema /srv/manager dir/alembic.ini: backend (postgresql 7:16384), 1024 KiB, at b2
+          package: 2 revisions, head b2
+      published backend.ai-manager: UNKNOWN: pip \x1b[31mfailed
+    "#);
+    let lost = HostFacts::unreachable(host("m"), "timed out".into());
+    assert_eq!(plain(&facts_text(&lost)), "m: UNREACHABLE: timed out\n");
+}
+
+fn failure(unreachable: bool) -> Failure {
+    Failure {
+        host: host("m"),
+        tried: "start manager".into(),
+        expected: "manager running".into(),
+        observed: "no process runs".into(),
+        output: vec!["No module named x".into()],
+        left: vec!["m/manager: 25.6.2 installed, stopped".into()],
+        next: "look at its log".into(),
+        unreachable,
+    }
+}
+
+#[test]
+fn a_failure_is_told_with_all_that_is_known() {
+    insta::assert_snapshot!(plain(&failures_text(&[failure(false)])), @r#"
+    m: FAILED
+      tried:    start manager
+      expected: manager running
+      observed: no process runs
+      left as:  m/manager: 25.6.2 installed, stopped
+      it said:
+        | No module named x
+      next:     look at its log
+    "#);
+    assert!(plain(&failures_text(&[failure(true)])).contains("m: UNREACHABLE\n"));
+}
+
+#[test]
+fn progress_is_a_line_for_each_end_in_the_words_of_ansible() {
+    let ended = |result: ActionResult| Event::ActionEnded {
+        host: host("m"),
+        id: "25.6.2/m/manager/start".into(),
+        text: "start manager".into(),
+        result,
+        took_ms: 61_250,
+    };
+    let line = |event: &Event| progress_line(event, false).map(|line| plain(&line));
+    let shown = [
+        line(&ended(ActionResult::Done { evidence: "it answers as 25.6.2".into() })),
+        line(&ended(ActionResult::AlreadyDone { evidence: "it answers as 25.6.2".into() })),
+        line(&ended(ActionResult::Failed(failure(false)))),
+        line(&ended(ActionResult::Failed(failure(true)))),
+        line(&Event::StageEnded { number: 2, failed: 1 }),
+    ];
+    insta::assert_snapshot!(shown.map(Option::unwrap).join("\n"), @r#"
+    changed: [m] start manager: it answers as 25.6.2 (61.2 s)
+    ok: [m] start manager: already so, it answers as 25.6.2
+    fatal: [m]: FAILED! start manager: no process runs (61.2 s)
+    fatal: [m]: UNREACHABLE! start manager: no process runs (61.2 s)
+    stage 2 ended with 1 failed host: no later stage starts
+    "#);
+    assert_eq!(line(&Event::StageEnded { number: 2, failed: 0 }), None);
+    let output = Event::ActionOutput { host: host("m"), id: "x".into(), line: "Collecting".into() };
+    assert_eq!((line(&output), progress_line(&output, true).is_some()), (None, true));
+}
+
+#[test]
+fn the_recap_has_the_shape_of_ansible() {
+    let lines = [
+        (host("web-with-a-name-longer-than-usual"), RecapLine { ok: 1, ..RecapLine::default() }),
+        (host("m"), RecapLine { ok: 10, changed: 10, unreachable: 0, failed: 1, skipped: 2 }),
+    ];
+    let text = plain(&recap_text(lines.iter().map(|(host, line)| (host, line.clone()))));
+    insta::assert_snapshot!(text, @r#"
+    PLAY RECAP *******************************************************************
+    m                                 : ok=10   changed=10   unreachable=0    failed=1    skipped=2    rescued=0    ignored=0
+    web-with-a-name-longer-than-usual : ok=1    changed=0    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0
+    "#);
+}

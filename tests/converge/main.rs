@@ -1,0 +1,16 @@
+//! The real binary on a rehearsal cluster: real SSH, pip and alembic; every fault followed by a run that converges and
+//! another one that finds nothing to do.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says where")]
+#![allow(clippy::disallowed_methods, reason = "a test stands outside: it starts programs, reads files and the clock")]
+
+#[path = "../support/rehearsal/mod.rs"]
+mod rehearsal;
+
+mod bench;
+mod faults;
+mod looking;
+mod partial;
+mod refusals;
+mod saved;
+mod upgrade;
