@@ -28,7 +28,9 @@ pub struct Disk {
 pub(super) const FUNCTION: &str = r#"d() {
 p=$1; while [ ! -e "$p" ]; do p=${p%/*}; [ "$p" ] || p=/; done
 e at "$p"; [ -d "$p" ] && [ -w "$p" ] && [ -x "$p" ] && e writable 1
-df -Pk "$p" 2>/dev/null | { read -r l; if read -r s t u a c m; then e kib "$a"; e on "$m"; else e unknown "df $p failed"; fi; }
+o=$(df -Pk "$p" 2>/dev/null); set -f; set -- ${o##*
+}; set +f
+case ${6:+$4} in *[!0-9]*|'') e unknown "df $p failed";; *) e kib "$4"; shift 5; e on "$*";; esac
 }
 "#;
 

@@ -15,6 +15,7 @@ mod system;
 mod unit;
 mod venv;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -213,8 +214,12 @@ impl HostFacts {
 
 /// The facts of a host among those of many; a host without any counts as one that could not be asked.
 #[must_use]
-pub fn facts_of(all: &BTreeMap<HostName, HostFacts>, host: &HostName) -> HostFacts {
-    all.get(host).cloned().unwrap_or_else(|| HostFacts::unreachable(host.clone(), "it was not asked".into()))
+pub fn facts_of<'a>(all: &'a BTreeMap<HostName, HostFacts>, host: &HostName) -> Cow<'a, HostFacts> {
+    all.get(host).map_or_else(
+        || Cow::Owned(HostFacts::unreachable(host.clone(), "it was not asked".into())),
+        // A host has hundreds of distributions and is looked up several times in a survey.
+        Cow::Borrowed,
+    )
 }
 
 impl fmt::Display for Query {

@@ -86,9 +86,12 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Common head: locale, the emitter `e KEY VALUE`, and the clocks. `$Q` is the number of the question.
+/// Common head: locale, the emitter `e KEY VALUE`, and the clocks by `k`. `$Q` is the number of the question.
+/// Answers are collected in `$O` and written at once: each write of its own would be a packet of its own.
 const HEAD: &str = r#"export LC_ALL=C
-e() { printf '%s\t%s\t%s\t%s\n' "$N" "$Q" "$1" "$2"; }
+e() { O="$O$N	$Q	$1	$2
+"; }
+k() { e now "$(date +%s)"; read -r u </proc/uptime; e uptime "$u"; }
 "#;
 
 impl Probe {
@@ -110,17 +113,17 @@ impl Probe {
             }
             let _ = writeln!(calls, "Q={number}; {call}");
         }
-        let titles: Vec<&process::ProcessQuery> = queries.iter().filter_map(as_process).collect();
+        let titles: Vec<(usize, &str)> =
+            queries.iter().enumerate().filter_map(|(number, query)| Some((number, title_of(query)?))).collect();
         let mut script = String::from("probe() {\n");
-        let _ = writeln!(script, "N={nonce}; Q=-");
+        let _ = writeln!(script, "N={nonce}; Q=-; O=");
         script.push_str(HEAD);
-        script.push_str("e now \"$(date +%s)\"; read -r u w </proc/uptime; e uptime \"$u\"\n");
         for function in functions {
             script.push_str(&function);
         }
         script.push_str(&process::scan(&titles));
         script.push_str(&calls);
-        script.push_str("Q=-; e end ok\n}\nprobe </dev/null\n");
+        script.push_str("Q=-; e end ok; printf %s \"$O\"\n}\nprobe </dev/null\n");
         Self { nonce: nonce.to_owned(), queries, script }
     }
 
@@ -137,9 +140,9 @@ impl Probe {
     }
 }
 
-fn as_process(query: &Query) -> Option<&process::ProcessQuery> {
+fn title_of(query: &Query) -> Option<&str> {
     match query {
-        Query::Process(query) => Some(query),
+        Query::Process(query) => query.title.as_deref(),
         Query::System
         | Query::Disk(_)
         | Query::File(_)
@@ -241,6 +244,8 @@ fn read_fact(query: &Query, answer: &Answer<'_>) -> Fact {
 
 /// `/proc/uptime` writes seconds with two decimals; process starts are in hundredths too.
 fn ticks(uptime: &str) -> i64 {
+    // Behind the first number may stand the second one of the file, the time spent idle.
+    let uptime = uptime.split(' ').next().unwrap_or_default();
     let (seconds, hundredths) = uptime.split_once('.').unwrap_or((uptime, "0"));
     let seconds: i64 = seconds.parse().unwrap_or_default();
     seconds * 100 + format!("{hundredths:0<2}").get(..2).and_then(|h| h.parse::<i64>().ok()).unwrap_or_default()

@@ -16,10 +16,11 @@ pub struct System {
     pub uid: u32,
 }
 
+/// A shell reads these files by the byte, so it stops at what it looks for.
 pub(super) const FUNCTION: &str = r#"y() {
-while IFS='=' read -r k v; do [ "$k" = PRETTY_NAME ] && e os "$v"; done </etc/os-release
+while IFS='=' read -r k v; do [ "$k" = PRETTY_NAME ] && { e os "$v"; break; }; done </etc/os-release
 read -r k </proc/sys/kernel/osrelease; e kernel "$k"
-while read -r k v w; do [ "$k" = Uid: ] && e uid "$v"; done </proc/$$/status
+while read -r k v w; do [ "$k" = Uid: ] && { e uid "$v"; break; }; done </proc/$$/status
 }
 "#;
 

@@ -72,9 +72,8 @@ pub(super) const FUNCTION: &str = r#"v() {
 while IFS=' =' read -r k w; do case $k in version|version_info) e python "$w";; home) e base "$w";; esac; done <"$1/pyvenv.cfg"
 [ -x "$1/bin/python" ] && e exe 1
 D=; for p in "$1"/lib/python3*/site-packages/*.dist-info; do
-[ -d "$p" ] || continue; n=${p##*/}; n=${n%.dist-info}; [ -e "$p/RECORD" ] || n="$n!"; D="$D $n"; done; e dists "$D"
-for p in "$1"/lib/python3*/site-packages/~*.dist-info; do [ -d "$p" ] && n=${p##*/} && e aside "${n%.dist-info}"; done
-t=; for p in "$1"/lib/python3*/site-packages/$2-[0-9]*.dist-info; do [ -d "$p" ] && t=$(stat -c %Y "$p" 2>/dev/null) && e at "$t"; done
+n=${p##*/}; n=${n%.dist-info}; [ -e "$p/RECORD" ] || { [ -d "$p" ] || continue; n=$n!; }; D="$D $n"
+case $n in '~'*) e aside "${n%!}";; $2-[0-9]*) t=$(stat -c %Y "$p" 2>/dev/null) && e at "$t";; esac; done; e dists "$D"
 }
 "#;
 

@@ -351,7 +351,7 @@ mod tests {
         let plan = plan(&Input { instances: std::slice::from_ref(&instance), facts: &world });
         let action = plan.actions().next().unwrap();
         let text = |seen: &Seen| script(&plan, action, &facts(&instance, seen)).unwrap().text;
-        assert!(text(&stopped).contains("setsid /bin/sh -c"));
+        assert!(text(&stopped).contains("setsid -f /bin/sh -c"));
         assert_eq!(text(&Seen::default()), "act() {\ntrue\n}\nact </dev/null\n");
     }
 

@@ -16,6 +16,7 @@ mod unit;
 mod unknown_fact;
 mod unreachable;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -84,7 +85,7 @@ pub fn rules() -> [Rule; 12] {
 /// What a rule looks at: one instance, with what was made of it, and all the others.
 struct Subject<'a> {
     instance: &'a Instance,
-    facts: HostFacts,
+    facts: Cow<'a, HostFacts>,
     assessment: Assessment,
     path: PlannedPath,
     others: &'a [Subject<'a>],
@@ -142,7 +143,7 @@ pub fn check(instances: &[Instance], facts: &BTreeMap<HostName, HostFacts>, out_
 }
 
 fn subject<'a>(
-    facts: &BTreeMap<HostName, HostFacts>,
+    facts: &'a BTreeMap<HostName, HostFacts>,
     instance: &'a Instance,
     others: &'a [Subject<'a>],
     out_of_scope: &'a [Instance],
