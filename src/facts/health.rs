@@ -58,7 +58,7 @@ try:r=u.build_opener(u.ProxyHandler({}),u.HTTPSHandler(context=c)if c else u.HTT
 except x.HTTPError as y:r=y
 except OSError:print("\n000");sys.exit()
 print(r.read(int(a[3])).decode("utf8","replace"));print(r.status)' "$1" "$2" "$3" 2>/dev/null) && break; done; fi
-[ "$b" ] || { e unknown 'the host has neither curl nor a working Python to ask with'; return; }
+[ "$b" ] || { e unknown 'no curl and no working Python to ask with'; return; }
 e status "${b##*
 }"; e body "$(printf %s "${b%
 *}" | head -c "$3" | tr '\n\t' '  ')"

@@ -95,12 +95,12 @@ elif kind=="postgresql":
   p=S.run(["psql","-XAtqw","-c",q],env={**os.environ,**env,"PGOPTIONS":"-c statement_timeout=5000"},capture_output=True,text=True)
   if p.returncode:raise OSError(p.stderr)
   return p.stdout.split()
- if not shutil.which("psql"):raise OSError("the host has no psql to ask PostgreSQL with")
+ if not shutil.which("psql"):raise OSError("the host has no psql")
  i,b,s,t=sql("select system_identifier||':'||(select oid from pg_database where datname=current_database()),pg_database_size(current_database()),current_setting('server_version_num'),to_regclass('alembic_version') is not null from pg_control_system()")[0].split("|")
  e("identity",i);e("bytes",b);e("server",int(s)//10000)
  if shutil.which("pg_dump"):e("dump",re.search(r"(\d+)\.",S.run(["pg_dump","--version"],capture_output=True,text=True).stdout)[1])
  r=sql("select version_num from alembic_version")if t=="t"else[]
-else:raise OSError("databases of kind "+kind+" are not supported (expected postgresql or sqlite)")
+else:raise OSError("databases of kind "+kind+" are not supported")
 for x in r:e("row",x)
 e("kind",kind);e("name",os.path.basename(name))
 try:
@@ -123,9 +123,8 @@ except(OSError,UnicodeError)as x:e("nograph",x)
 pub(super) fn function() -> String {
     format!(
         "s() {{\n[ -f \"$1\" ] || {{ e absent 1; return; }}\nfor p in \"$3/bin/python\" python3; do command -v \"$p\" >/dev/null && break; done\n\
-         o=$(\"$p\" -I -S -c '{}' \"$1\" \"$2\" \"$N\" \"$Q\" \"$3\" 2>&1)\nr=$?; printf '%s\\n' \"$o\"\n\
-         [ $r = 0 ] || e unknown \"$(printf '%s' \"$o\" | grep -av \"^$N\" | grep -a . | tail -n 1)\"\n}}\n",
-        format!("{DATABASE_URL_PY}{PROGRAM}").replace('\'', "'\\''")
+         o=$(\"$p\" -I -S - \"$1\" \"$2\" \"$N\" \"$Q\" \"$3\" 2>&1 <<'P'\n{DATABASE_URL_PY}{PROGRAM}P\n)\nr=$?; printf '%s\\n' \"$o\"\n\
+         [ $r = 0 ] || e unknown \"$(printf '%s' \"$o\" | grep -av \"^$N\" | grep -a . | tail -n 1)\"\n}}\n"
     )
 }
 
