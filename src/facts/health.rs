@@ -47,7 +47,7 @@ const BODY_BYTES: u32 = 4096;
 /// Asks with curl where there is one, else with a Python's standard library. Both print the body, a
 /// line break, and the HTTP status; status 000 is curl's own word for "no answer".
 pub(super) const FUNCTION: &str = r#"h() {
-b=; if command -v curl >/dev/null; then b=$(curl -qsk -m "$2" --max-filesize 9999999 -w '\n%{http_code}' -- "$1" 2>/dev/null)
+b=; if command -v curl >/dev/null; then b=$(curl -qsk -m "$2" -w '\n%{http_code}' -- "$1" 2>/dev/null)
 else for p in "$4/bin/python" python3; do
 b=$("$p" -I -S -c 'import sys,urllib.request as u,urllib.error as x
 a=sys.argv
@@ -58,7 +58,7 @@ try:r=u.build_opener(u.ProxyHandler({}),u.HTTPSHandler(context=c)if c else u.HTT
 except x.HTTPError as y:r=y
 except OSError:print("\n000");sys.exit()
 print(r.read(int(a[3])).decode("utf8","replace"));print(r.status)' "$1" "$2" "$3" 2>/dev/null) && break; done; fi
-[ "$b" ] || { e unknown 'no curl and no working Python to ask with'; return; }
+[ "$b" ] || { e unknown 'no curl, no working Python'; return; }
 e status "${b##*
 }"; e body "$(printf %s "${b%
 *}" | head -c "$3" | tr '\n\t' '  ')"

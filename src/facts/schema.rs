@@ -74,8 +74,8 @@ c.read_file(open(ini));A=c["alembic"];os.chdir(cwd)
 raw=A["sqlalchemy.url"];url=urlsplit(raw);kind=url.scheme.split("+")[0];env={}
 if kind=="sqlite":name=os.path.realpath(raw.split("://",1)[1][1:].split("?")[0])
 elif kind.startswith("postgres"):
- kind="postgresql";name=unquote(url.path[1:]);q={k:v[0] for k,v in parse_qs(url.query).items()}
- for k,v in(("HOST",url.hostname or q.get("host")),("PORT",url.port),("USER",url.username),("PASSWORD",url.password),("DATABASE",name)):
+ kind="postgresql";name=unquote(url.path[1:]);h=parse_qs(url.query).get("host")
+ for k,v in(("HOST",url.hostname or h and h[0]),("PORT",url.port),("USER",url.username),("PASSWORD",url.password),("DATABASE",name)):
   if v:env["PG"+k]=unquote(str(v))
  env["PGCONNECT_TIMEOUT"]="5"
 "#;

@@ -68,7 +68,7 @@ pub fn normalize_name(name: &str) -> String {
 
 pub(super) const FUNCTION: &str = r#"v() {
 [ -d "$1" ] || { e absent 1; return; }
-[ -f "$1/pyvenv.cfg" ] || { e unknown "$1 has no pyvenv.cfg: no virtual environment"; return; }
+[ -f "$1/pyvenv.cfg" ] || { e unknown "$1 has no pyvenv.cfg"; return; }
 while IFS=' =' read -r k w; do case $k in version|version_info) e python "$w";; home) e base "$w";; esac; done <"$1/pyvenv.cfg"
 [ -x "$1/bin/python" ] && e exe 1
 D=; for p in "$1"/lib/python3*/site-packages/*.dist-info; do
