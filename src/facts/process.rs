@@ -57,8 +57,8 @@ impl Processes {
 /// `r PID TITLE` emits one process: parent, start and owner come from `/proc/PID`.
 /// Of `/proc/PID/stat`, everything behind the last `)` is safe to split: fields 3 (state), 4 (parent) and 22 (start).
 pub(super) const FUNCTION: &str = r#"r() {
-p=$1; w=$2; [ -r "/proc/$p/stat" ] && read -r s <"/proc/$p/stat" || return
-o=; while read -r k v x; do [ "$k" = Uid: ] && { o=$v; break; }; done <"/proc/$p/status"
+p=$1; w=$2; read -r s 2>/dev/null </proc/$p/stat || return
+o=; while read -r k v x; do [ "$k" = Uid: ] && { o=$v; break; }; done </proc/$p/status
 set -f; set -- ${s##*) }; set +f; [ "$1" = Z ] || e process "$p $2 ${20} $o $w"
 }
 c() { tr '\0\t\n' '   ' <"/proc/$1/cmdline" 2>/dev/null; }

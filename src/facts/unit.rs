@@ -33,7 +33,6 @@ pub struct Unit {
 }
 
 pub(super) const FUNCTION: &str = r#"u() {
-command -v systemctl >/dev/null || { e unknown 'no systemctl'; return; }
 o=$(systemctl show -p LoadState,ActiveState,SubState,UnitFileState,KillSignal,Result,ControlGroup -- "$1" 2>&1) || { e unknown "systemctl: $o"; return; }
 g=; while IFS='=' read -r k v; do case $k in ControlGroup) g=$v;; [A-Z]*) e "$k" "$v";; esac; done <<E
 $o
