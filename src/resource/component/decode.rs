@@ -26,7 +26,7 @@ pub fn decode(node: &Node) -> Result<Component, Diagnostics> {
     let name = fields.given("name", Node::as_text).or_else(|| package.clone());
     let release = fields.required("release", release);
     let venv = fields.required("venv", absolute);
-    let pip_args = fields.given("pip_args", words).unwrap_or_default();
+    let pip_args = fields.given("pip_args", pip_args).unwrap_or_default();
     let process = fields.required("process", process);
     let schema = fields.given("schema", schema).flatten();
     let health = fields.given("health", health).flatten();
@@ -64,6 +64,19 @@ fn absolute(node: &Node) -> Result<String, Diagnostic> {
         return Err(Diagnostic::at(&node.span, message));
     }
     Ok(if text.len() > 1 { text.trim_end_matches('/').to_owned() } else { text })
+}
+
+/// Words of a command line are seen by every user of the host, and stand in saved plans: no credentials in them.
+fn pip_args(node: &Node) -> Result<Vec<String>, Diagnostics> {
+    let words = words(node)?;
+    let authority =
+        |word: &str| word.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest).to_owned());
+    if words.iter().filter_map(|word| authority(word)).any(|authority| authority.contains('@')) {
+        let message = "an index with credentials would show in process lists and plans";
+        let hint = "keep them on the host, in pip.conf or ~/.netrc";
+        return Err(Diagnostic::at(&node.span, message).hint(hint).into());
+    }
+    Ok(words)
 }
 
 fn words(node: &Node) -> Result<Vec<String>, Diagnostics> {
@@ -253,6 +266,13 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
         ] {
             assert!(error.contains(expected), "{expected:?} is not in:\n{error}");
         }
+    }
+
+    #[test]
+    fn credentials_have_no_place_on_a_command_line() {
+        let error = read(&WHOLE.replace("--no-index", "--index-url https://me:s3cr3t@index/simple")).unwrap_err();
+        assert!(error.contains("would show in process lists"), "{error}");
+        assert!(read(&WHOLE.replace("--no-index", "--index-url https://index/@scope")).is_ok());
     }
 
     #[test]
