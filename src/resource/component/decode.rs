@@ -72,9 +72,11 @@ fn pip_args(node: &Node) -> Result<Vec<String>, Diagnostics> {
     let authority =
         |word: &str| word.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest).to_owned());
     if words.iter().filter_map(|word| authority(word)).any(|authority| authority.contains('@')) {
-        let message = "an index with credentials would show in process lists and plans";
+        // The place without the line, which holds the credentials.
+        let place = crate::document::place_of(&node.span);
+        let message = format!("{place}: pip_args with credentials would show them in process lists and plans");
         let hint = "keep them on the host, in pip.conf or ~/.netrc";
-        return Err(Diagnostic::at(&node.span, message).hint(hint).into());
+        return Err(Diagnostic::nowhere(message).hint(hint).into());
     }
     Ok(words)
 }
@@ -271,7 +273,8 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
     #[test]
     fn credentials_have_no_place_on_a_command_line() {
         let error = read(&WHOLE.replace("--no-index", "--index-url https://me:s3cr3t@index/simple")).unwrap_err();
-        assert!(error.contains("would show in process lists"), "{error}");
+        assert!(error.contains("task.yaml:6:") && error.contains("process lists"), "{error}");
+        assert!(!error.contains("s3cr3t"), "{error}");
         assert!(read(&WHOLE.replace("--no-index", "--index-url https://index/@scope")).is_ok());
     }
 
