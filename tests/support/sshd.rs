@@ -259,9 +259,11 @@ PrintLastLog no
 UseDNS no
 MaxStartups 1000
 LogLevel INFO
-SetEnv CONVERGE_TEST_SSHD={tag}
+SetEnv CONVERGE_TEST_SSHD={tag} HOME={home}
 ",
         extra = options.config,
+        // What the user's own shell start-up files do (and how long they take) is not what is tested.
+        home = dir.display(),
         authorized = dir.join("authorized_keys").display(),
     )
 }
