@@ -1,14 +1,12 @@
 //! `converge facts [HOST]`: everything that is observed.
 
-use std::collections::BTreeMap;
-
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::{FactsArguments, Format, Options};
+use super::survey::questions_of;
 use super::{context, output};
-use crate::facts::{HostFacts, Query};
+use crate::facts::HostFacts;
 use crate::gather::Sessions;
-use crate::model::HostName;
 use crate::report::facts_text;
 
 pub(super) async fn run(options: &Options, arguments: &FactsArguments) -> Result<Exit, CliError> {
@@ -23,14 +21,7 @@ pub(super) async fn run(options: &Options, arguments: &FactsArguments) -> Result
         }
     };
     let fleet = context::fleet(options, context.targets, Sessions::Closed)?;
-    let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
-    for instance in &context.instances {
-        questions
-            .entry(instance.host.clone())
-            .or_insert_with(|| vec![Query::System])
-            .extend(instance.component.queries());
-    }
-    let facts = fleet.gather(questions).await;
+    let facts = fleet.gather(questions_of(&context.instances)).await;
     match arguments.output {
         Format::Text => output::answer(&facts.values().map(facts_text).collect::<String>())?,
         Format::Json => {

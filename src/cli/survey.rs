@@ -27,14 +27,7 @@ pub(super) async fn survey(
     instances: &[Instance],
     out_of_scope: &[Instance],
 ) -> Result<Survey, CliError> {
-    let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
-    for instance in instances {
-        questions
-            .entry(instance.host.clone())
-            .or_insert_with(|| vec![Query::System])
-            .extend(instance.component.queries());
-    }
-    let mut facts = fleet.gather(questions).await;
+    let mut facts = fleet.gather(questions_of(instances)).await;
 
     // Published releases cost a second or more of the host's pip: they are asked for only where a way is needed.
     let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
@@ -61,4 +54,16 @@ pub(super) async fn survey(
         }
     }
     Ok(Survey { facts, findings, plan })
+}
+
+/// Everything that a look at `instances` asks, by host.
+pub(super) fn questions_of(instances: &[Instance]) -> BTreeMap<HostName, Vec<Query>> {
+    let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
+    for instance in instances {
+        questions
+            .entry(instance.host.clone())
+            .or_insert_with(|| vec![Query::System])
+            .extend(instance.component.queries());
+    }
+    questions
 }
