@@ -13,6 +13,7 @@ pub mod facts;
 pub mod gather;
 pub mod inventory;
 pub mod model;
+pub mod packages;
 pub mod plan;
 pub mod playbook;
 pub mod preflight;

@@ -29,6 +29,16 @@ fn running(lab: &Lab) -> Vec<String> {
         .collect()
 }
 
+/// Who answers for what nobody but people can know.
+const WAIVERS: &str = r#"
+waivers:
+  - rule: change-log
+    about: "23.9.10"
+    reason: read on Monday
+    owner: kim@example.org
+    expires: 2099-12-31
+"#;
+
 /// What a converge command printed, and its exit code.
 struct Ended {
     text: String,
@@ -66,12 +76,22 @@ fn a_real_cluster_goes_one_patch_release_forward_and_a_second_run_does_nothing()
         assert_eq!(lab.titles(manager), ["backend.ai: manager local", "backend.ai: manager worker-0"]);
     }
 
-    // Before: drift, seen without touching anything.
+    // Nobody has read the release notes: refused, until somebody answers for it.
     let before = processes(&lab);
+    let refused = converge(&lab, &[]);
+    assert_eq!(refused.code, 3);
+    assert!(refused.text.contains("[change-log] waivable") && refused.text.contains("/releases/tag/23.09.10"));
+    std::fs::write(lab.home().join("waivers.yaml"), WAIVERS).unwrap();
+
+    // Before: drift, seen without touching anything.
     let drift = converge(&lab, &["drift"]);
     assert_eq!(drift.code, 2);
     assert!(drift.text.contains("23.9.8 is installed, 23.9.10 is declared"));
-    assert_eq!(converge(&lab, &["--check"]).code, 2);
+    // The wheel was read: what the hop does to the schema is known before anything stops.
+    let plan = converge(&lab, &["--check"]);
+    assert_eq!(plan.code, 2);
+    assert!(plan.text.contains("4 revision(s) are pending: "), "{}", plan.text);
+    assert!(plan.text.contains("change-log] 23.9.10: read on Monday (kim@example.org, waivers.yaml:"), "{}", plan.text);
     assert_eq!(processes(&lab), before);
 
     // The main job.

@@ -6,19 +6,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module with what it may import, in the order of the pipeline. `cli` may import everything.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("document", &["model"]),
-    ("release", &["model"]),
+    ("release", &["model", "document"]),
     ("inventory", &["model", "document"]),
     ("playbook", &["model", "document", "inventory"]),
     ("facts", &["model", "release"]),
     ("resource", &["model", "document", "facts", "release"]),
     ("desired", &["model", "document", "inventory", "playbook", "resource"]),
-    ("preflight", &["model", "facts", "release", "resource", "desired"]),
-    ("plan", &["model", "facts", "release", "resource", "desired"]),
+    ("preflight", &["model", "document", "facts", "release", "resource", "desired"]),
+    ("plan", &["model", "facts", "release", "resource", "desired", "preflight"]),
     ("event", &["model"]),
     ("transport", &["model"]),
+    ("packages", &["model", "facts", "release"]),
     ("gather", &["model", "facts", "transport"]),
     ("execute", &["model", "facts", "plan", "event", "transport", "gather"]),
     ("report", &["model", "facts", "release", "resource", "desired", "preflight", "plan", "event"]),

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use converge::facts::{
-    DiskQuery, FileQuery, Health, HealthQuery, HostFacts, Observed, Probe, ProcessQuery, Query, SchemaQuery, UnitQuery,
-    VenvQuery, read_answers,
+    CommandQuery, DiskQuery, FileQuery, Health, HealthQuery, HostFacts, Observed, PathsQuery, PinsQuery, Probe,
+    ProcessQuery, Query, SchemaQuery, UnitQuery, VenvQuery, WorkQuery, read_answers,
 };
 use converge::model::HostName;
 use converge::release::{Release, SchemaState};
@@ -249,4 +249,92 @@ fn what_hinders_reading_a_database_is_said_without_its_password() {
     }
     let none = SchemaQuery { ini: "/nonexistent.ini".into(), chdir: "/".into(), venv: "/nonexistent".into() };
     assert_eq!(observe([Query::Schema(none.clone())]).schema(&none), Observed::Absent);
+}
+
+#[test]
+fn running_work_is_counted_by_what_is_not_over() {
+    let scratch = tempfile::tempdir().unwrap();
+    let database = schema(scratch.path(), &["b2"], "sqlite:///db.sqlite");
+    let count = |table: &str| {
+        let query = WorkQuery {
+            database: database.clone(),
+            table: table.into(),
+            column: "status".into(),
+            terminal: vec!["TERMINATED".into(), "CANCELLED".into(), "ERR'OR".into()],
+        };
+        observe([Query::Work(query.clone())]).work(&query).map_or_unknown()
+    };
+    assert!(count("sessions").unwrap_err().contains("no such table"), "{:?}", count("sessions"));
+    let sql = "create table \"ses\"\"sions\" (status text); \
+               insert into \"ses\"\"sions\" values ('RUNNING'),('RUNNING'),('ERR''OR'),('NEW-ONE'),('TERMINATED'),(null)";
+    let python = format!("import sqlite3; c=sqlite3.connect('db.sqlite'); c.executescript({sql:?}); c.commit()");
+    assert!(Command::new("python3").args(["-c", &python]).current_dir(scratch.path()).status().unwrap().success());
+    let counted = count("ses\"sions").unwrap();
+    let shown: Vec<String> = counted.by_status.iter().map(|(status, n)| format!("{n} {status}")).collect();
+    assert_eq!(shown, ["1 (none)", "1 NEW-ONE", "2 RUNNING"]);
+}
+
+trait MapOrUnknown<T> {
+    fn map_or_unknown(self) -> Result<T, String>;
+}
+
+impl<T: Clone> MapOrUnknown<T> for Observed<&T> {
+    fn map_or_unknown(self) -> Result<T, String> {
+        match self {
+            Observed::Known(value) => Ok(value.clone()),
+            Observed::Absent => Err("absent".into()),
+            Observed::Unknown(reason) => Err(reason),
+        }
+    }
+}
+
+#[test]
+fn the_operators_commands_are_run_and_their_words_kept() {
+    let ask = |command: &str| {
+        let query = CommandQuery { command: command.into() };
+        observe([Query::Command(query.clone())]).command(&query).map_or_unknown()
+    };
+    let answer = ask("cat; printf 'one\\ntwo'; echo three >&2; exit 3").unwrap();
+    assert_eq!((answer.status, answer.output.as_str()), (3, "one twothree"));
+    assert!(ask("no-such-command").unwrap_err().contains("status 127"));
+    assert_eq!(ask("true").unwrap().output, "");
+}
+
+#[test]
+fn paths_match_as_in_the_shell_and_nowhere_to_look_is_unknown() {
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = scratch.path().join("it's here");
+    fs::create_dir(&directory).unwrap();
+    for name in ["last_registry.1.dat", "last_registry.$(x).dat", "other"] {
+        fs::write(directory.join(name), "").unwrap();
+    }
+    let find = |pattern: &str| {
+        let query = PathsQuery { pattern: format!("{}/{pattern}", text(&directory)) };
+        observe([Query::Paths(query.clone())]).paths(&query).map_or_unknown().map(|found| found.paths.len())
+    };
+    assert_eq!(find("last_registry.*.dat"), Ok(2));
+    assert_eq!(find("last_registry.$(x).dat"), Ok(1));
+    assert_eq!(find("none.*"), Err("absent".into()));
+    assert_eq!(find("no/such/place/*"), Err("absent".into()));
+    // Below the home of the user who logs in.
+    let home = PathsQuery { pattern: "~/no-such-directory-here/*.dat".into() };
+    assert_eq!(observe([Query::Paths(home.clone())]).paths(&home), Observed::Absent);
+}
+
+#[test]
+fn exact_pins_are_read_from_the_environment() {
+    let scratch = tempfile::tempdir().unwrap();
+    let site = scratch.path().join("lib/python3.11/site-packages");
+    for (name, requirement) in [("a_b-1.0", "c.d==2.0"), ("e-1.0", "f>=1"), ("g-1.0", "h (==3.0)")] {
+        let directory = site.join(format!("{name}.dist-info"));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("METADATA"), format!("Name: x\nRequires-Dist: {requirement}\n")).unwrap();
+    }
+    let query = PinsQuery { venv: text(scratch.path()) };
+    let pins = observe([Query::Pins(query.clone())]).pins(&query).map_or_unknown().unwrap();
+    let shown: Vec<String> =
+        pins.pins.iter().flat_map(|(from, on)| on.iter().map(move |(on, r)| format!("{from} {on} {r}"))).collect();
+    assert_eq!(shown, ["a-b c-d 2.0", "g h 3.0"]);
+    let nowhere = PinsQuery { venv: "/no/such/place".into() };
+    assert_eq!(observe([Query::Pins(nowhere.clone())]).pins(&nowhere), Observed::Absent);
 }

@@ -7,12 +7,14 @@ mod simulated;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use converge::desired::Instance;
+use converge::desired::{Batch, Instance};
 use converge::event::Event;
 use converge::execute::{Executor, RunOutcome};
+use converge::facts::HostFacts;
+use converge::model::{HostName, Timestamp};
 use converge::plan::{ActionKind, Input, Plan, StageKind, check, plan};
 use converge::preflight;
-use converge::release::Release;
+use converge::release::{Catalogue, Release};
 use proptest::prelude::*;
 use simulated::{Cluster, Fault, Simulated, component, head_of, host, release};
 use tokio::sync::watch;
@@ -25,15 +27,30 @@ enum Turn {
     ControllerDied,
 }
 
+/// The codes of what stops a run whose operator answers for all that can be answered for.
+fn refusing(instances: &[Instance], facts: &BTreeMap<HostName, HostFacts>) -> Vec<String> {
+    let waivable = preflight::rules().into_iter().filter(|rule| rule.severity == preflight::Severity::Waivable);
+    let waivers = waivable.map(|rule| preflight::parse_waiver(&format!("{}=simulated", rule.code)).unwrap()).collect();
+    let findings = preflight::check(&preflight::Input {
+        instances,
+        out_of_scope: &[],
+        facts,
+        catalogue: &Catalogue::default(),
+        request: &preflight::Request { major: false, waivers },
+        now: Timestamp(0),
+    });
+    findings.into_iter().filter(preflight::Finding::refuses).map(|finding| finding.code).collect()
+}
+
 /// Looks, plans, checks the plan, carries it out.
 fn turn(simulated: &Simulated) -> Turn {
     let instances = simulated.lock().instances.clone();
     let facts = simulated.observe_all();
-    let findings = preflight::check(&instances, &facts, &[]);
-    if !findings.is_empty() {
-        return Turn::Refused(findings.iter().map(|finding| finding.code.clone()).collect());
+    let refusing = refusing(&instances, &facts);
+    if !refusing.is_empty() {
+        return Turn::Refused(refusing);
     }
-    let plan = plan(&Input { instances: &instances, facts: &facts });
+    let plan = plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() });
     let violations = check(&plan, &facts);
     assert!(violations.is_empty(), "{violations:?}\n{plan:#?}");
     if plan.is_empty() {
@@ -88,7 +105,7 @@ fn cluster(managers: usize, agents: usize, web: bool, declared: &str) -> Cluster
     let mut instances = Vec::new();
     let mut add = |play: usize, on: &str, name: &str, package: &str, venv: &str, database: bool| {
         let component = component(name, package, venv, &declared, database);
-        instances.push(Instance { host: host(on), play, component });
+        instances.push(Instance { host: host(on), play, batch: None, component });
     };
     for n in 1..=managers {
         add(0, &format!("mgr{n}"), "manager", "backend.ai-manager", "/manager", true);
@@ -123,8 +140,8 @@ fn verbs(plan: &Plan) -> Vec<String> {
 fn plan_of(simulated: &Simulated) -> Plan {
     let instances = simulated.lock().instances.clone();
     let facts = simulated.observe_all();
-    assert_eq!(preflight::check(&instances, &facts, &[]), []);
-    plan(&Input { instances: &instances, facts: &facts })
+    assert_eq!(refusing(&instances, &facts), [""; 0]);
+    plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() })
 }
 
 #[test]
@@ -371,7 +388,7 @@ fn a_manager_that_fell_behind_its_database_catches_up() {
     uneven.start(0, None);
     uneven.databases.insert("main".into(), head_of(&release("25.6.2")));
     let simulated = Simulated::new(uneven.clone());
-    assert_eq!(verbs(&plan_of(&simulated))[2], "25.6.2/mgr2/manager/install");
+    assert_eq!(verbs(&plan_of(&simulated))[1], "25.6.2/mgr2/manager/install");
     converge(&simulated);
     assert_eq!(simulated.lock().violations, Vec::<String>::new());
 
@@ -380,6 +397,64 @@ fn a_manager_that_fell_behind_its_database_catches_up() {
     let simulated = Simulated::new(uneven);
     let Turn::Refused(codes) = turn(&simulated) else { panic!("a database two hops ahead was not refused") };
     assert_eq!(codes, ["schema-unsound"]);
+}
+
+/// What a hop does to the schema is read from its package: without anything pending, the managers take turns.
+#[test]
+fn managers_take_turns_where_the_schema_stays_as_it_is() {
+    let simulated = Simulated::new(at(cluster(2, 0, false, "25.6.5"), "25.6.4"));
+    assert_eq!(
+        verbs(&plan_of(&simulated)),
+        [
+            "25.6.5/mgr1/manager/stop",
+            "25.6.5/mgr1/manager/install",
+            "25.6.5/mgr1/manager/start",
+            "25.6.5/mgr2/manager/stop",
+            "25.6.5/mgr2/manager/install",
+            "25.6.5/mgr2/manager/start",
+        ]
+    );
+    assert_eq!(plan_of(&simulated).stages.len(), 2);
+    converge(&simulated);
+    assert_eq!(simulated.lock().violations, Vec::<String>::new());
+    // The next hop brings a revision: they stop together.
+    let plan = plan_of(&Simulated::new(at(cluster(2, 0, false, "25.6.7"), "25.6.5")));
+    assert_eq!(plan.stages[0].kind, StageKind::FullStop);
+    assert_eq!(verbs(&plan)[..2], ["25.6.7/mgr1/manager/stop", "25.6.7/mgr2/manager/stop"]);
+}
+
+/// `serial` of a play: so many hosts at a time, each batch complete before the next.
+#[test]
+fn hosts_of_a_play_with_serial_change_in_batches() {
+    let mut cluster = at(cluster(1, 5, false, "25.6.2"), "25.6.1");
+    for instance in cluster.instances.iter_mut().filter(|instance| instance.component.name == "agent") {
+        instance.batch = Some(Batch { hosts: 2.try_into().unwrap(), declared_at: "site.yaml:3:11".into() });
+    }
+    let simulated = Simulated::new(cluster);
+    let plan = plan_of(&simulated);
+    let agents: Vec<(String, usize)> = plan
+        .stages
+        .iter()
+        .filter(|stage| stage.title.contains("agent"))
+        .map(|stage| (stage.title.clone(), stage.tracks.len()))
+        .collect();
+    let expected = [("25.6.2: agent (1 of 3)", 2), ("25.6.2: agent (2 of 3)", 2), ("25.6.2: agent (3 of 3)", 1)];
+    assert_eq!(agents, expected.map(|(title, hosts)| (title.to_owned(), hosts)));
+    converge(&simulated);
+    assert_eq!(simulated.lock().violations, Vec::<String>::new());
+}
+
+/// A plan that leaves a migration out where a package may bring one is refused by the checker.
+#[test]
+fn a_migration_that_is_left_out_is_noticed() {
+    let simulated = Simulated::new(at(cluster(1, 0, false, "25.6.7"), "25.6.5"));
+    let (mut plan, facts) = (plan_of(&simulated), simulated.observe_all());
+    assert_eq!(check(&plan, &facts), []);
+    for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
+        track.actions.retain(|action| !matches!(action.kind, ActionKind::Migrate { .. } | ActionKind::Backup { .. }));
+    }
+    let violations = check(&plan, &facts);
+    assert!(violations.iter().any(|violation| violation.rule.contains("no migration follows")), "{violations:?}");
 }
 
 #[test]

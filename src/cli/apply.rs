@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::catalogue::catalogue;
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::{ApplyArguments, Options};
-use super::survey::survey;
+use super::survey::{Subject, survey};
 use super::{context, machine, output, run};
 use crate::gather::Sessions;
 use crate::plan::{SavedPlan, StalePlan};
@@ -15,13 +16,28 @@ use crate::transport::Target;
 
 pub(super) async fn run(options: &Options, arguments: &ApplyArguments) -> Result<Exit, CliError> {
     let path = &arguments.file;
+    if options.major || !options.waive.is_empty() || options.waivers.is_some() {
+        return Err(CliError::Usage(
+            "a saved plan carries the waivers and --major that it was made with: give them to `converge plan`".into(),
+        ));
+    }
     let saved: SavedPlan<Target> = SavedPlan::parse(&machine::read_file(path)?)
         .map_err(|source| CliError::SavedPlan { path: path.clone(), source })?;
     let fleet = context::fleet(options, saved.targets.clone(), Sessions::Kept)?;
-    let seen = survey(&fleet, &saved.plan.instances, &saved.out_of_scope).await?;
-    if !seen.findings.is_empty() {
+    let catalogue = catalogue(options)?;
+    let (instances, out_of_scope) = (saved.plan.instances.clone(), saved.out_of_scope.clone());
+    let subject = Subject {
+        instances: &instances,
+        out_of_scope: &out_of_scope,
+        catalogue: &catalogue,
+        request: &saved.request,
+        options,
+    };
+    let seen = survey(&fleet, &subject).await?;
+    if seen.refused() {
         return Ok(run::refused(&seen));
     }
+    run::say_waived(&seen);
     let stale = saved.stale(&seen.plan.basis);
     if !stale.is_empty() {
         output::say(&stale_text(path, &stale));
@@ -35,8 +51,7 @@ pub(super) async fn run(options: &Options, arguments: &ApplyArguments) -> Result
     if !violations.is_empty() {
         return Err(CliError::UnsoundPlan(violations));
     }
-    let (instances, out_of_scope) = (saved.plan.instances.clone(), saved.out_of_scope);
-    run::carry_out(options, &fleet, saved.plan, &instances, &out_of_scope).await
+    run::carry_out(options, &fleet, saved.plan, &subject).await
 }
 
 fn stale_text(path: &Path, stale: &[StalePlan]) -> String {

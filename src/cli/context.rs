@@ -5,15 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::catalogue::catalogue;
 use super::error::CliError;
 use super::options::Options;
+use super::survey::Subject;
 use super::{machine, output, project};
-use crate::desired::{Declaration, Desired, Instance, SkippedPlay, resolve};
-use crate::document::{Diagnostic, Diagnostics};
+use crate::desired::{Batch, Declaration, Desired, Instance, SkippedPlay, resolve};
+use crate::document::{Diagnostic, Diagnostics, place_of};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, Inventory, read_extra_vars};
 use crate::model::HostName;
 use crate::playbook::{Origin, TaskKind};
+use crate::preflight::{Request, Waiver, parse_waiver, parse_waivers};
+use crate::release::Catalogue;
 use crate::resource::component;
 use crate::transport::{AnyConnector, SshTarget, Target, TargetKind};
 
@@ -29,6 +33,36 @@ pub(super) struct Context {
     pub(super) out_of_scope: Vec<Instance>,
     /// How each host is reached.
     pub(super) targets: BTreeMap<HostName, Target>,
+    /// What is known of products and their releases.
+    pub(super) catalogue: Catalogue,
+    /// What the operator asks for and answers for.
+    pub(super) request: Request,
+}
+
+impl Context {
+    /// What a survey looks at.
+    pub(super) fn subject<'a>(&'a self, options: &'a Options) -> Subject<'a> {
+        Subject {
+            instances: &self.instances,
+            out_of_scope: &self.out_of_scope,
+            catalogue: &self.catalogue,
+            request: &self.request,
+            options,
+        }
+    }
+}
+
+/// What the operator asks for and answers for, from the command line and the file of waivers.
+fn request(options: &Options) -> Result<Request, Diagnostics> {
+    let mut mistakes = Diagnostics::new();
+    let mut waivers: Vec<Waiver> =
+        options.waive.iter().filter_map(|argument| mistakes.keep(parse_waiver(argument))).collect();
+    let source = match &options.waivers {
+        Some(file) => mistakes.keep(project::read_source(file)),
+        None => mistakes.keep(project::read_either(Path::new("."), "waivers")).flatten(),
+    };
+    waivers.extend(source.and_then(|source| mistakes.keep(parse_waivers(&source))).unwrap_or_default());
+    mistakes.or_ok(Request { major: options.major, waivers })
 }
 
 /// Reads inventory, playbook and roles, and decodes every task: all mistakes of all files in one go.
@@ -47,7 +81,9 @@ pub(super) fn load_limited(options: &Options, limit: Option<&str>) -> Result<Con
     let playbook = mistakes.keep(project::read_playbook(root, playbook_path));
     let extra = mistakes.keep(project::read_extra_arguments(&options.extra));
     let extra = extra.and_then(|extra| mistakes.keep(read_extra_vars(&extra)));
-    let (Some(inventory), Some((playbook, roles)), Some(extra)) = (inventory, playbook, extra) else {
+    let request = mistakes.keep(request(options));
+    let (Some(inventory), Some((playbook, roles)), Some(extra), Some(request)) = (inventory, playbook, extra, request)
+    else {
         return Err(mistakes.into());
     };
     // Everything is resolved, also what the limit leaves out: a migration concerns it all the same.
@@ -76,7 +112,8 @@ pub(super) fn load_limited(options: &Options, limit: Option<&str>) -> Result<Con
     }
     let targets =
         desired.connections.iter().map(|(host, connection)| (host.clone(), target(host, connection))).collect();
-    Ok(Context { instances, out_of_scope, targets })
+    let catalogue = catalogue(options)?;
+    Ok(Context { instances, out_of_scope, targets, catalogue, request })
 }
 
 fn decode(desired: &Desired) -> Result<Vec<Instance>, Diagnostics> {
@@ -92,7 +129,9 @@ fn decode(desired: &Desired) -> Result<Vec<Instance>, Diagnostics> {
                     let message = format!("{}/{} is declared twice, first at {first}", task.host, component.name);
                     mistakes.push(Diagnostic::at(&task.span, message).hint("give one of them another `name`"));
                 }
-                instances.push(Instance { host: task.host.clone(), play: task.play_index, component });
+                let batch =
+                    task.serial.as_ref().map(|(hosts, span)| Batch { hosts: *hosts, declared_at: place_of(span) });
+                instances.push(Instance { host: task.host.clone(), play: task.play_index, batch, component });
             }
         }
     }

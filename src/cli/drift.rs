@@ -10,16 +10,12 @@ use crate::report::{Drift, drift_of, drift_text};
 
 pub(super) async fn run(options: &Options, arguments: &DriftArguments) -> Result<Exit, CliError> {
     let context = context::load(options)?;
-    let fleet = context::fleet(options, context.targets, Sessions::Closed)?;
-    let seen = survey(&fleet, &context.instances, &context.out_of_scope).await?;
-    let drift = drift_of(&context.instances, &seen.facts, &seen.findings, &seen.plan);
+    let fleet = context::fleet(options, context.targets.clone(), Sessions::Closed)?;
+    let seen = survey(&fleet, &context.subject(options)).await?;
+    let drift = drift_of(&context.instances, &seen.facts, &seen.findings, &seen.expired, &seen.plan);
     match arguments.output {
         Format::Text => output::answer(&drift_text(&drift))?,
-        Format::Json => {
-            let text =
-                serde_json::to_string_pretty(&drift).map_err(|error| CliError::Environment(error.to_string()))?;
-            output::answer(&format!("{text}\n"))?;
-        }
+        Format::Json => output::answer_json(&drift)?,
     }
     Ok(exit_of(&drift))
 }

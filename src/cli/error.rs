@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use crate::document::Diagnostics;
+use crate::packages::PackagesError;
 use crate::plan::{SavedPlanError, Violation};
+use crate::release::SnapshotError;
 
 /// Why a command can't give an answer.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +32,26 @@ pub enum CliError {
         /// The cause.
         source: SavedPlanError,
     },
+    /// A snapshot of published releases can't be used.
+    #[error("{}: {source}", path.display())]
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: SnapshotError,
+    },
+    /// A package index or a directory of wheels did not answer.
+    #[error("what is published could not be found out: {0}")]
+    Packages(#[from] PackagesError),
+    /// A list of published releases that can't be given as asked for.
+    #[error("{0}")]
+    Releases(String),
     /// The planner made a plan that the checker refuses.
     #[error("the plan breaks what must always hold; this is a defect of converge, please report it:\n{}", listed(.0))]
     UnsoundPlan(Vec<Violation>),
+    /// What was asked for on the command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
     /// An inventory is needed.
     #[error("no inventory: name one with --inventory FILE (nothing else ever chooses hosts)")]
     NoInventory,
@@ -68,11 +87,14 @@ impl CliError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            CliError::NoInventory => Exit::Usage,
+            CliError::NoInventory | CliError::Usage(_) => Exit::Usage,
             CliError::Interrupted => Exit::Interrupted,
             CliError::Declaration(_)
             | CliError::File { .. }
             | CliError::SavedPlan { .. }
+            | CliError::Snapshot { .. }
+            | CliError::Packages(_)
+            | CliError::Releases(_)
             | CliError::UnsoundPlan(_)
             | CliError::Environment(_) => Exit::Error,
         }

@@ -85,6 +85,18 @@ pub(super) fn expand_home(path: &Path) -> PathBuf {
     }
 }
 
+/// The environment, of which only what is UTF-8 means anything here.
+pub(super) fn environment() -> std::collections::BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// The controller's clock: ages of what it has kept, waivers and maintenance windows are measured by it.
+pub(super) fn now() -> crate::model::Timestamp {
+    crate::model::Timestamp(jiff::Timestamp::now().as_second())
+}
+
 /// Whether a person can be asked: both ends of the conversation are a terminal.
 pub(super) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()

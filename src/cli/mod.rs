@@ -1,20 +1,29 @@
 //! The command line: one file per command, all wiring, errors to exit codes and hints. I/O.
 
+mod access;
 mod apply;
+mod catalogue;
 mod context;
 mod drift;
 mod error;
 mod exit;
+mod explain;
 mod facts;
 mod interrupt;
 mod machine;
 mod options;
 mod output;
+mod path;
+mod path_schema;
 mod plan;
+mod preflight;
 mod progress;
 pub mod project;
+mod published;
+mod releases;
 mod run;
 mod survey;
+mod wheels;
 
 use std::process::ExitCode;
 
@@ -23,6 +32,7 @@ use clap::Parser as _;
 pub use error::CliError;
 pub use exit::Exit;
 pub use options::Options;
+pub use path::{PathArguments, PathFormat};
 
 use options::Verb;
 
@@ -64,6 +74,10 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Plan(arguments)) => plan::run(options, arguments).await,
         Some(Verb::Apply(arguments)) => apply::run(options, arguments).await,
         Some(Verb::Drift(arguments)) => drift::run(options, arguments).await,
+        Some(Verb::Preflight(arguments)) => preflight::run(options, arguments).await,
+        Some(Verb::Explain(arguments)) => explain::run(arguments),
         Some(Verb::Facts(arguments)) => facts::run(options, arguments).await,
+        Some(Verb::Releases(arguments)) => releases::run(options, arguments).await,
+        Some(Verb::Path(arguments)) => path::run(options, arguments).await,
     }
 }

@@ -1,8 +1,11 @@
 //! The command line's words. Flags are Ansible's where they mean the same.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::path::PathArguments;
 
 /// Moves a cluster of Python services from the release that it runs to the release that is declared, over SSH, and
 /// only as far as is safe.
@@ -36,6 +39,26 @@ pub struct Options {
     /// Seconds to wait for a connection.
     #[arg(short = 'T', long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600), global = true)]
     pub timeout: u32,
+    /// Take published releases from a snapshot that `converge releases --save` wrote, and ask nobody.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub offline: Option<PathBuf>,
+    /// What the project knows of releases, laid over what is bundled [default: releases.yaml of the current directory,
+    /// where there is one]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub releases: Option<PathBuf>,
+    /// How old an answer of a package index may be that is used without asking again: 90s, 30m, 1h, 2d. 0 asks always;
+    /// otherwise an answer of up to 12 hours stands in for an index that can't be reached, and that is said.
+    #[arg(long, value_name = "AGE", default_value = "1h", value_parser = crate::release::parse_age, global = true)]
+    pub max_age: Duration,
+    /// Let a major upgrade be planned: the way to the next train, never more.
+    #[arg(long, global = true)]
+    pub major: bool,
+    /// Answer for a broken rule, by its code and with a reason; `converge explain` lists them.
+    #[arg(long, value_name = "RULE[@WHAT]=REASON", global = true)]
+    pub waive: Vec<String>,
+    /// File of waivers with owners and ends [default: waivers.yaml of the current directory, if there is one]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub waivers: Option<PathBuf>,
     /// Say more; twice for debugging.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
@@ -59,8 +82,16 @@ pub enum Verb {
     Apply(ApplyArguments),
     /// Compare what is declared with what is there: exit code 0 in sync, 2 on drift, others for errors.
     Drift(DriftArguments),
+    /// Check the rules alone, and say all that is found: exit code 0 when a run may begin, 3 when it would be refused.
+    Preflight(PreflightArguments),
+    /// Say what a rule demands, why, and what to do; without a name, list all rules.
+    Explain(ExplainArguments),
     /// Show everything that is observed on the hosts.
     Facts(FactsArguments),
+    /// List what is published, by train; save it with --save for --offline.
+    Releases(ReleasesArguments),
+    /// Show the releases to go through from one to another: exit code 0 with a path, 3 without.
+    Path(PathArguments),
 }
 
 /// How something is printed.
@@ -99,12 +130,70 @@ pub struct DriftArguments {
     pub output: Format,
 }
 
+/// Arguments of `preflight`.
+#[derive(Debug, Args)]
+pub struct PreflightArguments {
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// The rule's code.
+    #[arg(value_name = "RULE")]
+    pub rule: Option<String>,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+    /// All rules as the page of the documentation.
+    #[arg(long, conflicts_with_all = ["rule", "output"])]
+    pub markdown: bool,
+}
+
 /// Arguments of `facts`.
 #[derive(Debug, Args)]
 pub struct FactsArguments {
     /// Only this host or pattern.
     #[arg(value_name = "HOST")]
     pub host: Option<String>,
+    /// How they are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+}
+
+/// Where this machine gets packages from, other than from where its pip does.
+#[derive(Debug, Args)]
+pub struct SourceArguments {
+    /// Ask this package index, not where pip looks: that of this machine, or, where an inventory is listed, the hosts'.
+    #[arg(long, value_name = "URL", conflicts_with = "wheelhouse")]
+    pub index: Option<String>,
+    /// Look into this directory of wheels instead.
+    #[arg(long, value_name = "DIR")]
+    pub wheelhouse: Option<PathBuf>,
+}
+
+impl SourceArguments {
+    /// Whether a place is named.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.index.is_some() || self.wheelhouse.is_some()
+    }
+}
+
+/// Arguments of `releases`.
+#[derive(Debug, Args)]
+pub struct ReleasesArguments {
+    /// Packages [default: those that the inventory declares, or backend.ai-manager]
+    #[arg(value_name = "PACKAGE")]
+    pub packages: Vec<String>,
+    /// Where they come from.
+    #[command(flatten)]
+    pub source: SourceArguments,
+    /// Save what was found for --offline.
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
     /// How they are printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub output: Format,

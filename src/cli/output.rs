@@ -21,6 +21,15 @@ pub(super) fn answer(text: &str) -> Result<(), CliError> {
     }
 }
 
+/// Prints an answer for programs.
+///
+/// # Errors
+/// As [`answer`].
+pub(super) fn answer_json(value: &impl serde::Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| CliError::Environment(error.to_string()))?;
+    answer(&format!("{text}\n"))
+}
+
 /// Prints a line on the course of a run. What can't be written is lost, and the run goes on.
 pub(super) fn progress(line: &str) {
     let mut stream = anstream::stdout().lock();

@@ -12,15 +12,16 @@ use crate::report::plan_text;
 pub(super) async fn run(options: &Options, arguments: &PlanArguments) -> Result<Exit, CliError> {
     let context = context::load(options)?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Closed)?;
-    let seen = survey(&fleet, &context.instances, &context.out_of_scope).await?;
-    if !seen.findings.is_empty() {
+    let seen = survey(&fleet, &context.subject(options)).await?;
+    if seen.refused() {
         return Ok(run::refused(&seen));
     }
+    run::say_waived(&seen);
     let exit = if seen.plan.is_empty() { Exit::Ok } else { Exit::Drift };
     let text = plan_text(&seen.plan);
     let hosts = seen.plan.hosts();
     let targets = context.targets.into_iter().filter(|(host, _)| hosts.contains(host)).collect();
-    let saved = SavedPlan::new(seen.plan, context.out_of_scope, targets);
+    let saved = SavedPlan::new(seen.plan, context.out_of_scope, targets, context.request, seen.findings);
     match arguments.output {
         Format::Text => output::answer(&text)?,
         Format::Json => output::answer(&saved.to_text())?,

@@ -133,7 +133,10 @@ fn read_role(directory: &Path, name: &str) -> Result<Option<RoleSources>, Diagno
 }
 
 /// Reads `STEM.yaml` or `STEM.yml` of a directory; `None` when there is neither.
-fn read_either(directory: &Path, stem: &str) -> Result<Option<Arc<Source>>, Diagnostic> {
+///
+/// # Errors
+/// When both are there, or the one can't be read.
+pub fn read_either(directory: &Path, stem: &str) -> Result<Option<Arc<Source>>, Diagnostic> {
     let directory = without_dot(directory);
     let found: Vec<PathBuf> = ["yaml", "yml"]
         .iter()

@@ -9,9 +9,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::options::Options;
 use super::progress::Progress;
-use super::survey::{Survey, survey};
+use super::survey::{Subject, Survey, survey};
 use super::{context, interrupt, machine, output};
-use crate::desired::Instance;
 use crate::event::Event;
 use crate::execute::{Executor, RunOutcome};
 use crate::gather::{Fleet, Sessions};
@@ -24,11 +23,12 @@ use crate::transport::AnyConnector;
 /// `converge --inventory FILE`.
 pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
     let context = context::load(options)?;
-    let fleet = context::fleet(options, context.targets, Sessions::Kept)?;
-    let seen = survey(&fleet, &context.instances, &context.out_of_scope).await?;
-    if !seen.findings.is_empty() {
+    let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
+    let seen = survey(&fleet, &context.subject(options)).await?;
+    if seen.refused() {
         return Ok(refused(&seen));
     }
+    say_waived(&seen);
     output::answer(&plan_text(&seen.plan))?;
     if seen.plan.is_empty() {
         output::answer(&recap_text(lines_of(&seen.plan.hosts(), &RunOutcome::default(), &seen.plan)))?;
@@ -37,13 +37,18 @@ pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
     if options.check {
         return Ok(Exit::Drift);
     }
-    carry_out(options, &fleet, seen.plan, &context.instances, &context.out_of_scope).await
+    carry_out(options, &fleet, seen.plan, &context.subject(options)).await
 }
 
 /// Prints findings, and says how a refused command ends.
 pub(super) fn refused(seen: &Survey) -> Exit {
-    output::say(&findings_text(&seen.findings));
+    output::say(&findings_text(&seen.findings, &seen.expired));
     exit_of_findings(seen)
+}
+
+/// What somebody answers for is said before it is relied on.
+pub(super) fn say_waived(seen: &Survey) {
+    output::say(&findings_text(&seen.findings, &seen.expired));
 }
 
 /// Unreachable hosts have an exit code of their own, so that a monitor can tell them from refusals.
@@ -51,7 +56,7 @@ pub(super) fn exit_of_findings(seen: &Survey) -> Exit {
     let unreachable: BTreeSet<&HostName> =
         seen.facts.values().filter(|facts| facts.unreachable.is_some()).map(|facts| &facts.host).collect();
     let only_unreachable = |finding: &Finding| unreachable.contains(&finding.host);
-    match seen.findings.iter().all(only_unreachable) {
+    match seen.findings.iter().filter(|finding| finding.refuses()).all(only_unreachable) {
         true => Exit::Unreachable,
         false => Exit::Refused,
     }
@@ -62,8 +67,7 @@ pub(super) async fn carry_out(
     options: &Options,
     fleet: &Arc<Fleet<AnyConnector>>,
     plan: Plan,
-    instances: &[Instance],
-    out_of_scope: &[Instance],
+    subject: &Subject<'_>,
 ) -> Result<Exit, CliError> {
     if !options.yes && machine::is_interactive() && !machine::ask("\nCarry this plan out?") {
         output::progress("Nothing was changed.");
@@ -87,7 +91,7 @@ pub(super) async fn carry_out(
         );
         return Ok(Exit::Interrupted);
     };
-    let exit = prove(fleet, &outcome, instances, out_of_scope).await?;
+    let exit = prove(fleet, &outcome, subject).await?;
     // The run has ended as it has ended, whoever still listens.
     let _ = output::answer(&recap_text(lines_of(&plan.hosts(), &outcome, &plan)));
     Ok(exit)
@@ -97,8 +101,7 @@ pub(super) async fn carry_out(
 async fn prove(
     fleet: &Arc<Fleet<AnyConnector>>,
     outcome: &RunOutcome,
-    instances: &[Instance],
-    out_of_scope: &[Instance],
+    subject: &Subject<'_>,
 ) -> Result<Exit, CliError> {
     if !outcome.failures.is_empty() {
         output::say(&failures_text(&outcome.failures));
@@ -109,8 +112,8 @@ async fn prove(
         output::say("\nStopped as asked: what ran was finished, the rest was not begun. Run again to go on.\n");
         return Ok(Exit::Interrupted);
     }
-    let after = survey(fleet, instances, out_of_scope).await?;
-    if after.findings.is_empty() && after.plan.is_empty() {
+    let after = survey(fleet, subject).await?;
+    if !after.refused() && after.plan.is_empty() {
         output::progress("\nConverged: gathered and planned again, and nothing is left to do.");
         for (id, state) in &after.plan.basis {
             output::progress(&format!("  {id}: {state}"));
@@ -118,7 +121,7 @@ async fn prove(
         return Ok(Exit::Ok);
     }
     output::say("\nEvery action ended well, and yet the cluster is not as declared:\n");
-    output::say(&if after.findings.is_empty() { plan_text(&after.plan) } else { findings_text(&after.findings) });
+    output::say(&if after.refused() { findings_text(&after.findings, &after.expired) } else { plan_text(&after.plan) });
     Ok(Exit::Failed)
 }
 

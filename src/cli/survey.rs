@@ -4,56 +4,79 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::access::Access;
 use super::error::CliError;
+use super::options::Options;
+use super::published::add_published;
+use super::{machine, wheels};
 use crate::desired::Instance;
-use crate::facts::{HostFacts, Query, facts_of};
+use crate::facts::{HostFacts, PathsQuery, Query, facts_of};
 use crate::gather::Fleet;
 use crate::model::HostName;
-use crate::plan::{Input, Plan, check, plan};
-use crate::preflight::{self, Finding};
-use crate::resource::component::{assess, wants_published};
+use crate::plan::{self, Plan};
+use crate::preflight::{self, Finding, Request, Waiver};
+use crate::release::{Catalogue, Predicate};
+use crate::resource::component::{assess, wants_published, work_query};
 use crate::transport::AnyConnector;
+
+/// What is to be looked at, and by which rules.
+pub(super) struct Subject<'a> {
+    /// Everything declared within the run's limits.
+    pub(super) instances: &'a [Instance],
+    /// What the limits leave out.
+    pub(super) out_of_scope: &'a [Instance],
+    /// What is known of releases.
+    pub(super) catalogue: &'a Catalogue,
+    /// What the operator asks for and answers for.
+    pub(super) request: &'a Request,
+    /// Where packages come from, and how old an answer may be.
+    pub(super) options: &'a Options,
+}
 
 /// What was seen, and what follows from it.
 pub(super) struct Survey {
     pub(super) facts: BTreeMap<HostName, HostFacts>,
     pub(super) findings: Vec<Finding>,
+    /// Waivers that would have been needed and no longer hold.
+    pub(super) expired: Vec<Waiver>,
     pub(super) plan: Plan,
 }
 
-/// Looks at everything that `instances` declare.
-pub(super) async fn survey(
-    fleet: &Arc<Fleet<AnyConnector>>,
-    instances: &[Instance],
-    out_of_scope: &[Instance],
-) -> Result<Survey, CliError> {
+impl Survey {
+    /// Whether the pre-flight stops a run.
+    pub(super) fn refused(&self) -> bool {
+        preflight::refused(&self.findings)
+    }
+}
+
+/// Looks at everything that is declared.
+pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'_>) -> Result<Survey, CliError> {
+    let Subject { instances, out_of_scope, catalogue, request, options } = *subject;
     let mut facts = fleet.gather(questions_of(instances)).await;
 
-    // Published releases cost a second or more of the host's pip: they are asked for only where a way is needed.
-    let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
-    for instance in instances {
-        if wants_published(&instance.component, &assess(&instance.component, &facts_of(&facts, &instance.host))) {
-            let query = Query::Published(instance.component.published_query());
-            questions.entry(instance.host.clone()).or_default().push(query);
-        }
-    }
-    if !questions.is_empty() {
-        for (host, later) in fleet.gather(questions).await {
-            if let Some(known) = facts.get_mut(&host) {
-                known.merge(later);
-            }
-        }
+    // The rest costs seconds, and matters only where something is to move.
+    let wants = |instance: &&Instance| {
+        wants_published(&instance.component, &assess(&instance.component, &facts_of(&facts, &instance.host)))
+    };
+    let wanting: Vec<&Instance> = instances.iter().filter(wants).collect();
+    if !wanting.is_empty() {
+        add_published(&Access::of(options)?, fleet, &wanting, &mut facts).await;
+        gather_into(fleet, &mut facts, questions_before_a_move(instances, catalogue)).await;
+        wheels::add_wheels(fleet, &wanting, catalogue, &mut facts).await;
     }
 
-    let findings = preflight::check(instances, &facts, out_of_scope);
-    let plan = plan(&Input { instances, facts: &facts });
-    if findings.is_empty() {
-        let violations = check(&plan, &facts);
+    let now = machine::now();
+    let findings =
+        preflight::check(&preflight::Input { instances, out_of_scope, facts: &facts, catalogue, request, now });
+    let expired = preflight::expired(&request.waivers, &findings, now).into_iter().cloned().collect();
+    let plan = plan::plan(&plan::Input { instances, facts: &facts, catalogue });
+    if !preflight::refused(&findings) {
+        let violations = plan::check(&plan, &facts);
         if !violations.is_empty() {
             return Err(CliError::UnsoundPlan(violations));
         }
     }
-    Ok(Survey { facts, findings, plan })
+    Ok(Survey { facts, findings, expired, plan })
 }
 
 /// Everything that a look at `instances` asks, by host.
@@ -66,4 +89,54 @@ pub(super) fn questions_of(instances: &[Instance]) -> BTreeMap<HostName, Vec<Que
             .extend(instance.component.queries());
     }
     questions
+}
+
+/// What else is asked of all hosts where any component of the cluster is to move: work runs on one host and is
+/// disrupted from another.
+fn questions_before_a_move(instances: &[Instance], catalogue: &Catalogue) -> BTreeMap<HostName, Vec<Query>> {
+    let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
+    for instance in instances {
+        let component = &instance.component;
+        let host = questions.entry(instance.host.clone()).or_default();
+        host.extend(component.queries_before_a_move());
+        host.extend(work_query(component, catalogue).map(Query::Work));
+        for pattern in catalogue.product_of(&component.package).into_iter().flat_map(files_of) {
+            host.push(Query::Paths(PathsQuery { pattern }));
+        }
+    }
+    questions
+}
+
+/// The files that conditions of the catalogue ask for.
+fn files_of(product: &crate::release::Product) -> Vec<String> {
+    let of_hops = product
+        .hops
+        .iter()
+        .flat_map(|hop| hop.steps.iter().map(|step| &step.when).chain(hop.risks.iter().map(|risk| &risk.when)));
+    of_hops
+        .chain(product.risks.iter().map(|known| &known.risk.when))
+        .flatten()
+        .filter_map(|predicate| match predicate {
+            Predicate::File(pattern) => Some(pattern.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Asks more of hosts that have answered before.
+pub(super) async fn gather_into(
+    fleet: &Arc<Fleet<AnyConnector>>,
+    facts: &mut BTreeMap<HostName, HostFacts>,
+    mut questions: BTreeMap<HostName, Vec<Query>>,
+) {
+    questions
+        .retain(|host, asked| !asked.is_empty() && facts.get(host).is_some_and(|known| known.unreachable.is_none()));
+    if questions.is_empty() {
+        return;
+    }
+    for (host, later) in fleet.gather(questions).await {
+        if let Some(known) = facts.get_mut(&host) {
+            known.merge(later);
+        }
+    }
 }

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Instance;
 use crate::facts::{
-    Database, DatabaseKind, Disk, Distribution, Fact, Health, HostFacts, Observed, Process, Processes, Published,
+    Database, DatabaseKind, Disk, Distribution, Fact, Health, HostFacts, Observed, Pins, Process, Processes, Published,
     Query, SchemaFact, System, Unit, Venv,
 };
-use crate::model::{HostName, Timestamp};
-use crate::release::{Release, RevisionGraph};
-use crate::resource::component::{Component, HealthSpec, ProcessSpec, SchemaSpec, Signal, Supervisor};
+use crate::model::{Digest, HostName, Timestamp};
+use crate::release::{Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
+use crate::resource::component::{
+    Asked, Component, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor,
+};
 
 /// The head of the revisions in [`Seen::default`].
 pub(crate) const HEAD: &str = "b2";
@@ -65,9 +67,11 @@ fn instance(
         process,
         schema,
         health: Some(HealthSpec { http: "http://127.0.0.1:1/".into(), version: Some("/version".into()) }),
+        precautions: Precautions::default(),
         declared_at: format!("roles/{name}/tasks/main.yaml:3"),
+        release_at: Asked { place: "inventories/prod.yaml:4:14".into(), line: format!("release: \"{declared}\"") },
     };
-    Instance { host: HostName::parse(host).expect("a host"), play: 0, component }
+    Instance { host: HostName::parse(host).expect("a host"), play: 0, batch: None, component }
 }
 
 /// What is seen of an instance. The default is a healthy 25.6.1, its database at the package's head.
@@ -164,14 +168,56 @@ pub(crate) fn facts(instance: &Instance, seen: &Seen) -> HostFacts {
     let system = System { os: "Debian GNU/Linux 12".into(), kernel: "6.1".into(), uid: seen.uid };
     answers.insert(Query::System, Fact::System(Observed::Known(system)));
     let published = match &seen.published {
-        Observed::Known(releases) => {
-            Observed::Known(Published { releases: releases.iter().map(|text| release(text)).collect() })
-        }
+        Observed::Known(releases) => Observed::Known(Published::new(
+            releases.iter().map(|text| PublishedRelease::plain(release(text))).collect(),
+        )),
         Observed::Absent => Observed::Absent,
         Observed::Unknown(reason) => Observed::Unknown(reason.clone()),
     };
     answers.insert(Query::Published(component.published_query()), Fact::Published(published));
+    answers.insert(Query::Pins(component.pins_query()), Fact::Pins(Observed::Known(Pins::default())));
+    if let Observed::Known(releases) = &seen.published {
+        let queries = releases.iter().filter_map(|text| component.wheel_query(&release(text)));
+        answers.extend(queries.map(|query| {
+            let wheel = Observed::Known(wheel(component, &query.release, seen));
+            (Query::Wheel(query), Fact::Wheel(wheel))
+        }));
+    }
     HostFacts { host: instance.host.clone(), observed_at: Timestamp(3_000), unreachable: None, answers }
+}
+
+/// The package of a release: each brings one revision more than the one before, as far as its number tells.
+fn wheel(component: &Component, release: &Release, seen: &Seen) -> Wheel {
+    let mut graph = graph(seen);
+    let installed = match seen.installed {
+        Observed::Known(text) => Some(self::release(text)),
+        Observed::Absent | Observed::Unknown(_) => None,
+    };
+    let mut published: Vec<Release> =
+        seen.published.known().into_iter().flat_map(|all| all.iter()).map(|text| self::release(text)).collect();
+    published.sort();
+    for earlier in published.iter().filter(|one| *one <= release && installed.as_ref().is_none_or(|i| *one > i)) {
+        if let Some(head) = graph.heads().into_iter().next() {
+            graph.revisions.insert(format!("of-{earlier}"), BTreeSet::from([head]));
+        }
+    }
+    Wheel {
+        package: component.package.clone(),
+        release: release.clone(),
+        file: "a.whl".into(),
+        bytes: 1 << 20,
+        sha256: Digest::of(b""),
+        requires_python: None,
+        pins: BTreeMap::new(),
+        migrations: Migrations::Known { directory: "alembic".into(), graph },
+        missing_modules: BTreeMap::new(),
+        problems: Vec::new(),
+    }
+}
+
+fn graph(seen: &Seen) -> RevisionGraph {
+    let before = |down: &str| -> BTreeSet<String> { (!down.is_empty()).then(|| down.to_owned()).into_iter().collect() };
+    RevisionGraph::of_edges(seen.revisions.iter().map(|(id, down)| ((*id).to_owned(), before(down))).collect())
 }
 
 fn venv(component: &Component, installed: &Observed<&str>) -> Observed<Venv> {
@@ -194,14 +240,12 @@ fn venv(component: &Component, installed: &Observed<&str>) -> Observed<Venv> {
 }
 
 fn schema(seen: &Seen) -> SchemaFact {
-    let before = |down: &str| -> BTreeSet<String> { (!down.is_empty()).then(|| down.to_owned()).into_iter().collect() };
-    let revisions = seen.revisions.iter().map(|(id, down)| ((*id).to_owned(), before(down))).collect();
     SchemaFact {
         database: Database { kind: seen.database, identity: "7:16384".into() },
         name: "backend".into(),
         rows: seen.rows.iter().map(|row| (*row).to_owned()).collect(),
         bytes: 1_048_576,
-        graph: Observed::Known(RevisionGraph { revisions }),
+        graph: Observed::Known(graph(seen)),
         dump_tool: seen.dump_tool,
         server: (seen.database == DatabaseKind::Postgresql).then_some(16),
     }

@@ -1,6 +1,7 @@
 //! Components as declared for hosts: what the pre-flight, the planner and drift speak about.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,8 +30,19 @@ pub struct Instance {
     pub host: HostName,
     /// The number of the play that declares it, from 0: the order in which components move and start.
     pub play: usize,
+    /// How many hosts of the play may change at a time, where the play says.
+    pub batch: Option<Batch>,
     /// What is declared.
     pub component: Component,
+}
+
+/// `serial` of a play.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The number of hosts.
+    pub hosts: NonZeroU32,
+    /// `file:line:column` of what says so.
+    pub declared_at: String,
 }
 
 impl Instance {

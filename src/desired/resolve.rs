@@ -1,6 +1,7 @@
 //! Plays × hosts → resolved tasks.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::magic::{self, Magic};
@@ -33,6 +34,8 @@ pub struct ResolvedTask {
     pub play: String,
     /// Its number in the playbook, from 0.
     pub play_index: usize,
+    /// `serial` of the play.
+    pub serial: Option<(NonZeroU32, Span)>,
     /// The role that the task belongs to, if any.
     pub role: Option<String>,
     /// The name of the task, or the word of its kind.
@@ -263,6 +266,7 @@ impl<'d> Resolver<'d> {
                 self.desired.tasks.push(ResolvedTask {
                     play: play.name.clone(),
                     play_index: index,
+                    serial: play.serial.clone(),
                     role: role.map(|(role, _)| role.name.clone()),
                     task: name,
                     span: task.span.clone(),

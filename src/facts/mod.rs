@@ -4,9 +4,13 @@
 //! A fact is [`Observed::Known`], [`Observed::Absent`] or [`Observed::Unknown`] with the reason.
 //! Unknown is never defaulted away: whatever depends on it is blocked.
 
+mod command;
 mod disk;
 mod file;
 mod health;
+mod package_source;
+mod paths;
+mod pins;
 mod probe;
 mod process;
 mod published;
@@ -14,6 +18,8 @@ mod schema;
 mod system;
 mod unit;
 mod venv;
+mod wheel;
+mod work;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,17 +28,26 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{HostName, Timestamp};
+use crate::release::Wheel;
 
+pub use command::{CommandAnswer, CommandQuery};
 pub use disk::{Disk, DiskQuery};
 pub use file::{File, FileQuery};
 pub use health::{Health, HealthQuery};
+pub use package_source::{PackageSource, PackageSourceQuery};
+pub use paths::{Paths, PathsQuery};
+pub use pins::{Pins, PinsQuery};
 pub use probe::{Probe, ProbeError, read_answers};
 pub use process::{Process, ProcessQuery, Processes};
-pub use published::{Published, PublishedQuery};
+pub use published::{Published, PublishedQuery, Told};
 pub use schema::{DATABASE_URL_PY, Database, DatabaseKind, SchemaFact, SchemaQuery};
 pub use system::System;
 pub use unit::{Unit, UnitQuery};
-pub use venv::{Distribution, Venv, VenvQuery, normalize_name};
+pub use venv::{Distribution, Venv, VenvQuery};
+pub use wheel::{MigrationsAt, WheelQuery};
+pub use work::{Work, WorkQuery};
+
+pub use crate::release::normalize_name;
 
 /// What became of looking for something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +113,18 @@ pub enum Query {
     Schema(SchemaQuery),
     /// The releases of a package that the host's pip can get. Slow: asked only where a path is needed.
     Published(PublishedQuery),
+    /// Work that runs, counted in a database. Asked only before something moves.
+    Work(WorkQuery),
+    /// What a command of the operator says. Asked only before something moves.
+    Command(CommandQuery),
+    /// Which paths match a pattern. Asked only before something moves.
+    Paths(PathsQuery),
+    /// Which distributions pin which others. Asked only before something moves.
+    Pins(PinsQuery),
+    /// Where the host's pip gets packages from, told without asking anybody.
+    PackageSource(PackageSourceQuery),
+    /// A release's wheel, fetched and not installed. Slow: asked only where a release is about to be installed.
+    Wheel(WheelQuery),
 }
 
 /// The answer to one [`Query`].
@@ -122,6 +149,18 @@ pub enum Fact {
     Schema(Observed<SchemaFact>),
     /// Answer to [`Query::Published`].
     Published(Observed<Published>),
+    /// Answer to [`Query::Work`].
+    Work(Observed<Work>),
+    /// Answer to [`Query::Command`].
+    Command(Observed<CommandAnswer>),
+    /// Answer to [`Query::Paths`].
+    Paths(Observed<Paths>),
+    /// Answer to [`Query::Pins`].
+    Pins(Observed<Pins>),
+    /// Answer to [`Query::PackageSource`].
+    PackageSource(Observed<PackageSource>),
+    /// Answer to [`Query::Wheel`].
+    Wheel(Observed<Wheel>),
 }
 
 /// Everything observed on one host in one round trip.
@@ -191,6 +230,30 @@ impl HostFacts {
         /// Published releases.
         published, PublishedQuery, Published, Published
     );
+    accessor!(
+        /// Running work.
+        work, WorkQuery, Work, Work
+    );
+    accessor!(
+        /// A command's answer.
+        command, CommandQuery, Command, CommandAnswer
+    );
+    accessor!(
+        /// Paths that match a pattern.
+        paths, PathsQuery, Paths, Paths
+    );
+    accessor!(
+        /// Exact pins of an environment.
+        pins, PinsQuery, Pins, Pins
+    );
+    accessor!(
+        /// Where packages come from.
+        package_source, PackageSourceQuery, PackageSource, PackageSource
+    );
+    accessor!(
+        /// A release's wheel.
+        wheel, WheelQuery, Wheel, Wheel
+    );
 
     /// The operating system.
     #[must_use]
@@ -234,6 +297,12 @@ impl fmt::Display for Query {
             Query::Health(query) => write!(f, "health {}", query.url),
             Query::Schema(query) => write!(f, "schema {}", query.ini),
             Query::Published(query) => write!(f, "published {}", query.package),
+            Query::Work(query) => write!(f, "work in {} of {}", query.table, query.database.ini),
+            Query::Command(query) => write!(f, "command {}", query.command),
+            Query::Paths(query) => write!(f, "paths {}", query.pattern),
+            Query::Pins(query) => write!(f, "pins {}", query.venv),
+            Query::PackageSource(query) => write!(f, "package source {}", query.venv),
+            Query::Wheel(query) => write!(f, "wheel {query}"),
         }
     }
 }

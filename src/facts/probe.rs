@@ -14,7 +14,10 @@ use std::fmt::Write as _;
 use crate::model::{HostName, Timestamp};
 
 use super::{Fact, HostFacts, Observed, Query};
-use super::{disk, file, health, process, published, schema, system, unit, venv};
+use super::{
+    command, disk, file, health, package_source, paths, pins, process, published, schema, system, unit, venv, wheel,
+    work,
+};
 
 /// A probe ready to be sent: the questions and the script that asks them.
 #[derive(Debug, Clone)]
@@ -150,7 +153,13 @@ fn title_of(query: &Query) -> Option<&str> {
         | Query::Unit(_)
         | Query::Health(_)
         | Query::Schema(_)
-        | Query::Published(_) => None,
+        | Query::Published(_)
+        | Query::Work(_)
+        | Query::Command(_)
+        | Query::Paths(_)
+        | Query::Pins(_)
+        | Query::PackageSource(_)
+        | Query::Wheel(_) => None,
     }
 }
 
@@ -165,7 +174,13 @@ fn ask(query: &Query) -> (Vec<Cow<'static, str>>, String) {
         Query::Unit(query) => (vec![process::FUNCTION.into(), unit::FUNCTION.into()], unit::call(query)),
         Query::Health(query) => (vec![health::FUNCTION.into()], health::call(query)),
         Query::Schema(query) => (vec![schema::function().into()], schema::call(query)),
-        Query::Published(query) => (vec![published::FUNCTION.into()], published::call(query)),
+        Query::Work(query) => (vec![work::function().into()], work::call(query)),
+        Query::Command(query) => (vec![command::FUNCTION.into()], command::call(query)),
+        Query::Paths(query) => (vec![paths::FUNCTION.into()], paths::call(query)),
+        Query::Pins(query) => (vec![pins::FUNCTION.into()], pins::call(query)),
+        Query::Published(query) => (vec![published::function().into()], published::call(query)),
+        Query::PackageSource(query) => (vec![package_source::FUNCTION.into()], package_source::call(query)),
+        Query::Wheel(query) => (vec![wheel::function().into()], wheel::call(query)),
     }
 }
 
@@ -239,6 +254,12 @@ fn read_fact(query: &Query, answer: &Answer<'_>) -> Fact {
         Query::Health(query) => known_or!(Health, health::parse(query, answer)),
         Query::Schema(_) => known_or!(Schema, schema::parse(answer)),
         Query::Published(_) => known_or!(Published, published::parse(answer)),
+        Query::Work(_) => known_or!(Work, work::parse(answer)),
+        Query::Command(_) => known_or!(Command, command::parse(answer)),
+        Query::Paths(_) => known_or!(Paths, paths::parse(answer)),
+        Query::Pins(_) => known_or!(Pins, pins::parse(answer)),
+        Query::PackageSource(_) => known_or!(PackageSource, package_source::parse(answer)),
+        Query::Wheel(query) => known_or!(Wheel, wheel::parse(query, answer)),
     }
 }
 

@@ -167,7 +167,7 @@ fn parse_graph(edges: &str) -> RevisionGraph {
         let downs = downs.split(',').filter(|down| !down.is_empty()).map(str::to_owned).collect();
         Some((revision.to_owned(), downs))
     };
-    RevisionGraph { revisions: edges.split(' ').filter_map(edge).collect() }
+    RevisionGraph::of_edges(edges.split(' ').filter_map(edge).collect())
 }
 
 impl fmt::Display for Database {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Observed;
 use super::probe::{Answer, quote};
 use crate::model::Timestamp;
-use crate::release::Release;
+use crate::release::{Release, normalize_name};
 
 /// Which environment, and the package in it that matters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,22 +48,6 @@ pub struct Venv {
     pub moved_aside: Vec<(String, String)>,
     /// When the package of the query was last installed, by the host's clock.
     pub installed_at: Option<Timestamp>,
-}
-
-/// Normalises a distribution's name as PEP 503 does.
-#[must_use]
-pub fn normalize_name(name: &str) -> String {
-    let mut normalized = String::with_capacity(name.len());
-    for character in name.chars() {
-        if matches!(character, '-' | '_' | '.') {
-            if !normalized.ends_with('-') {
-                normalized.push('-');
-            }
-        } else {
-            normalized.extend(character.to_lowercase());
-        }
-    }
-    normalized
 }
 
 /// The directories are matched by globs, and looked at one by one only where as many `RECORD`s don't match: a shell takes

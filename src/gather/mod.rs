@@ -121,7 +121,7 @@ where
         let command = Command {
             script: probe.script().as_bytes().to_vec(),
             limit: self.limits.probe.max(slowest(probe.queries())),
-            output_limit: OUTPUT_LIMIT,
+            output_limit: OUTPUT_LIMIT + wheels(probe.queries()) * WHEEL_OUTPUT_LIMIT,
         };
         match self.run(&host, &command, &mut |_| {}).await {
             Err(error) => HostFacts::unreachable(host, error.in_full()),
@@ -185,11 +185,25 @@ where
     }
 }
 
-/// pip asks an index over the network, page by page: minutes on a slow line. Everything else is local.
+/// pip asks an index over the network: the program that drives it gives up after 240 seconds, and its other way takes
+/// as long again at worst. Everything else is local.
 const PUBLISHED_LIMIT: Duration = Duration::from_secs(300);
 
+/// One wheel: 50 MB on a line of 2 Mbit/s. The host's own limit is a little lower.
+const WHEEL_LIMIT: Duration = Duration::from_secs(300);
+
+/// What comes back of one wheel: 557 revisions, packed, make 1 MB.
+const WHEEL_OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
+
+fn wheels(queries: &[Query]) -> usize {
+    queries.iter().filter(|query| matches!(query, Query::Wheel(_))).count()
+}
+
+/// The longest that the questions may take, where that is longer than usual. Wheels are fetched one after the other.
 fn slowest(queries: &[Query]) -> Duration {
-    if queries.iter().any(|query| matches!(query, Query::Published(_))) { PUBLISHED_LIMIT } else { Duration::ZERO }
+    let times = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let published = queries.iter().filter(|query| matches!(query, Query::Published(_))).count();
+    PUBLISHED_LIMIT.saturating_mul(times(published)) + WHEEL_LIMIT.saturating_mul(times(wheels(queries)))
 }
 
 /// Fresh letters and digits: what marks the answers of this probe and no other output. The standard library

@@ -22,6 +22,13 @@ impl Digest {
         Self(hex)
     }
 
+    /// Reads 64 hexadecimal digits, as an index or `sha256sum` writes them.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let whole = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        whole.then(|| Self(text.to_ascii_lowercase()))
+    }
+
     /// All 64 digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -50,5 +57,7 @@ mod tests {
         // FIPS 180-4, the example of the empty message.
         assert_eq!(Digest::of(b"").as_str(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(Digest::of(b"").short(), "e3b0c44298fc");
+        assert_eq!(Digest::parse(Digest::of(b"").as_str()), Some(Digest::of(b"")));
+        assert_eq!(Digest::parse("e3b0c44298fc"), None);
     }
 }

@@ -3,13 +3,17 @@
 mod digest;
 mod name;
 mod printable;
+mod redact;
 mod secret;
 mod shell;
 mod time;
+mod window;
 
 pub use digest::Digest;
 pub use name::{GroupName, HostName, NameError};
 pub use printable::printable;
+pub use redact::redacted;
 pub use secret::Secret;
 pub use shell::shell_quote;
 pub use time::Timestamp;
+pub use window::{Window, WindowError};

@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::action::{Action, ActionKind, Plan, Stage};
 use crate::desired::InstanceId;
-use crate::facts::{Database, HostFacts, Observed};
+use crate::facts::{Database, HostFacts, Observed, SchemaFact};
 use crate::model::HostName;
 use crate::release::Release;
 use crate::resource::component::{Assessment, Installed, assess};
@@ -59,6 +59,7 @@ pub fn check(plan: &Plan, facts: &BTreeMap<HostName, HostFacts>) -> Vec<Violatio
         last = release.or(last);
         state.check_stage(plan, stage);
     }
+    state.check_unmigrated(plan, facts);
     for id in state.stopped_by_us.clone() {
         state.violate(&id.to_string(), "it is stopped and never started again");
     }
@@ -194,6 +195,50 @@ impl State {
                 self.stopped_by_us.remove(&own);
             }
         }
+    }
+
+    /// A package that moves without a migration must be known to bring no revision that was not there before.
+    fn check_unmigrated(&mut self, plan: &Plan, facts: &BTreeMap<HostName, HostFacts>) {
+        let mut known: BTreeMap<InstanceId, BTreeSet<String>> = BTreeMap::new();
+        for action in plan.actions() {
+            let ActionKind::Install { venv, packages, .. } = &action.kind else { continue };
+            for instance in plan.instances.iter().filter(|i| i.host == action.host && i.component.venv == *venv) {
+                let Some(moved) = packages.iter().find(|moved| moved.package == instance.component.package) else {
+                    continue;
+                };
+                let Some(facts) = facts.get(&instance.host) else { continue };
+                let Some(Observed::Known(schema)) = instance.component.schema_fact(facts) else { continue };
+                let before = known.entry(instance.id()).or_insert_with(|| {
+                    schema.graph.known().map(|graph| graph.revisions.keys().cloned().collect()).unwrap_or_default()
+                });
+                let wheel = instance.component.wheel_query(&moved.to).map(|query| facts.wheel(&query));
+                let after: Option<BTreeSet<String>> = match wheel {
+                    Some(Observed::Known(wheel)) => {
+                        wheel.revisions().ok().map(|graph| graph.revisions.keys().cloned().collect())
+                    }
+                    Some(Observed::Absent | Observed::Unknown(_)) | None => None,
+                };
+                let migrated = self.migrated.contains(&(schema.database.clone(), moved.to.clone()));
+                let same = after.as_ref().is_some_and(|after| after.is_subset(before) || self.ahead(schema, after));
+                if !migrated && !same {
+                    self.violations.push(Violation {
+                        place: action.id.clone(),
+                        rule: "its package may change the schema, and no migration follows".into(),
+                    });
+                }
+                before.extend(after.into_iter().flatten());
+            }
+        }
+    }
+
+    /// Whether the database already stands at the last of these revisions: the package of another host brought it there.
+    fn ahead(&self, schema: &SchemaFact, after: &BTreeSet<String>) -> bool {
+        !schema.rows.is_empty()
+            && schema.rows.is_subset(after)
+            && schema
+                .graph
+                .known()
+                .is_some_and(|graph| !schema.rows.iter().all(|row| graph.revisions.contains_key(row)))
     }
 
     /// Every instance that uses `database` must be on the action's list.

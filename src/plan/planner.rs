@@ -13,8 +13,10 @@ use super::judge::state_of;
 use crate::desired::{Instance, InstanceId};
 use crate::facts::{Database, DatabaseKind, HostFacts, Observed, facts_of, normalize_name};
 use crate::model::{HostName, Timestamp};
-use crate::release::{Release, SchemaState};
-use crate::resource::component::{Assessment, Cause, Installed, PlannedPath, Running, assess, path_of};
+use crate::release::{Catalogue, Release, SchemaState};
+use crate::resource::component::{
+    Assessment, Cause, Installed, PlannedPath, Running, SchemaStep, assess, path_of, schema_steps,
+};
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +25,8 @@ pub struct Input<'a> {
     pub instances: &'a [Instance],
     /// What was observed.
     pub facts: &'a BTreeMap<HostName, HostFacts>,
+    /// What is known of products and their releases.
+    pub catalogue: &'a Catalogue,
 }
 
 /// What the planner knows of an instance while it goes through the releases.
@@ -30,6 +34,8 @@ struct Member<'a> {
     instance: &'a Instance,
     assessment: Assessment,
     hops: Vec<Release>,
+    /// What they do to the schema, as far as their packages were read.
+    schema_steps: Vec<SchemaStep>,
     database: Option<Database>,
     /// Whether something of it runs at this point of the plan.
     running: bool,
@@ -45,6 +51,32 @@ struct Member<'a> {
     restart: Option<String>,
 }
 
+impl Member<'_> {
+    fn schema_step(&self, release: &Release) -> Option<&SchemaStep> {
+        self.schema_steps.iter().find(|step| step.to == *release)
+    }
+
+    /// Whether it is known that `release` leaves the schema as it is.
+    fn keeps_schema(&self, release: &Release) -> bool {
+        self.schema_step(release).is_some_and(SchemaStep::changes_nothing)
+    }
+
+    /// What alembic will run at `release`, in its order, with the first line of each revision.
+    fn pending(&self, release: &Release) -> String {
+        let known = self.schema_step(release).and_then(|step| step.preview.known());
+        let (behind, pending) =
+            (self.behind && self.installed.as_ref() == Some(release), known.map(|seen| &seen.pending));
+        match (behind, pending) {
+            (false, Some(pending)) if !pending.is_empty() => {
+                let listed: Vec<String> = pending.iter().map(ToString::to_string).collect();
+                format!("{} revision(s) are pending: {}", pending.len(), listed.join("; "))
+            }
+            (true, _) => "the database is behind the installed package".to_owned(),
+            (false, _) => format!("the package's head at {release} may be ahead of the database"),
+        }
+    }
+}
+
 /// Makes the plan.
 #[must_use]
 pub fn plan(input: &Input<'_>) -> Plan {
@@ -57,7 +89,11 @@ pub fn plan(input: &Input<'_>) -> Plan {
         .collect();
     let mut stages = Vec::new();
     for release in releases(&members) {
-        let mut rounds: Vec<Round> = groups.iter().filter_map(|group| round(&release, group, &members)).collect();
+        let mut rounds: Vec<Round> = groups
+            .iter()
+            .filter_map(|group| round(&release, group, &members))
+            .flat_map(|r| r.rolled(&members))
+            .collect();
         rounds.sort_by_key(|round| round.play);
         stages.extend(stages_of(&release, &rounds, &mut members, input));
     }
@@ -67,10 +103,12 @@ pub fn plan(input: &Input<'_>) -> Plan {
 fn member<'a>(instance: &'a Instance, input: &Input<'_>) -> Member<'a> {
     let facts = facts_of(input.facts, &instance.host);
     let assessment = assess(&instance.component, &facts);
-    let hops = match path_of(&instance.component, &assessment, &facts) {
+    let planned = match path_of(&instance.component, &assessment, &facts, input.catalogue) {
         PlannedPath::Hops(hops) => hops,
-        PlannedPath::Refused { .. } | PlannedPath::Unknown(_) => Vec::new(),
+        PlannedPath::Refused(_) | PlannedPath::Unknown(_) => Vec::new(),
     };
+    let schema_steps = schema_steps(&instance.component, &planned, &facts);
+    let hops = planned.into_iter().map(|hop| hop.to).collect();
     let schema = instance.component.schema_fact(&facts);
     let database = schema.and_then(|fact| fact.known().map(|known| known.database.clone()));
     let behind = matches!(assessment.schema, Some(Observed::Known(SchemaState::Behind { .. })));
@@ -91,6 +129,7 @@ fn member<'a>(instance: &'a Instance, input: &Input<'_>) -> Member<'a> {
     Member {
         instance,
         hops,
+        schema_steps,
         database,
         running: !assessment.running.is_stopped(),
         installed: assessment.installed.start_of_path().cloned(),
@@ -131,13 +170,45 @@ struct Round {
     affected: Vec<usize>,
     /// Members that are only started or restarted.
     restarts: Vec<usize>,
+    /// Whether it is one of several that take turns, so that something of the component always runs.
+    takes_turns: bool,
+}
+
+impl Round {
+    /// Where no database changes, the hosts of a round need not stop together: they take turns.
+    fn rolled(self, members: &[Member<'_>]) -> Vec<Round> {
+        let touched = || self.affected.iter().chain(&self.restarts).copied();
+        let hosts: Vec<&HostName> = touched().map(|n| &members[n].instance.host).fold(Vec::new(), |mut hosts, host| {
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+            hosts
+        });
+        if hosts.len() < 2 || !self.migrations.is_empty() {
+            return vec![self];
+        }
+        let of_host = |numbers: &[usize], host: &HostName| -> Vec<usize> {
+            numbers.iter().copied().filter(|n| members[*n].instance.host == *host).collect()
+        };
+        hosts
+            .into_iter()
+            .map(|host| Round {
+                play: self.play,
+                installs: of_host(&self.installs, host),
+                migrations: Vec::new(),
+                affected: of_host(&self.affected, host),
+                restarts: of_host(&self.restarts, host),
+                takes_turns: true,
+            })
+            .collect()
+    }
 }
 
 fn round(release: &Release, group: &[usize], members: &[Member<'_>]) -> Option<Round> {
     let of_group = || group.iter().copied();
     let installs: Vec<usize> = of_group().filter(|n| members[*n].hops.contains(release)).collect();
-    let moving =
-        |n: usize| installs.contains(&n) || (members[n].behind && members[n].installed.as_ref() == Some(release));
+    let behind = |n: usize| members[n].behind && members[n].installed.as_ref() == Some(release);
+    let moving = |n: usize| behind(n) || (installs.contains(&n) && !members[n].keeps_schema(release));
     let mut migrations: Vec<(Database, usize)> = Vec::new();
     for number in of_group().filter(|n| moving(*n)) {
         if let Some(database) = &members[number].database
@@ -162,7 +233,7 @@ fn round(release: &Release, group: &[usize], members: &[Member<'_>]) -> Option<R
         .filter(|n| members[*n].restart.is_some() && members[*n].instance.component.release == *release)
         .collect();
     let play = affected.iter().chain(&restarts).map(|n| members[*n].instance.play).min()?;
-    Some(Round { play, installs, migrations, affected, restarts })
+    Some(Round { play, installs, migrations, affected, restarts, takes_turns: false })
 }
 
 /// Turns the rounds of one release into stages and carries the members' state on.
@@ -185,6 +256,9 @@ fn stages_of(release: &Release, rounds: &[Round], members: &mut [Member<'_>], in
                     kind: StageKind::FullStop,
                     tracks: tracks_of(step.actions),
                 }));
+            } else if round.takes_turns {
+                let actions: Vec<Action> = steps.into_iter().flat_map(|step| step.actions).collect();
+                stages.push(in_turn(release, actions));
             } else {
                 names.extend(steps.iter().flat_map(|step| &step.actions).map(|action| action.component.clone()));
                 independent = tracks_of(
@@ -196,16 +270,34 @@ fn stages_of(release: &Release, rounds: &[Round], members: &mut [Member<'_>], in
                 );
             }
         }
-        if !independent.is_empty() {
-            let names: Vec<String> = names.into_iter().collect();
-            stages.push(Stage {
-                title: format!("{release}: {}", names.join(", ")),
-                kind: StageKind::Independent,
-                tracks: independent,
-            });
-        }
+        let names: Vec<String> = names.into_iter().collect();
+        stages.extend(batches(format!("{release}: {}", names.join(", ")), independent, members));
     }
     stages
+}
+
+/// The stages of hosts that don't depend on each other: as many at a time as the play of the first of them says.
+fn batches(title: String, mut tracks: Vec<Track>, members: &[Member<'_>]) -> Vec<Stage> {
+    let Some(first) = tracks.first().and_then(|track| track.actions.first()) else { return Vec::new() };
+    let member = members.iter().find(|member| member.instance.id() == first.instance());
+    let at_a_time = member.and_then(|member| member.instance.batch.as_ref()).map(|batch| batch.hosts.get());
+    let size = at_a_time.and_then(|hosts| usize::try_from(hosts).ok()).unwrap_or(tracks.len());
+    let count = tracks.len().div_ceil(size);
+    let mut stages = Vec::with_capacity(count);
+    for number in 1..=count {
+        let rest = tracks.split_off(size.min(tracks.len()));
+        let title = if count == 1 { title.clone() } else { format!("{title} ({number} of {count})") };
+        stages.push(Stage { title, kind: StageKind::Independent, tracks: std::mem::replace(&mut tracks, rest) });
+    }
+    stages
+}
+
+/// A stage of one host, whose turn it is.
+fn in_turn(release: &Release, actions: Vec<Action>) -> Stage {
+    let names: BTreeSet<&str> = actions.iter().map(|action| action.component.as_str()).collect();
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    let host = actions.first().map(|action| action.host.to_string()).unwrap_or_default();
+    Stage { title: format!("{release}: {names} on {host}"), kind: StageKind::Independent, tracks: tracks_of(actions) }
 }
 
 fn tracks_of(actions: Vec<Action>) -> Vec<Track> {
@@ -347,11 +439,14 @@ fn install(release: &Release, host: &HostName, venv: &str, round: &Round, member
     let stopped = round.affected.iter().filter(here).map(|n| members[*n].instance.id()).collect();
     let first = moving.first().map_or("?", |member| member.instance.component.name.as_str());
     let last_hop = moving.iter().all(|member| member.instance.component.release == *release);
-    let why = if last_hop {
+    let mut why = if last_hop {
         format!("{release} is declared")
     } else {
         format!("{release} lies between what is installed and what is declared, and no patch is skipped")
     };
+    if moving.iter().any(|member| member.keeps_schema(release)) {
+        why.push_str("; its package brings no revision: the schema stays as it is");
+    }
     Action {
         id: format!("{release}/{host}/{first}/install"),
         host: host.clone(),
@@ -411,7 +506,7 @@ fn migrate(
         action(
             "migrate",
             ActionKind::Migrate { database: database.clone(), backup: file, stopped: users },
-            format!("the package's head at {release} may be ahead of the database"),
+            member.pending(release),
             "the database holds one revision, the package's head",
             Undo::Restore(restore),
             "alembic runs a migration in a transaction: the old schema, or the new one",

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::action::Plan;
 use crate::desired::{Instance, InstanceId};
 use crate::model::{Digest, HostName};
+use crate::preflight::{Finding, Request};
 
 /// The version of the file's format; another one is refused.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A plan with all that is needed to carry it out later. `T` is how a host is reached.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,6 +25,10 @@ pub struct SavedPlan<T> {
     pub targets: BTreeMap<HostName, T>,
     /// What the run leaves out by its limit, which a migration must know of.
     pub out_of_scope: Vec<Instance>,
+    /// What the operator asked for and answered for: it is looked at again before the plan is carried out.
+    pub request: Request,
+    /// What was found and waived.
+    pub waived: Vec<Finding>,
     /// The plan.
     pub plan: Plan,
 }
@@ -66,14 +71,22 @@ pub struct StalePlan {
 impl<T: Serialize + for<'de> Deserialize<'de>> SavedPlan<T> {
     /// Prepares a plan for saving.
     #[must_use]
-    pub fn new(plan: Plan, out_of_scope: Vec<Instance>, targets: BTreeMap<HostName, T>) -> Self {
-        let digest = digest_of(&plan, &out_of_scope, &targets);
+    pub fn new(
+        plan: Plan,
+        out_of_scope: Vec<Instance>,
+        targets: BTreeMap<HostName, T>,
+        request: Request,
+        waived: Vec<Finding>,
+    ) -> Self {
+        let digest = digest_of(&plan, &out_of_scope, &targets, &request, &waived);
         Self {
             format: FORMAT,
             written_by: concat!("converge ", env!("CARGO_PKG_VERSION")).into(),
             digest,
             targets,
             out_of_scope,
+            request,
+            waived,
             plan,
         }
     }
@@ -101,7 +114,7 @@ impl<T: Serialize + for<'de> Deserialize<'de>> SavedPlan<T> {
             return Err(SavedPlanError::Format { found: head.format, written_by: head.written_by });
         }
         let saved: Self = serde_json::from_str(text)?;
-        let computed = digest_of(&saved.plan, &saved.out_of_scope, &saved.targets);
+        let computed = digest_of(&saved.plan, &saved.out_of_scope, &saved.targets, &saved.request, &saved.waived);
         if computed != saved.digest {
             return Err(SavedPlanError::Digest { written: saved.digest, computed });
         }
@@ -121,8 +134,14 @@ impl<T: Serialize + for<'de> Deserialize<'de>> SavedPlan<T> {
     }
 }
 
-fn digest_of<T: Serialize>(plan: &Plan, out_of_scope: &[Instance], targets: &BTreeMap<HostName, T>) -> Digest {
-    let rest = serde_json::to_string(&(out_of_scope, targets)).unwrap_or_default();
+fn digest_of<T: Serialize>(
+    plan: &Plan,
+    out_of_scope: &[Instance],
+    targets: &BTreeMap<HostName, T>,
+    request: &Request,
+    waived: &[Finding],
+) -> Digest {
+    let rest = serde_json::to_string(&(out_of_scope, targets, request, waived)).unwrap_or_default();
     Digest::of(format!("{}\n{rest}", plan.digest()).as_bytes())
 }
 
@@ -131,14 +150,15 @@ mod tests {
     use super::*;
     use crate::desired::fixture::{Seen, agent, manager, world};
     use crate::plan::{Input, plan};
+    use crate::release::Catalogue;
 
     fn saved() -> SavedPlan<String> {
         let instances = [manager("m", "25.6.2"), agent("a", "25.6.1")];
         let facts = world(instances.iter().map(|instance| (instance, Seen::default())));
-        let plan = plan(&Input { instances: &instances, facts: &facts });
+        let plan = plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() });
         assert!(!plan.is_empty());
         let targets = BTreeMap::from([(instances[0].host.clone(), "ssh".to_owned())]);
-        SavedPlan::new(plan, vec![agent("left-out", "25.6.1")], targets)
+        SavedPlan::new(plan, vec![agent("left-out", "25.6.1")], targets, Request::default(), Vec::new())
     }
 
     #[test]
@@ -167,14 +187,14 @@ mod tests {
 
     #[test]
     fn other_files_are_told_apart() {
-        for text in ["", "{}", "[]", "25.6.4", "{\"format\": 1, \"written_by\": \"converge\"}"] {
+        for text in ["", "{}", "[]", "25.6.4", "{\"format\": 2, \"written_by\": \"converge\"}"] {
             let error = SavedPlan::<String>::parse(text).unwrap_err();
             assert!(matches!(error, SavedPlanError::Malformed(_)), "{text}: {error}");
         }
         // A later format is named as such, whatever else is in it.
         let error =
-            SavedPlan::<String>::parse("{\"format\": 2, \"written_by\": \"converge 9\", \"x\": []}").unwrap_err();
-        assert_eq!(error.to_string(), "it has the format 2, this converge reads 1 (it was written by converge 9)");
+            SavedPlan::<String>::parse("{\"format\": 9, \"written_by\": \"converge 9\", \"x\": []}").unwrap_err();
+        assert_eq!(error.to_string(), "it has the format 9, this converge reads 2 (it was written by converge 9)");
     }
 
     #[test]

@@ -51,7 +51,7 @@ const WORDS: [(&str, &str); 58] = [
     ("delay", "remove it: waiting is bounded by the task's own timeouts"),
     ("until", "remove it: waiting is bounded by the task's own timeouts"),
     ("run_once", "remove it: what is done once per cluster (a migration) is planned once"),
-    ("serial", "remove it: the plan orders hosts into batches by the upgrade rules"),
+    ("serial", "write it in the play: a task has no batches of its own"),
     ("set_fact", "use `vars`"),
     ("strategy", "remove it: the plan orders the actions"),
     ("tags", "use `--limit` or a playbook of its own"),

@@ -1,5 +1,6 @@
 //! Playbooks: a list of plays, each for some hosts.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::keywords;
@@ -44,6 +45,8 @@ pub struct Play {
     pub roles: Vec<RoleEntry>,
     /// `tasks`.
     pub tasks: Vec<Task>,
+    /// `serial`: how many hosts at a time, and where that is said.
+    pub serial: Option<(NonZeroU32, Span)>,
 }
 
 /// A role as a play names it.
@@ -99,12 +102,14 @@ fn read_play(node: &Node) -> Result<Play, Diagnostics> {
     let variables = fields.optional("vars", |node| read_variables(node, Level::Play, &label));
     let roles = fields.optional("roles", read_roles);
     let tasks = fields.optional("tasks", task::read_tasks);
+    let serial = fields.given("serial", |node| read_serial(node).map(|hosts| (hosts, node.span.clone())));
     let mut problems = Diagnostics::new();
     for (key, _) in fields.rest() {
         problems.push(keywords::refuse(key, &task::kinds()).unwrap_or_else(|| {
             let word = key.key_text();
-            let hint = did_you_mean(word, ["name", "hosts", "vars", "roles", "tasks"]);
-            let hint = hint.unwrap_or_else(|| "a play has `name`, `hosts`, `vars`, `roles` and `tasks`".to_owned());
+            let hint = did_you_mean(word, ["name", "hosts", "serial", "vars", "roles", "tasks"]);
+            let hint =
+                hint.unwrap_or_else(|| "a play has `name`, `hosts`, `serial`, `vars`, `roles` and `tasks`".to_owned());
             Diagnostic::at(&key.span, format!("a play has no field `{word}`")).hint(hint)
         }));
     }
@@ -119,7 +124,16 @@ fn read_play(node: &Node) -> Result<Play, Diagnostics> {
             variables: variables.unwrap_or_default(),
             roles: roles.unwrap_or_default(),
             tasks: tasks.unwrap_or_default(),
+            serial,
         })
+    })
+}
+
+/// `serial` is a number of hosts.
+fn read_serial(node: &Node) -> Result<NonZeroU32, Diagnostic> {
+    let number = node.as_i64().ok().and_then(|number| u32::try_from(number).ok()).and_then(NonZeroU32::new);
+    number.ok_or_else(|| {
+        node.unexpected("a number of hosts").hint("percentages and lists of batches aren't supported in this release")
     })
 }
 
@@ -200,7 +214,7 @@ mod tests {
     #[test]
     fn everything_else_is_refused_with_its_place() {
         let shown = parse(
-            "- hosts: a\n  become: true\n  role: x\n- name: no hosts\n  serial: 1\n- hosts: '{{x}}'\n  roles: ['../x', {role: a, b: 1}]\n- hosts: '~('\n",
+            "- hosts: a\n  become: true\n  role: x\n- name: no hosts\n  strategy: free\n- hosts: '{{x}}'\n  roles: ['../x', {role: a, b: 1}]\n- hosts: '~('\n",
         )
         .unwrap_err();
         for part in [
@@ -208,7 +222,7 @@ mod tests {
             "site.yaml:3:3: a play has no field `role`",
             "did you mean `roles`?",
             "site.yaml:4:3: a play lacks `hosts`",
-            "site.yaml:5:3: `serial` isn't supported",
+            "site.yaml:5:3: `strategy` isn't supported",
             "site.yaml:6:10: templates in `hosts`",
             "site.yaml:7:11: `../x` can't be the name of a role",
             "site.yaml:7:29: a role's entry has no field `b`",

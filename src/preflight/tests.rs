@@ -5,12 +5,69 @@ use std::slice::from_ref;
 
 use super::*;
 use crate::desired::fixture::{Seen, agent, manager, world};
-use crate::facts::{DatabaseKind, HostFacts, Observed};
+use crate::facts::{CommandAnswer, DatabaseKind, Fact, HostFacts, Observed, Paths, Pins, Query, Work};
+use crate::release::Release;
+
+/// A run to be checked.
+struct Case<'a> {
+    instances: &'a [Instance],
+    out_of_scope: &'a [Instance],
+    facts: BTreeMap<HostName, HostFacts>,
+    catalogue: Catalogue,
+    request: Request,
+    now: Timestamp,
+}
+
+impl<'a> Case<'a> {
+    /// Of a product that nobody knows anything about.
+    fn new(instances: &'a [Instance], seen: &[Seen]) -> Self {
+        Self {
+            instances,
+            out_of_scope: &[],
+            facts: world(instances.iter().zip(seen.iter().cloned())),
+            catalogue: Catalogue::default(),
+            request: Request::default(),
+            now: Timestamp(3_000),
+        }
+    }
+
+    /// Of Backend.AI as the bundled catalogue knows it.
+    fn known(self) -> Self {
+        Self { catalogue: Catalogue::bundled(), ..self }
+    }
+
+    fn major(mut self) -> Self {
+        self.request.major = true;
+        self
+    }
+
+    fn answer(mut self, instance: &Instance, query: Query, fact: Fact) -> Self {
+        self.facts.get_mut(&instance.host).unwrap().answers.insert(query, fact);
+        self
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        check(&Input {
+            instances: self.instances,
+            out_of_scope: self.out_of_scope,
+            facts: &self.facts,
+            catalogue: &self.catalogue,
+            request: &self.request,
+            now: self.now,
+        })
+    }
+
+    /// What was observed against a rule.
+    fn of(&self, code: &str) -> Vec<String> {
+        assert!(rule(code).is_some(), "{code}");
+        self.findings().into_iter().filter(|finding| finding.code == code).map(|finding| finding.observed).collect()
+    }
+}
 
 /// The codes that are found, with what was observed.
 fn found(instances: &[Instance], seen: &[Seen], out_of_scope: &[Instance]) -> Vec<(String, String)> {
-    let facts = world(instances.iter().zip(seen.iter().cloned()));
-    check(instances, &facts, out_of_scope).into_iter().map(|finding| (finding.code, finding.observed)).collect()
+    let case = Case { out_of_scope, ..Case::new(instances, seen) };
+    case.findings().into_iter().map(|finding| (finding.code, finding.observed)).collect()
 }
 
 #[track_caller]
@@ -30,23 +87,51 @@ fn passes(instance: Instance, seen: Seen) {
 fn codes_are_unique_and_stable() {
     let codes: Vec<&str> = rules().iter().map(|rule| rule.code).collect();
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
-    assert_eq!(
-        codes,
-        [
-            "host-unreachable",
-            "unknown-fact",
-            "downgrade",
-            "other-train",
-            "not-published",
-            "shared-environment",
-            "schema-unsound",
-            "no-backup",
-            "shared-database",
-            "no-access",
-            "unit-unusable",
-            "stop-signal"
-        ]
+    // Documented and relied on: a code that goes away breaks waivers and monitors.
+    insta::assert_snapshot!(
+        rules().map(|rule| format!("{} {}", rule.code, rule.severity)).join("\n"),
+        @"
+    host-unreachable mandatory
+    unknown-fact mandatory
+    downgrade mandatory
+    major-unasked mandatory
+    major-rolling mandatory
+    skipped-train mandatory
+    not-last-patch mandatory
+    not-published mandatory
+    yanked-release mandatory
+    broken-release mandatory
+    wrong-python mandatory
+    schema-unsound mandatory
+    schema-target mandatory
+    schema-skips mandatory
+    shared-database mandatory
+    no-backup mandatory
+    work-running mandatory
+    shared-environment mandatory
+    no-space mandatory
+    no-access mandatory
+    unit-unusable mandatory
+    stop-signal mandatory
+    major-by-hand mandatory
+    work-running-patch waivable
+    mixed-releases waivable
+    running-differs waivable
+    missing-module waivable
+    unknown-train waivable
+    agent-state waivable
+    manual-step waivable
+    known-risk waivable
+    change-log waivable
+    users-not-notified waivable
+    outside-window waivable
+    "
     );
+    let severities: Vec<Severity> = rules().iter().map(|rule| rule.severity).collect();
+    assert!(severities.is_sorted(), "the worst come first");
+    for rule in rules() {
+        assert!(rule.explanation.len() > 100 && !rule.source.is_empty(), "{}", rule.code);
+    }
 }
 
 #[test]
@@ -59,15 +144,16 @@ fn a_patch_forward_and_what_is_there_already_are_allowed() {
 #[test]
 fn an_unreachable_host_is_found_once_and_by_its_own_rule_only() {
     let instances = [manager("m", "25.6.4"), agent("a", "25.6.4")];
-    let mut facts = world([(&instances[1], Seen::default())]);
-    facts.insert(instances[0].host.clone(), HostFacts::unreachable(instances[0].host.clone(), "timed out".into()));
-    let findings = check(&instances, &facts, &[]);
+    let mut case = Case::new(&instances[1..], &[Seen::default()]);
+    case.instances = &instances;
+    case.facts.insert(instances[0].host.clone(), HostFacts::unreachable(instances[0].host.clone(), "timed out".into()));
+    let findings = case.findings();
     let [finding] = &findings[..] else { panic!("{findings:?}") };
     assert_eq!((finding.code.as_str(), finding.host.as_str()), ("host-unreachable", "m"));
     assert!(finding.observed.contains("timed out") && finding.observed_at.is_none());
     // A host that was never asked counts the same.
-    facts.remove(&instances[0].host);
-    assert_eq!(check(&instances, &facts, &[])[0].code, "host-unreachable");
+    case.facts.remove(&instances[0].host);
+    assert_eq!(case.findings()[0].code, "host-unreachable");
 }
 
 #[test]
@@ -93,8 +179,7 @@ fn what_is_unknown_blocks() {
 #[test]
 fn no_way_but_forward_in_the_train_and_among_what_is_published() {
     fires(manager("m", "25.6.0"), Seen::default(), "downgrade", "25.6.1 is installed, the older 25.6.0 is declared");
-    fires(manager("m", "25.7.0"), Seen::default(), "other-train", "25.7.0 is declared (train 25.7)");
-    fires(manager("m", "25.6.3"), Seen::default(), "not-published", "pip finds no backend.ai-manager 25.6.3");
+    fires(manager("m", "25.6.3"), Seen::default(), "not-published", "backend.ai-manager 25.6.3 is not published");
     // An older train is a downgrade before it is another train.
     fires(manager("m", "24.9.9"), Seen::default(), "downgrade", "24.9.9");
 }
@@ -154,7 +239,8 @@ fn no_migration_without_a_place_and_a_tool_for_the_backup() {
     let fires = |seen: Seen, observed: &str| fires(manager("m", "25.6.2"), seen, "no-backup", observed);
     fires(Seen { dump_tool: None, ..Seen::default() }, "no pg_dump");
     fires(Seen { dump_tool: Some(15), ..Seen::default() }, "pg_dump 15 can't dump a PostgreSQL 16");
-    fires(Seen { available_kib: 1024, ..Seen::default() }, "has 1024 KiB free, the database has 1024 KiB");
+    let full = found(&[manager("m", "25.6.2")], &[Seen { available_kib: 1024, ..Seen::default() }], &[]);
+    assert!(full.iter().any(|(code, observed)| code == "no-backup" && observed.contains("the database has 1024 KiB")));
     fires(Seen { writable: false, ..Seen::default() }, "/srv/backup is no directory that can be written to");
     let mut nowhere = manager("m", "25.6.2");
     nowhere.component.schema.as_mut().unwrap().backup = None;
@@ -212,13 +298,413 @@ fn a_unit_must_start_again_and_stop_by_the_declared_signal() {
 #[test]
 fn a_finding_carries_its_evidence_and_what_to_do() {
     let instance = manager("m", "25.6.3");
-    let facts = world([(&instance, Seen::default())]);
-    let shown = check(&[instance], &facts, &[])[0].to_string();
+    let shown = Case::new(&[instance], &[Seen::default()]).findings()[0].to_string();
     insta::assert_snapshot!(shown, @r#"
-    m/manager: [not-published]
-      observed: pip finds no backend.ai-manager 25.6.3 for /srv/manager/.venv (25.6.1 is installed) (at 1970-01-01T00:50:00Z)
-      rule:     the declared release is published where the host gets its packages, for the Python of its environment (upgrade document, "Upgrade Sequentially")
-      asked by: roles/manager/tasks/main.yaml:3
-      next:     declare "25.6.4", the newest that is published, or publish the other
+    m/manager: [not-published] mandatory
+      observed: backend.ai-manager 25.6.3 is not published where the host gets its packages, the nearest are 25.6.2 and 25.6.4 (25.6.1 is installed) (at 1970-01-01T00:50:00Z)
+      rule:     the declared release is published where the host gets its packages (upgrade document, "Upgrade Sequentially")
+      asked by: inventories/prod.yaml:4:14: release: "25.6.3"
+      next:     declare "25.6.2" (to see it first: converge plan -e release=25.6.2), or declare "25.6.4" (to see it first: converge plan -e release=25.6.4); or publish it, or mend the host's package index
     "#);
+}
+
+/// A manager of 23.9.10 beside what is really published in its neighbourhood, on a database that is at its head.
+fn at_23_9_10() -> Seen {
+    Seen {
+        installed: Observed::Known("23.9.10"),
+        running: Some("23.9.10"),
+        published: Observed::Known(&[
+            "23.3.12", "23.9.0", "23.9.8", "23.9.10", "24.3.0", "24.3.2", "24.3.11", "24.9.0", "24.9.13", "24.9.14",
+        ]),
+        ..Seen::default()
+    }
+}
+
+#[test]
+fn a_major_upgrade_is_asked_for_and_starts_from_the_last_patch_and_goes_one_train() {
+    let of = |declared: &str, installed: &'static str, major: bool, code: &str| {
+        let instances = [manager("m", declared)];
+        let seen = Seen { installed: Observed::Known(installed), running: Some(installed), ..at_23_9_10() };
+        let case = Case::new(&instances, &[seen]);
+        (if major { case.major() } else { case }).of(code)
+    };
+    assert!(of("24.3.0", "23.9.10", false, "major-unasked")[0].contains("--major was not given"));
+    assert_eq!(of("24.3.0", "23.9.10", true, "major-unasked"), [""; 0]);
+    assert_eq!(of("23.9.10", "23.9.8", false, "major-unasked"), [""; 0]);
+    let observed = of("24.3.0", "23.9.8", true, "not-last-patch");
+    assert!(observed[0].contains("the last published patch before the major upgrade is 23.9.10"), "{observed:?}");
+    assert_eq!(of("24.3.2", "23.9.10", true, "not-last-patch"), [""; 0]);
+    let observed = of("24.9.0", "23.9.10", true, "skipped-train");
+    assert!(observed[0].contains("entered at 24.3.0"), "{observed:?}");
+    assert_eq!(of("24.3.11", "23.9.10", true, "skipped-train"), [""; 0]);
+    // What is checked with --major is not yet carried out.
+    assert_eq!(of("24.3.0", "23.9.10", true, "major-by-hand").len(), 1);
+    assert_eq!(of("24.3.0", "23.9.10", false, "major-by-hand"), [""; 0]);
+}
+
+#[test]
+fn a_finding_names_the_nearest_way() {
+    let instances = [manager("m", "24.9.0")];
+    let case = Case::new(&instances, &[at_23_9_10()]).major();
+    let next = |case: &Case<'_>, code: &str| case.findings().into_iter().find(|f| f.code == code).unwrap().next;
+    assert!(next(&case, "skipped-train").contains("declare \"24.3.11\""), "{}", next(&case, "skipped-train"));
+    let instances = [manager("m", "24.3.0")];
+    let seen = Seen { installed: Observed::Known("23.9.8"), running: Some("23.9.8"), ..at_23_9_10() };
+    let case = Case::new(&instances, &[seen]).major();
+    assert!(next(&case, "not-last-patch").contains("first declare \"23.9.10\""), "{}", next(&case, "not-last-patch"));
+}
+
+#[test]
+fn a_major_upgrade_takes_the_whole_cluster() {
+    let declared = [manager("m", "24.3.0"), agent("a", "24.3.0")];
+    let seen = [at_23_9_10(), at_23_9_10()];
+    let whole = Case::new(&declared, &seen).known().major();
+    assert_eq!(whole.of("major-rolling"), [""; 0]);
+    let part = Case { out_of_scope: &declared[1..], ..Case::new(&declared[..1], &seen).known().major() };
+    assert!(part.of("major-rolling")[0].contains("leaves out a/agent"), "{:?}", part.of("major-rolling"));
+    let mixed = [manager("m", "24.3.0"), agent("a", "23.9.10")];
+    let left = Case::new(&mixed, &seen).known().major();
+    assert!(left.of("major-rolling")[0].contains("a/agent (23.9.10)"), "{:?}", left.of("major-rolling"));
+}
+
+#[test]
+fn a_major_upgrade_has_no_batches() {
+    let mut instance = manager("m", "24.3.0");
+    instance.batch = Some(crate::desired::Batch { hosts: 2.try_into().unwrap(), declared_at: "site.yaml:3:11".into() });
+    let instances = [instance];
+    let observed = Case::new(&instances, &[at_23_9_10()]).known().major().of("major-rolling");
+    assert!(observed[0].contains("`serial: 2` at site.yaml:3:11"), "{observed:?}");
+    let mut patch = [manager("m", "25.6.4")];
+    patch[0].batch.clone_from(&instances[0].batch);
+    assert_eq!(Case::new(&patch, &[Seen::default()]).of("major-rolling"), [""; 0]);
+}
+
+#[test]
+fn withdrawn_and_broken_releases_are_not_gone_to() {
+    let instances = [manager("m", "25.6.2")];
+    let mut case = Case::new(&instances, &[Seen::default()]);
+    let query = Query::Published(instances[0].component.published_query());
+    let Some(Fact::Published(Observed::Known(published))) =
+        case.facts.get_mut(&instances[0].host).unwrap().answers.get_mut(&query)
+    else {
+        panic!()
+    };
+    for one in &mut published.releases {
+        if one.release == Release::parse("25.6.2").unwrap() {
+            one.yanked = Some("invalid distribution name".into());
+        }
+    }
+    assert!(case.of("yanked-release")[0].contains("invalid distribution name"), "{:?}", case.of("yanked-release"));
+    assert_eq!(Case::new(&instances, &[Seen::default()]).of("yanked-release"), [""; 0]);
+    // The manager of 24.9.14 lacks a module; its agent does not.
+    let seen = Seen { installed: Observed::Known("24.9.13"), running: Some("24.9.13"), ..at_23_9_10() };
+    let broken = [manager("m", "24.9.14")];
+    assert_eq!(Case::new(&broken, std::slice::from_ref(&seen)).known().of("broken-release").len(), 1);
+    let sound = [agent("a", "24.9.14")];
+    assert_eq!(Case::new(&sound, &[seen]).known().of("broken-release"), [""; 0]);
+}
+
+#[test]
+fn the_interpreter_must_run_what_comes() {
+    // The fixture's environments have Python 3.11.2; 24.3 wants 3.12, as the catalogue knows.
+    let instances = [manager("m", "24.3.0")];
+    let observed = Case::new(&instances, &[at_23_9_10()]).known().of("wrong-python");
+    assert!(observed[0].contains("has Python 3.11.2") && observed[0].contains("24.3.0 requires"), "{observed:?}");
+    let instances = [manager("m", "23.9.10")];
+    let seen = Seen { installed: Observed::Known("23.9.8"), running: Some("23.9.8"), ..at_23_9_10() };
+    assert_eq!(Case::new(&instances, &[seen]).known().of("wrong-python"), [""; 0]);
+}
+
+#[test]
+fn running_work_stops_a_major_upgrade_and_asks_about_a_patch() {
+    let counted = |count: u64| {
+        Fact::Work(Observed::Known(Work {
+            by_status: [("RUNNING".to_owned(), count)].into_iter().filter(|(_, n)| *n > 0).collect(),
+        }))
+    };
+    let look = |declared: &str, fact: Fact, code: &str| {
+        let instances = [manager("m", declared)];
+        let seen = if declared.starts_with("24") {
+            at_23_9_10()
+        } else {
+            Seen { installed: Observed::Known("23.9.8"), ..at_23_9_10() }
+        };
+        let case = Case::new(&instances, &[seen]).known().major();
+        let query = crate::resource::component::work_query(&instances[0].component, &case.catalogue).unwrap();
+        case.answer(&instances[0], Query::Work(query), fact).of(code)
+    };
+    assert!(look("24.3.0", counted(3), "work-running")[0].contains("3 of sessions run: 3 RUNNING"));
+    assert_eq!(look("24.3.0", counted(3), "work-running-patch"), [""; 0]);
+    assert_eq!(look("24.3.0", counted(0), "work-running"), [""; 0]);
+    assert!(look("24.3.0", Fact::Work(Observed::Unknown("no psql".into())), "work-running")[0].contains("no psql"));
+    assert_eq!(look("23.9.10", counted(1), "work-running-patch").len(), 1);
+    assert_eq!(look("23.9.10", counted(1), "work-running"), [""; 0]);
+    assert_eq!(look("23.9.10", counted(0), "work-running-patch"), [""; 0]);
+}
+
+#[test]
+fn the_operators_own_count_of_work_counts_too() {
+    let mut instance = manager("m", "25.6.4");
+    instance.component.precautions.workloads = Some("docker ps -q".into());
+    let query = Query::Command(instance.component.workloads_query().unwrap());
+    let instances = [instance];
+    let look = |status: u8, output: &str| {
+        let answer = Fact::Command(Observed::Known(CommandAnswer { status, output: output.into() }));
+        Case::new(&instances, &[Seen::default()]).answer(&instances[0], query.clone(), answer).of("work-running-patch")
+    };
+    assert!(look(0, "c0ffee")[0].contains("lists: c0ffee"));
+    assert!(look(1, "no docker")[0].contains("exits with 1: no docker"));
+    assert_eq!(look(0, ""), [""; 0]);
+    // Not asked is not known.
+    assert_eq!(Case::new(&instances, &[Seen::default()]).of("work-running-patch").len(), 1);
+}
+
+#[test]
+fn work_that_nobody_can_count_is_told() {
+    let (manager, agent) = ([manager("m", "25.6.4")], [agent("a", "25.6.4")]);
+    let case = Case { out_of_scope: &manager, ..Case::new(&agent, &[Seen::default()]).known() };
+    assert!(case.of("work-running-patch")[0].contains("m/manager is left out"), "{:?}", case.of("work-running-patch"));
+    // Where nothing moves, nobody asks.
+    let still = [crate::desired::fixture::agent("a", "25.6.1")];
+    assert_eq!(Case::new(&still, &[Seen::default()]).known().of("work-running-patch"), [""; 0]);
+}
+
+#[test]
+fn what_pins_the_old_release_would_break() {
+    let instances = [agent("a", "25.6.4")];
+    let pins = |on: &[(&str, &str, &str)]| {
+        let mut pins = Pins::default();
+        for (from, on, release) in on {
+            let release = Release::parse(release).unwrap();
+            pins.pins.entry((*from).into()).or_default().insert((*on).into(), release);
+        }
+        let query = Query::Pins(instances[0].component.pins_query());
+        Case::new(&instances, &[Seen::default()])
+            .answer(&instances[0], query, Fact::Pins(Observed::Known(pins)))
+            .of("shared-environment")
+    };
+    let agent = "backend-ai-agent";
+    let breaks =
+        pins(&[(agent, "backend-ai-common", "25.6.1"), ("backend-ai-webserver", "backend-ai-common", "25.6.1")]);
+    assert!(breaks[0].contains("backend-ai-webserver (it pins backend-ai-common 25.6.1)"), "{breaks:?}");
+    // What goes along, and what shares an ordinary library, doesn't.
+    let along = [
+        (agent, "backend-ai-common", "25.6.1"),
+        ("backend-ai-common", "backend-ai-logging", "25.6.1"),
+        ("backend-ai-logging", "yarl", "1.8.2"),
+    ];
+    assert_eq!(pins(&along), [""; 0]);
+    assert_eq!(pins(&[(agent, "yarl", "1.8.2"), ("aiohttp", "yarl", "1.8.2")]), [""; 0]);
+}
+
+#[test]
+fn packages_and_backups_need_room() {
+    let seen = Seen { available_kib: 200 * 1024, ..Seen::default() };
+    let moving = [agent("a", "25.6.4")];
+    assert!(Case::new(&moving, std::slice::from_ref(&seen)).of("no-space")[0].contains("204800 KiB free"));
+    let still = [agent("a", "25.6.1")];
+    assert_eq!(Case::new(&still, &[seen]).of("no-space"), [""; 0]);
+    assert_eq!(Case::new(&moving, &[Seen::default()]).of("no-space"), [""; 0]);
+}
+
+#[test]
+fn a_mixture_of_releases_is_answered_for() {
+    let instances = [manager("m", "25.6.4"), agent("a", "25.6.4"), agent("b", "25.6.4")];
+    let older = Seen { installed: Observed::Known("25.6.2"), running: Some("25.6.2"), ..Seen::default() };
+    let mixed = Case::new(&instances, &[Seen::default(), older, Seen::default()]).known();
+    let observed = mixed.of("mixed-releases");
+    assert_eq!(observed, ["2 releases are installed: 25.6.1 on m/manager, b/agent; 25.6.2 on a/agent"]);
+    assert_eq!(
+        Case::new(&instances, &[Seen::default(), Seen::default(), Seen::default()]).known().of("mixed-releases"),
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_stale_process_is_told_before_its_package_moves_on() {
+    let stale = Seen { running: Some("25.6.0"), ..Seen::default() };
+    let moving = [manager("m", "25.6.4")];
+    assert!(Case::new(&moving, std::slice::from_ref(&stale)).of("running-differs")[0].contains("25.6.0"));
+    // Where only the restart is missing, the run is the cure.
+    let still = [manager("m", "25.6.1")];
+    assert_eq!(Case::new(&still, &[stale]).of("running-differs"), [""; 0]);
+}
+
+#[test]
+fn a_train_that_nobody_described_is_answered_for() {
+    let published: &[&str] = &["26.9.6", "26.9.7", "27.1.0"];
+    let seen = Seen {
+        installed: Observed::Known("26.9.6"),
+        running: Some("26.9.6"),
+        published: Observed::Known(published),
+        ..Seen::default()
+    };
+    let ahead = [manager("m", "27.1.0")];
+    assert!(Case::new(&ahead, std::slice::from_ref(&seen)).known().of("unknown-train")[0].contains("27.1"));
+    let within = [manager("m", "26.9.7")];
+    assert_eq!(Case::new(&within, &[seen]).known().of("unknown-train"), [""; 0]);
+}
+
+#[test]
+fn state_on_disk_is_looked_for_before_a_major_upgrade() {
+    let mut instance = agent("a", "24.3.0");
+    instance.component.precautions.state_files = vec!["/var/lib/backend.ai/last_registry.*.dat".into()];
+    let query = Query::Paths(instance.component.state_queries().remove(0));
+    let instances = [instance];
+    let there = Fact::Paths(Observed::Known(Paths { paths: vec!["/var/lib/backend.ai/last_registry.i-a.dat".into()] }));
+    let look = |fact: Fact| {
+        Case::new(&instances, &[at_23_9_10()]).answer(&instances[0], query.clone(), fact).of("agent-state")
+    };
+    assert!(look(there)[0].contains("last_registry.i-a.dat is there"));
+    assert_eq!(look(Fact::Paths(Observed::Unknown("can't be listed".into()))).len(), 1);
+    assert_eq!(look(Fact::Paths(Observed::Absent)), [""; 0]);
+}
+
+#[test]
+fn manual_steps_and_risks_are_named_where_they_concern_the_cluster() {
+    // The fixture's server is PostgreSQL 16: the step that replaces 15 doesn't concern it.
+    let instances = [manager("m", "24.9.0")];
+    let seen = Seen { installed: Observed::Known("24.3.11"), running: Some("24.3.11"), ..at_23_9_10() };
+    let steps = |case: Case<'_>| -> Vec<String> {
+        case.findings().into_iter().filter(|f| f.code == "manual-step").filter_map(|f| f.about).collect()
+    };
+    let sixteen = steps(Case::new(&instances, std::slice::from_ref(&seen)).known());
+    let mut older = Case::new(&instances, std::slice::from_ref(&seen)).known();
+    let query = Query::Schema(instances[0].component.schema_query().unwrap());
+    let Some(Fact::Schema(Observed::Known(schema))) =
+        older.facts.get_mut(&instances[0].host).unwrap().answers.get_mut(&query)
+    else {
+        panic!()
+    };
+    schema.server = Some(15);
+    let fifteen = steps(older);
+    assert_eq!(fifteen.len(), sixteen.len() + 1, "{fifteen:?} {sixteen:?}");
+    // A patch has no such steps.
+    let patch = [manager("m", "23.9.10")];
+    let seen = Seen { installed: Observed::Known("23.9.8"), running: Some("23.9.8"), ..at_23_9_10() };
+    assert_eq!(steps(Case::new(&patch, &[seen]).known()), [""; 0]);
+    // The agent's pickle across Pythons is a risk that the catalogue knows.
+    let agents = [agent("a", "24.3.0")];
+    assert!(!Case::new(&agents, &[at_23_9_10()]).known().of("known-risk").is_empty());
+    // An agent that is stopped by SIGINT, as the fixture's, keeps its containers; by SIGTERM it destroys them.
+    let mut patch = [agent("a", "25.6.4")];
+    assert_eq!(Case::new(&patch, &[Seen::default()]).known().of("known-risk"), [""; 0]);
+    patch[0].component.process.stop_signal = crate::resource::component::Signal::Term;
+    assert!(Case::new(&patch, &[Seen::default()]).known().of("known-risk")[0].contains("SIGTERM"));
+}
+
+#[test]
+fn each_change_log_on_the_way_is_acknowledged_once() {
+    let instances = [manager("m", "25.6.4"), agent("a", "25.6.4")];
+    let mut case = Case::new(&instances, &[Seen::default(), Seen::default()]).known();
+    let about = |case: &Case<'_>| -> Vec<String> {
+        case.findings().into_iter().filter(|f| f.code == "change-log" && f.refuses()).filter_map(|f| f.about).collect()
+    };
+    // 25.6.2 of the fixture is published and not broken: one hop each.
+    assert_eq!(about(&case), ["25.6.2", "25.6.4"]);
+    case.request.waivers = vec![parse_waiver("change-log@25.6.2=read").unwrap()];
+    assert_eq!(about(&case), ["25.6.4"]);
+    case.request.waivers = vec![parse_waiver("change-log=read").unwrap()];
+    assert_eq!(about(&case), [""; 0]);
+    assert_eq!(Case::new(&instances, &[Seen::default(), Seen::default()]).of("change-log"), [""; 0]);
+}
+
+#[test]
+fn users_are_notified_of_a_major_upgrade() {
+    let mut instance = manager("m", "24.3.0");
+    let silent = [instance.clone()];
+    assert!(Case::new(&silent, &[at_23_9_10()]).of("users-not-notified")[0].contains("no `notice` command"));
+    instance.component.precautions.notice = Some("/srv/told".into());
+    let query = Query::Command(instance.component.notice_query().unwrap());
+    let instances = [instance];
+    let look = |status: u8| {
+        let answer = Fact::Command(Observed::Known(CommandAnswer { status, output: "nobody".into() }));
+        Case::new(&instances, &[at_23_9_10()]).answer(&instances[0], query.clone(), answer).of("users-not-notified")
+    };
+    assert!(look(1)[0].contains("exits with 1: nobody"));
+    assert_eq!(look(0), [""; 0]);
+    let patch = [manager("m", "25.6.4")];
+    assert_eq!(Case::new(&patch, &[Seen::default()]).of("users-not-notified"), [""; 0]);
+}
+
+#[test]
+fn the_maintenance_window_is_the_controllers_to_keep() {
+    let mut instance = agent("a", "25.6.4");
+    instance.component.precautions.window = Some(crate::model::Window::parse("Thu 01:00-02:00 UTC").unwrap());
+    let instances = [instance];
+    // 1970-01-01 was a Thursday; the clock of a case stands at 00:50.
+    let mut case = Case::new(&instances, &[Seen::default()]);
+    assert!(case.of("outside-window")[0].contains("the window is Thu 01:00-02:00 UTC"));
+    case.now = Timestamp(3_600);
+    assert_eq!(case.of("outside-window"), [""; 0]);
+}
+
+#[test]
+fn findings_are_ordered_from_the_worst_to_the_waived() {
+    let mut instance = manager("m", "25.6.4");
+    instance.component.precautions.window = Some(crate::model::Window::parse("Fri 01:00-02:00 UTC").unwrap());
+    let instances = [instance];
+    let seen = Seen { dump_tool: None, running: Some("25.6.0"), ..Seen::default() };
+    let mut case = Case::new(&instances, &[seen]);
+    case.request.waivers = vec![parse_waiver("running-differs=seen").unwrap()];
+    let codes: Vec<String> = case.findings().into_iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["no-backup", "outside-window", "running-differs"]);
+    assert!(refused(&case.findings()));
+}
+
+/// A case whose manager would take the hop to 25.6.2 with these revisions in its package.
+fn with_package<'a>(instances: &'a [Instance], revisions: &[(&str, &[&str])]) -> Case<'a> {
+    let mut case =
+        Case::new(instances, &[Seen { published: Observed::Known(&["25.6.1", "25.6.2"]), ..Seen::default() }]);
+    let query = Query::Wheel(instances[0].component.wheel_query(&instances[0].component.release).unwrap());
+    let Some(Fact::Wheel(Observed::Known(wheel))) =
+        case.facts.get_mut(&instances[0].host).unwrap().answers.get_mut(&query)
+    else {
+        panic!()
+    };
+    let edges = revisions.iter().map(|(id, down)| ((*id).to_owned(), down.iter().map(|d| (*d).to_owned()).collect()));
+    let graph = crate::release::RevisionGraph::of_edges(edges.collect());
+    wheel.migrations = crate::release::Migrations::Known { directory: "alembic".into(), graph };
+    case
+}
+
+#[test]
+fn packages_that_the_database_cannot_follow_are_told_before_anything_stops() {
+    let instances = [manager("m", "25.6.2")];
+    let of = |revisions: &[(&str, &[&str])], code: &str| with_package(&instances, revisions).of(code);
+    // The database stands at b2, which comes after a1.
+    assert!(of(&[], "schema-target")[0].contains("carries no migrations"));
+    assert!(of(&[("a1", &[])], "schema-target")[0].contains("will stand at b2"));
+    assert!(of(&[("a1", &[]), ("b2", &["a1"]), ("c3", &["a1"])], "schema-target")[0].contains("2 heads: b2, c3"));
+    let sound: &[(&str, &[&str])] = &[("a1", &[]), ("b2", &["a1"]), ("c3", &["b2"])];
+    assert_eq!(of(sound, "schema-target"), [""; 0]);
+    assert_eq!(of(sound, "schema-skips"), [""; 0]);
+    // A backport below the database's revision never runs.
+    let spliced: &[(&str, &[&str])] = &[("a1", &[]), ("x9", &["a1"]), ("b2", &["x9"]), ("c3", &["b2"])];
+    assert!(of(spliced, "schema-skips")[0].contains("silently skip 1 revision(s): x9"));
+    assert_eq!(of(spliced, "schema-target"), [""; 0]);
+}
+
+#[test]
+fn a_package_that_could_not_be_read_blocks() {
+    let instances = [manager("m", "25.6.2")];
+    let query = Query::Wheel(instances[0].component.wheel_query(&instances[0].component.release).unwrap());
+    let unread = Fact::Wheel(Observed::Unknown("no matching distribution".into()));
+    let case = Case::new(&instances, &[Seen::default()]).answer(&instances[0], query, unread);
+    assert!(case.of("unknown-fact")[0].contains("no matching distribution"), "{:?}", case.of("unknown-fact"));
+}
+
+#[test]
+fn a_package_that_lacks_what_it_imports_is_told() {
+    let instances = [manager("m", "25.6.2")];
+    let mut case = Case::new(&instances, &[Seen::default()]);
+    let query = Query::Wheel(instances[0].component.wheel_query(&instances[0].component.release).unwrap());
+    let Some(Fact::Wheel(Observed::Known(wheel))) =
+        case.facts.get_mut(&instances[0].host).unwrap().answers.get_mut(&query)
+    else {
+        panic!()
+    };
+    wheel.missing_modules.insert("ai.backend.manager.errors".into(), "ai/backend/manager/server.py".into());
+    assert!(case.of("missing-module")[0].contains("imports ai.backend.manager.errors"));
+    assert_eq!(Case::new(&instances, &[Seen::default()]).of("missing-module"), [""; 0]);
 }

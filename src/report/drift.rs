@@ -6,12 +6,13 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::findings::findings_text;
 use super::style::{BAD, CHANGED, GOOD, Styled};
 use crate::desired::Instance;
 use crate::facts::{HostFacts, facts_of};
 use crate::model::{HostName, Timestamp, printable};
 use crate::plan::{Plan, state_of};
-use crate::preflight::Finding;
+use crate::preflight::{Finding, Waiver, refused};
 use crate::release::Release;
 use crate::resource::component::{Cause, assess};
 
@@ -27,8 +28,11 @@ pub struct Drift {
     pub in_sync: bool,
     /// Every host, in order of name.
     pub hosts: Vec<DriftedHost>,
-    /// What the pre-flight would refuse.
+    /// What the pre-flight finds; what is waived among it is marked.
     pub findings: Vec<Finding>,
+    /// Waivers that would be needed and no longer hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expired_waivers: Vec<Waiver>,
     /// What a run would do, in order.
     pub actions: Vec<DriftAction>,
 }
@@ -91,6 +95,7 @@ pub fn drift_of(
     instances: &[Instance],
     facts: &BTreeMap<HostName, HostFacts>,
     findings: &[Finding],
+    expired: &[Waiver],
     plan: &Plan,
 ) -> Drift {
     let mut hosts: BTreeMap<HostName, DriftedHost> = BTreeMap::new();
@@ -120,14 +125,21 @@ pub fn drift_of(
     // Where the pre-flight refuses, a run does nothing at all.
     let actions = plan
         .actions()
-        .filter(|_| findings.is_empty())
+        .filter(|_| !refused(findings))
         .map(|a| DriftAction { id: a.id.clone(), host: a.host.clone(), text: a.to_string(), why: a.why.clone() })
         .collect::<Vec<_>>();
     let clean = |c: &DriftedComponent| c.differences.is_empty() && c.unknown.is_empty();
-    let in_sync = findings.is_empty()
+    let in_sync = !refused(findings)
         && actions.is_empty()
         && hosts.iter().all(|host| host.unreachable.is_none() && host.components.iter().all(clean));
-    Drift { format_version: FORMAT.into(), in_sync, hosts, findings: findings.to_vec(), actions }
+    Drift {
+        format_version: FORMAT.into(),
+        in_sync,
+        hosts,
+        findings: findings.to_vec(),
+        expired_waivers: expired.to_vec(),
+        actions,
+    }
 }
 
 /// The drift for people: one line when all is well.
@@ -164,10 +176,12 @@ pub fn drift_text(drift: &Drift) -> String {
     }
     // Of a host that can't be asked, the line above says all that is known.
     let unreachable = |host: &HostName| drift.hosts.iter().any(|seen| seen.host == *host && seen.unreachable.is_some());
-    for finding in drift.findings.iter().filter(|finding| !unreachable(&finding.host)) {
+    for finding in drift.findings.iter().filter(|finding| finding.refuses() && !unreachable(&finding.host)) {
         let _ = writeln!(text, "\n{finding}");
     }
-    let end = match (drift.findings.len(), drift.actions.len()) {
+    let answered: Vec<Finding> = drift.findings.iter().filter(|finding| !finding.refuses()).cloned().collect();
+    text.push_str(&findings_text(&answered, &drift.expired_waivers));
+    let end = match (drift.findings.iter().filter(|f| f.refuses()).count(), drift.actions.len()) {
         (0, actions) => format!("a run would carry out {actions} action(s); `converge plan` shows them"),
         (findings, _) => format!("a run would be refused for {findings} finding(s)"),
     };

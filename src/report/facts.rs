@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::style::{BAD, HEAD, Styled};
-use crate::facts::{Fact, Health, HostFacts, Observed};
+use crate::facts::{Fact, Health, HostFacts, Observed, Published, Told};
 use crate::model::printable;
+use crate::release::Wheel;
 
 /// Everything that was observed on a host.
 #[must_use]
@@ -92,11 +93,53 @@ fn lines(fact: &Fact) -> (String, Vec<String>) {
             };
             (head, vec![graph])
         }),
-        Fact::Published(fact) => observed(fact, |published| {
-            let all: Vec<String> = published.releases.iter().map(ToString::to_string).collect();
-            (format!("{} releases", all.len()), vec![all.join(" ")])
+        Fact::Published(fact) => observed(fact, published),
+        Fact::PackageSource(fact) => observed(fact, |source| {
+            let place = if source.local { "with places of its own" } else { "remote" };
+            let short = source.digest.get(..12).unwrap_or(&source.digest);
+            (format!("{short} ({place}), for Python {}", source.python), vec![])
+        }),
+        Fact::Work(fact) => observed(fact, |work| {
+            let listed = work.by_status.iter().map(|(status, count)| format!("{count} {status}")).collect();
+            (format!("{} running", work.count()), listed)
+        }),
+        Fact::Command(fact) => {
+            observed(fact, |answer| (format!("status {}", answer.status), vec![answer.output.clone()]))
+        }
+        Fact::Paths(fact) => observed(fact, |found| (format!("{} found", found.paths.len()), found.paths.clone())),
+        Fact::Pins(fact) => observed(fact, |pins| {
+            let of = |(from, on): (&String, &std::collections::BTreeMap<String, crate::release::Release>)| {
+                let on: Vec<String> = on.iter().map(|(name, release)| format!("{name} {release}")).collect();
+                format!("{from}: {}", on.join(", "))
+            };
+            (format!("{} distributions pin others", pins.pins.len()), pins.pins.iter().map(of).collect())
+        }),
+        Fact::Wheel(fact) => observed(fact, |wheel| {
+            let Wheel { package, release, file, bytes, sha256, requires_python, .. } = wheel;
+            let python = requires_python.as_ref().map_or_else(String::new, |python| format!(", Python {python}"));
+            let head = format!("{package} {release}{python}: {file}, {bytes} bytes, SHA-256 {}", sha256.short());
+            (head, super::preview::wheel_lines(wheel))
         }),
     }
+}
+
+fn published(published: &Published) -> (String, Vec<String>) {
+    let Published { releases, told, python, sources, asked_at } = published;
+    let mut head = format!("{} releases", releases.len());
+    if let Some(python) = python {
+        let _ = write!(head, ", {} for Python {python}", published.usable().len());
+    }
+    if *told == Told::Versions {
+        head.push_str(" (nothing is known of withdrawn ones)");
+    }
+    if let Some(at) = asked_at {
+        let _ = write!(head, ", asked at {at}");
+    }
+    let all: Vec<String> = releases
+        .iter()
+        .map(|one| format!("{}{}", one.release, if one.yanked.is_some() { " (withdrawn)" } else { "" }))
+        .collect();
+    (head, sources.iter().map(|place| format!("from {place}")).chain([all.join(" ")]).collect())
 }
 
 fn processes(all: &[crate::facts::Process]) -> Vec<String> {

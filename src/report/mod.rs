@@ -6,17 +6,28 @@
 mod drift;
 mod facts;
 mod findings;
+mod path;
+mod path_schema;
 mod plan;
+mod preview;
 mod progress;
 mod recap;
+mod releases;
+mod rules;
 mod style;
 
 pub use drift::{Drift, DriftedComponent, DriftedHost, drift_of, drift_text};
 pub use facts::facts_text;
-pub use findings::findings_text;
+pub use findings::{PreflightReport, findings_text, preflight_text};
+pub use path::{
+    PathRefused, PathReport, ReportedHop, ReportedRisk, ReportedStep, path_mermaid, path_report, path_text,
+};
 pub use plan::plan_text;
+pub use preview::{Listing, preview_text};
 pub use progress::progress_line;
 pub use recap::{RecapLine, failures_text, recap_text};
+pub use releases::{PackageReleases, age_text, releases_json, releases_text};
+pub use rules::{RuleReport, rule_text, rules_markdown, rules_text};
 pub use style::{BAD, CHANGED, GOOD, HEAD, Styled};
 
 #[cfg(test)]

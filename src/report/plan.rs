@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::style::{CHANGED, GOOD, HEAD, Styled};
+use crate::model::printable;
 use crate::plan::{Plan, StageKind, Undo};
 
 /// The plan for people: stages, hosts, actions and why; or why there is nothing to do.
@@ -47,7 +48,7 @@ pub fn plan_text(plan: &Plan) -> String {
         let _ = writeln!(text, "\n{}{kind}", Styled(HEAD, format!("{}. {}", number + 1, stage.title)));
         for action in stage.tracks.iter().flat_map(|track| &track.actions) {
             let _ = writeln!(text, "  {} {action}", Styled(CHANGED, format!("{}:", action.host)));
-            let _ = writeln!(text, "      because {}", action.why);
+            let _ = writeln!(text, "      because {}", printable(&action.why));
             if let Undo::Restore(command) = &action.undo {
                 let _ = writeln!(text, "      only a restore takes it back: {command}");
             }

@@ -7,6 +7,7 @@ use crate::facts::{HostFacts, Observed};
 use crate::model::HostName;
 use crate::plan::{Input, plan};
 use crate::preflight;
+use crate::release::Catalogue;
 use crate::report::{
     Drift, RecapLine, drift_of, drift_text, facts_text, failures_text, findings_text, plan_text, progress_line,
     recap_text,
@@ -21,11 +22,29 @@ fn host(name: &str) -> HostName {
     HostName::parse(name).unwrap()
 }
 
+/// The findings of a run without any further words, of a product that nobody knows anything about.
+fn look(instances: &[Instance], facts: &std::collections::BTreeMap<HostName, HostFacts>) -> Vec<preflight::Finding> {
+    preflight::check(&preflight::Input {
+        instances,
+        out_of_scope: &[],
+        facts,
+        catalogue: &Catalogue::default(),
+        request: &preflight::Request::default(),
+        now: crate::model::Timestamp(0),
+    })
+}
+
 fn drift(all: &[(Instance, Seen)]) -> Drift {
     let instances: Vec<Instance> = all.iter().map(|(instance, _)| instance.clone()).collect();
     let facts = world(all.iter().map(|(instance, seen)| (instance, seen.clone())));
-    let findings = preflight::check(&instances, &facts, &[]);
-    drift_of(&instances, &facts, &findings, &plan(&Input { instances: &instances, facts: &facts }))
+    let findings = look(&instances, &facts);
+    drift_of(
+        &instances,
+        &facts,
+        &findings,
+        &[],
+        &plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() }),
+    )
 }
 
 #[test]
@@ -33,7 +52,8 @@ fn a_plan_says_what_where_and_why() {
     let instances = [manager("m", "25.6.2"), agent("a", "25.6.1")];
     let stopped = Seen { running: None, ..Seen::default() };
     let facts = world([(&instances[0], Seen::default()), (&instances[1], stopped)]);
-    let text = plain(&plan_text(&plan(&Input { instances: &instances, facts: &facts })));
+    let text =
+        plain(&plan_text(&plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() })));
     let mut lines = text.lines();
     let head = lines.next().unwrap();
     assert!(head.starts_with("PLAN ") && head.ends_with(": 6 actions in 2 stages on 2 hosts"), "{head}");
@@ -50,7 +70,7 @@ fn a_plan_says_what_where_and_why() {
       m: back up the database of manager to /srv/backup/backend-before-25.6.2-19700101T005000Z.dump
           because no schema changes without a backup
       m: migrate the database of manager to the package's head
-          because the package's head at 25.6.2 may be ahead of the database
+          because 1 revision(s) are pending: of-25.6.2
           only a restore takes it back: pg_restore --clean --if-exists --dbname=backend /srv/backup/backend-before-25.6.2-19700101T005000Z.dump
       m: start manager and wait until it answers as 25.6.2
           because 25.6.2 was installed
@@ -61,7 +81,8 @@ fn a_plan_says_what_where_and_why() {
 fn an_empty_plan_says_why() {
     let instances = [manager("m", "25.6.1")];
     let facts = world([(&instances[0], Seen::default())]);
-    let text = plain(&plan_text(&plan(&Input { instances: &instances, facts: &facts })));
+    let text =
+        plain(&plan_text(&plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() })));
     insta::assert_snapshot!(text, @r#"
     Nothing to do: 1 component(s) on 1 host(s) are as declared.
       m/manager: 25.6.1 installed, running 25.6.1, database at head b2
@@ -104,7 +125,7 @@ fn drift_names_each_difference_and_what_a_run_would_do() {
 
 #[test]
 fn drift_that_a_run_would_not_mend_says_so_and_plans_nothing() {
-    let drift = drift(&[(manager("m", "25.7.0"), Seen::default()), (agent("a", "25.6.2"), Seen::default())]);
+    let drift = drift(&[(manager("m", "25.6.3"), Seen::default()), (agent("a", "25.6.2"), Seen::default())]);
     assert_eq!((drift.findings.len(), drift.actions.len()), (1, 0));
     let text = plain(&drift_text(&drift));
     assert!(text.ends_with("Drift: a run would be refused for 1 finding(s).\n"), "{text}");
@@ -116,8 +137,14 @@ fn an_unreachable_host_is_told_once() {
     let lost = HostFacts::unreachable(host("m"), "connection refused".into());
     let facts = std::collections::BTreeMap::from([(host("m"), lost)]);
     let instances = [instance];
-    let findings = preflight::check(&instances, &facts, &[]);
-    let drift = drift_of(&instances, &facts, &findings, &plan(&Input { instances: &instances, facts: &facts }));
+    let findings = look(&instances, &facts);
+    let drift = drift_of(
+        &instances,
+        &facts,
+        &findings,
+        &[],
+        &plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() }),
+    );
     assert!(!drift.in_sync);
     let text = plain(&drift_text(&drift));
     assert_eq!(text.matches("connection refused").count(), 1, "{text}");
@@ -126,11 +153,14 @@ fn an_unreachable_host_is_told_once() {
 
 #[test]
 fn findings_are_counted_and_shown_in_full() {
-    let instances = [manager("m", "25.7.0")];
-    let facts = world([(&instances[0], Seen::default())]);
-    let text = plain(&findings_text(&preflight::check(&instances, &facts, &[])));
-    assert!(text.starts_with("REFUSED: 1 finding of the pre-flight; nothing was changed\n"), "{text}");
-    assert!(text.contains("m/manager: [other-train]\n"), "{text}");
+    let instances = [manager("m", "25.6.3"), manager("n", "25.6.3"), agent("a", "25.7.0")];
+    let facts = world(instances.iter().map(|instance| (instance, Seen::default())));
+    let text = plain(&findings_text(&look(&instances, &facts), &[]));
+    assert!(text.starts_with("REFUSED: 5 findings of the pre-flight; nothing was changed\n"), "{text}");
+    // What two hosts share is said once.
+    assert_eq!(text.matches("[not-published] mandatory\n").count(), 1, "{text}");
+    assert!(text.contains("  also:     n/manager\n"), "{text}");
+    assert!(text.contains("a/agent: [major-unasked] mandatory\n"), "{text}");
 }
 
 #[test]
@@ -155,6 +185,7 @@ fn facts_show_every_answer_and_what_is_unknown() {
       schema /srv/manager dir/alembic.ini: backend (postgresql 7:16384), 1024 KiB, at b2
           package: 2 revisions, head b2
       published backend.ai-manager: UNKNOWN: pip \x1b[31mfailed
+      pins /srv/manager/.venv: 0 distributions pin others
     "#);
     let lost = HostFacts::unreachable(host("m"), "timed out".into());
     assert_eq!(plain(&facts_text(&lost)), "m: UNREACHABLE: timed out\n");

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::rehearsal::{Component, HEADS, Options, Rehearsal, Service, processes_under};
+use crate::rehearsal::{Component, HEADS, Options, Rehearsal, Service, processes_under, python};
 
 /// Steps of other processes take a second at most, many times that on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -131,6 +131,14 @@ impl Bench {
         Self { cluster, _parent: parent }
     }
 
+    /// Runs SQL on the managers' database, behind everybody's back.
+    pub(crate) fn sql(&self, statement: &str) {
+        let manager = self.on("mgr1");
+        let script = "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute(sys.argv[2]); d.commit()";
+        let mut command = Command::new(manager.venv().join("bin/python"));
+        python::run(command.args(["-c", script]).arg(manager.directory().join("manager.db")).arg(statement));
+    }
+
     /// The service of a host.
     pub(crate) fn on(&self, host: &str) -> &Service {
         self.cluster.host(host).service()
@@ -179,9 +187,9 @@ impl Bench {
     #[track_caller]
     pub(crate) fn refuses(&self, arguments: &[&str], code: &str) -> Ran {
         let ran = self.looks(arguments).exits(3).says(&["REFUSED", "nothing was changed", &format!("[{code}]")]);
-        let findings = ran.err.lines().filter(|line| line.ends_with(']') && !line.starts_with(' '));
-        let codes: Vec<&str> = findings.map(|line| line.rsplit('[').next().unwrap_or_default()).collect();
-        assert!(codes.iter().all(|found| *found == format!("{code}]")), "{codes:?}\n{ran}");
+        let of_finding = |line: &str| Some(line.split_once(": [")?.1.split_once("] ")?.0.to_owned());
+        let codes: Vec<String> = ran.err.lines().filter(|line| !line.starts_with(' ')).filter_map(of_finding).collect();
+        assert!(!codes.is_empty() && codes.iter().all(|found| found == code), "{codes:?}\n{ran}");
         ran
     }
 

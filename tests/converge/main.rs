@@ -11,6 +11,8 @@ mod bench;
 mod faults;
 mod looking;
 mod partial;
+mod preflight;
+mod published;
 mod refusals;
 mod saved;
 mod upgrade;

@@ -89,6 +89,7 @@ impl Lab {
         text
     }
 
+    #[allow(dead_code, reason = "not every test that starts the cluster asks it")]
     /// What an endpoint answers to a request from the host itself.
     pub(crate) fn get(&self, host: &str, url: &str) -> serde_json::Value {
         let body = self.ssh(
@@ -104,6 +105,7 @@ impl Lab {
         self.ssh("db1", &command).lines().map(str::to_owned).collect()
     }
 
+    #[allow(dead_code, reason = "not every test that starts the cluster asks it")]
     /// The titles of all of Backend.AI's processes on a host, sorted.
     pub(crate) fn titles(&self, host: &str) -> Vec<String> {
         let command = "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$f; echo; done 2>/dev/null";
@@ -116,6 +118,19 @@ impl Lab {
             .collect();
         titles.sort();
         titles
+    }
+
+    /// Waits until a host takes connections again.
+    ///
+    /// # Panics
+    /// When it doesn't within three minutes.
+    #[allow(dead_code, reason = "not every test that starts the cluster cuts a host off")]
+    pub(crate) fn wait_for_ssh(&self, host: &str) {
+        let deadline = Instant::now() + Duration::from_secs(180);
+        while std::net::TcpStream::connect((self.address(host).as_str(), 22)).is_err() {
+            assert!(Instant::now() < deadline, "{host} takes no connections for three minutes");
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     fn address(&self, host: &str) -> String {

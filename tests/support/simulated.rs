@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use converge::desired::{Instance, InstanceId};
 use converge::execute::{Attempt, Hosts};
 use converge::facts::{
-    Database, DatabaseKind, Disk, Distribution, Fact, File, Health, HostFacts, Observed, Process, ProcessQuery,
-    Processes, Published, Query, SchemaFact, System, Unit, Venv, normalize_name,
+    Database, DatabaseKind, Disk, Distribution, Fact, File, Health, HostFacts, Observed, Pins, Process, ProcessQuery,
+    Processes, Published, Query, SchemaFact, System, Unit, Venv, Work, normalize_name,
 };
-use converge::model::{HostName, Timestamp};
+use converge::model::{Digest, HostName, Timestamp};
 use converge::plan::{Action, ActionKind, Plan};
-use converge::release::{Release, RevisionGraph};
-use converge::resource::component::{Component, HealthSpec, ProcessSpec, SchemaSpec, Signal, Supervisor};
+use converge::release::{Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
+use converge::resource::component::{
+    Asked, Component, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor,
+};
 
 /// What goes wrong with one action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +105,22 @@ fn graph_of(release: &Release) -> RevisionGraph {
         let downs = if n == 0 { BTreeSet::new() } else { BTreeSet::from([format!("rev{:02}", n - 1)]) };
         (format!("rev{n:02}"), downs)
     });
-    RevisionGraph { revisions: revisions.collect() }
+    RevisionGraph::of_edges(revisions.collect())
+}
+
+fn wheel_of(package: &str, release: &Release) -> Wheel {
+    Wheel {
+        package: package.into(),
+        release: release.clone(),
+        file: format!("{package}-{release}-py3-none-any.whl"),
+        bytes: 1 << 20,
+        sha256: Digest::of(release.normalized().as_bytes()),
+        requires_python: None,
+        pins: BTreeMap::new(),
+        migrations: Migrations::Known { directory: "alembic".into(), graph: graph_of(release) },
+        missing_modules: BTreeMap::new(),
+        problems: vec![],
+    }
 }
 
 /// A component as the bundled roles declare it; `database` gives it a schema, and with it a unit.
@@ -135,7 +152,9 @@ pub fn component(name: &str, package: &str, venv: &str, declared: &Release, data
             timeout: 60,
         }),
         health: Some(HealthSpec { http: format!("http://{name}/"), version: Some("/version".into()) }),
+        precautions: Precautions::default(),
         declared_at: "site.yaml:1".into(),
+        release_at: Asked { place: "site.yaml:1:1".into(), line: String::new() },
     }
 }
 
@@ -401,7 +420,15 @@ impl Cluster {
                     server: Some(15),
                 }))
             }
-            Query::Published(_) => Fact::Published(Observed::Known(Published { releases: self.published.clone() })),
+            Query::Wheel(query) => Fact::Wheel(Observed::Known(wheel_of(&query.package, &query.release))),
+            Query::Work(_) => Fact::Work(Observed::Known(Work { by_status: BTreeMap::new() })),
+            Query::Command(_) => Fact::Command(Observed::Unknown("no shell in here".into())),
+            Query::Paths(_) => Fact::Paths(Observed::Absent),
+            Query::Pins(_) => Fact::Pins(Observed::Known(Pins::default())),
+            Query::Published(_) => Fact::Published(Observed::Known(Published::new(
+                self.published.iter().cloned().map(PublishedRelease::plain).collect(),
+            ))),
+            Query::PackageSource(_) => Fact::PackageSource(Observed::Unknown("it was not asked".into())),
         }
     }
 
@@ -470,6 +497,14 @@ impl Simulated {
             let queries = questions.entry(instance.host.clone()).or_default();
             queries.extend(instance.component.queries());
             queries.push(Query::Published(instance.component.published_query()));
+            queries.push(Query::Pins(instance.component.pins_query()));
+            queries.extend(
+                cluster
+                    .published
+                    .iter()
+                    .filter_map(|release| instance.component.wheel_query(release))
+                    .map(Query::Wheel),
+            );
         }
         questions.iter().map(|(host, queries)| (host.clone(), cluster.observe(host, queries))).collect()
     }

@@ -338,7 +338,7 @@ mod tests {
     use super::*;
     use crate::facts::{Distribution, Fact, Processes, Query, Unit};
     use crate::model::{HostName, Timestamp};
-    use crate::resource::component::{HealthSpec, ProcessSpec, Signal, Supervisor};
+    use crate::resource::component::{Asked, HealthSpec, Precautions, ProcessSpec, Signal, Supervisor};
 
     fn release(text: &str) -> Release {
         Release::parse(text).unwrap()
@@ -362,7 +362,9 @@ mod tests {
             },
             schema: None,
             health: Some(HealthSpec { http: "http://h/".into(), version: Some("/v".into()) }),
+            precautions: Precautions::default(),
             declared_at: "t.yaml:1".into(),
+            release_at: Asked { place: "t.yaml:1:1".into(), line: "".into() },
         }
     }
 

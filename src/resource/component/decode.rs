@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use super::spec::{Component, HealthSpec, ProcessSpec, SchemaSpec, Signal, Supervisor};
-use crate::document::{Diagnostic, Diagnostics, Fields, Node, Value, did_you_mean};
+use super::spec::{Asked, Component, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor};
+use crate::document::{Diagnostic, Diagnostics, Fields, Node, Span, Value, did_you_mean};
+use crate::model::Window;
 use crate::release::Release;
 
 /// How long a stop may take unless declared: systemd's own default.
@@ -25,22 +26,31 @@ pub fn decode(node: &Node) -> Result<Component, Diagnostics> {
     let package = fields.required("package", filled);
     let name = fields.given("name", Node::as_text).or_else(|| package.clone());
     let release = fields.required("release", release);
+    let release_at = node.get("release").map(|node| asked(&node.span));
     let venv = fields.required("venv", absolute);
     let pip_args = fields.given("pip_args", pip_args).unwrap_or_default();
     let process = fields.required("process", process);
     let schema = fields.given("schema", schema).flatten();
     let health = fields.given("health", health).flatten();
+    let precautions = Precautions {
+        workloads: fields.given("workloads", Node::as_text),
+        notice: fields.given("notice", Node::as_text),
+        window: fields.given("window", window),
+        state_files: fields.given("state_files", patterns).unwrap_or_default(),
+    };
     let declared_at = crate::document::place_of(&node.span);
     fields.build(|| {
         Some(Component {
             name: name?,
             package: package?,
             release: release?,
+            release_at: release_at?,
             venv: venv?,
             pip_args,
             process: process?,
             schema,
             health,
+            precautions,
             declared_at,
         })
     })
@@ -55,6 +65,30 @@ fn filled(node: &Node) -> Result<String, Diagnostic> {
 
 fn release(node: &Node) -> Result<Release, Diagnostic> {
     Release::parse(node.as_release_text()?.trim()).map_err(|error| Diagnostic::at(&node.span, error.to_string()))
+}
+
+/// Where a value was written: in the inventory, say, however many variables lie in between.
+fn asked(span: &Span) -> Asked {
+    let line = span.source.line(span.start.line).trim();
+    // Someone may have written the whole of a host on one line, its password among the rest.
+    let lower = line.to_lowercase();
+    let telling = ["pass", "secret", "token", "key"].iter().any(|word| lower.contains(word));
+    let line = if telling { span.text().unwrap_or_default() } else { line };
+    Asked { place: crate::document::place_of(span), line: line.to_owned() }
+}
+
+fn window(node: &Node) -> Result<Window, Diagnostic> {
+    Window::parse(node.as_str()?).map_err(|error| Diagnostic::at(&node.span, error.to_string()))
+}
+
+fn patterns(node: &Node) -> Result<Vec<String>, Diagnostics> {
+    let mut mistakes = Diagnostics::new();
+    let items: Vec<&Node> = match &node.value {
+        Value::Sequence(items) => items.iter().collect(),
+        Value::Null | Value::Scalar(_) | Value::Mapping(_) => vec![node],
+    };
+    let patterns = items.into_iter().filter_map(|item| mistakes.keep(absolute(item))).collect();
+    mistakes.or_ok(patterns)
 }
 
 fn absolute(node: &Node) -> Result<String, Diagnostic> {

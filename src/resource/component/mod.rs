@@ -5,10 +5,12 @@ mod assess;
 mod decode;
 mod difference;
 mod path;
+mod preview;
 mod spec;
 
 pub use assess::{Assessment, Installed, Running, Staleness, assess};
 pub use decode::decode;
 pub use difference::{Cause, Difference};
-pub use path::{PlannedPath, path_of, wants_published};
-pub use spec::{Component, HealthSpec, ProcessSpec, SchemaSpec, Signal, Supervisor};
+pub use path::{PlannedHop, PlannedPath, path_of, wants_published, within_reach, work_query};
+pub use preview::{SchemaStep, schema_steps};
+pub use spec::{Asked, Component, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor};

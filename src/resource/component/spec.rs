@@ -5,9 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{
-    DiskQuery, HealthQuery, HostFacts, Observed, ProcessQuery, PublishedQuery, Query, SchemaFact, SchemaQuery,
-    UnitQuery, Venv, VenvQuery,
+    CommandQuery, DiskQuery, HealthQuery, HostFacts, Observed, PackageSourceQuery, PathsQuery, PinsQuery, ProcessQuery,
+    PublishedQuery, Query, SchemaFact, SchemaQuery, UnitQuery, Venv, VenvQuery,
 };
+use crate::model::Window;
 use crate::release::Release;
 
 /// One component on one host, as declared.
@@ -29,8 +30,34 @@ pub struct Component {
     pub schema: Option<SchemaSpec>,
     /// Its health endpoint, if it has one.
     pub health: Option<HealthSpec>,
-    /// `file:line` of the task that declares it.
+    /// What must hold before it moves, as far as its operators say.
+    pub precautions: Precautions,
+    /// `file:line:column` of the task that declares it.
     pub declared_at: String,
+    /// Where its release was written, with that line.
+    pub release_at: Asked,
+}
+
+/// A place in a file of the project, with the line itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Asked {
+    /// `file:line:column`.
+    pub place: String,
+    /// The line, without the blanks around it.
+    pub line: String,
+}
+
+/// What operators ask to be looked at before a component moves.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Precautions {
+    /// A command that lists running work, one piece a line; no output means that none runs.
+    pub workloads: Option<String>,
+    /// A command that exits with 0 when the users have been notified.
+    pub notice: Option<String>,
+    /// The maintenance window.
+    pub window: Option<Window>,
+    /// Patterns of files with the component's state, which another release or Python may not be able to read.
+    pub state_files: Vec<String>,
 }
 
 /// How the component's process is run and recognised.
@@ -205,6 +232,46 @@ impl Component {
     #[must_use]
     pub fn published_query(&self) -> PublishedQuery {
         PublishedQuery::new(&self.venv, &self.package, &self.pip_args)
+    }
+
+    /// The question whether work runs, as the operator asks it.
+    #[must_use]
+    pub fn workloads_query(&self) -> Option<CommandQuery> {
+        self.precautions.workloads.clone().map(|command| CommandQuery { command })
+    }
+
+    /// The question whether users have been notified.
+    #[must_use]
+    pub fn notice_query(&self) -> Option<CommandQuery> {
+        self.precautions.notice.clone().map(|command| CommandQuery { command })
+    }
+
+    /// The questions for files with its state.
+    #[must_use]
+    pub fn state_queries(&self) -> Vec<PathsQuery> {
+        self.precautions.state_files.iter().map(|pattern| PathsQuery { pattern: pattern.clone() }).collect()
+    }
+
+    /// The question about exact pins in its environment.
+    #[must_use]
+    pub fn pins_query(&self) -> PinsQuery {
+        PinsQuery { venv: self.venv.clone() }
+    }
+
+    /// Everything that is asked only before it moves, of what is declared for it.
+    #[must_use]
+    pub fn queries_before_a_move(&self) -> Vec<Query> {
+        let mut queries = vec![Query::Pins(self.pins_query())];
+        queries.extend(self.workloads_query().map(Query::Command));
+        queries.extend(self.notice_query().map(Query::Command));
+        queries.extend(self.state_queries().into_iter().map(Query::Paths));
+        queries
+    }
+
+    /// The question about where packages come from, asked before what is published.
+    #[must_use]
+    pub fn package_source_query(&self) -> PackageSourceQuery {
+        PackageSourceQuery { venv: self.venv.clone() }
     }
 
     /// Every question that a drift check of this component asks.

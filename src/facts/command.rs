@@ -1,0 +1,55 @@
+//! What a command of the operator says: whether work runs, whether users know. It is run on the host as the user who
+//! logs in; it is the operator's promise that it changes nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::Observed;
+use super::probe::{Answer, quote};
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CommandQuery {
+    /// Run by `/bin/sh -c`, without standard input.
+    pub command: String,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandAnswer {
+    /// Its exit status.
+    pub status: u8,
+    /// Its standard output and error in one line, cut off behind 2000 bytes.
+    pub output: String,
+}
+
+/// Seconds that a question may take: the probe as a whole has a minute.
+const TIMEOUT_SECONDS: u32 = 20;
+/// More than this is for a log.
+const OUTPUT_BYTES: u32 = 2000;
+
+/// 124 is what timeout(1) exits with when time ran out, 137 when it had to kill.
+pub(super) const FUNCTION: &str = r#"c() {
+o=$(timeout -k 2 "$2" /bin/sh -c "$1" 2>&1 </dev/null); r=$?
+case $r in 124|137) e unknown "it gave no answer in $2 s"; return;; esac
+e status "$r"; e output "$(printf %s "$o" | head -c "$3" | tr '\n\t' '  ')"
+}
+"#;
+
+pub(super) fn call(query: &CommandQuery) -> String {
+    format!("c {} {TIMEOUT_SECONDS} {OUTPUT_BYTES}", quote(&query.command))
+}
+
+pub(super) fn parse(answer: &Answer<'_>) -> Observed<CommandAnswer> {
+    match answer.get("status").map(str::parse) {
+        // 126 and 127: the shell found no such command, or may not run it.
+        Some(Ok(status @ (126 | 127))) => Observed::Unknown(format!(
+            "it can't be run (status {status}): {}",
+            answer.get("output").unwrap_or_default().trim()
+        )),
+        Some(Ok(status)) => Observed::Known(CommandAnswer {
+            status,
+            output: answer.get("output").unwrap_or_default().trim().to_owned(),
+        }),
+        Some(Err(_)) | None => Observed::Unknown("it gave no exit status".into()),
+    }
+}

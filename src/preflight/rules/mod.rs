@@ -1,0 +1,36 @@
+//! The rules, one file each.
+
+pub(super) mod agent_state;
+pub(super) mod backup;
+pub(super) mod broken_release;
+pub(super) mod change_log;
+pub(super) mod downgrade;
+pub(super) mod known_risk;
+pub(super) mod major_by_hand;
+pub(super) mod major_rolling;
+pub(super) mod major_unasked;
+pub(super) mod manual_step;
+pub(super) mod missing_module;
+pub(super) mod mixed_releases;
+pub(super) mod no_access;
+pub(super) mod not_last_patch;
+pub(super) mod not_published;
+pub(super) mod outside_window;
+pub(super) mod running_differs;
+pub(super) mod schema;
+pub(super) mod schema_skips;
+pub(super) mod schema_target;
+pub(super) mod shared_database;
+pub(super) mod shared_venv;
+pub(super) mod skipped_train;
+pub(super) mod space;
+pub(super) mod stop_signal;
+pub(super) mod unit;
+pub(super) mod unknown_fact;
+pub(super) mod unknown_train;
+pub(super) mod unreachable;
+pub(super) mod users_not_notified;
+pub(super) mod work_running;
+pub(super) mod work_running_patch;
+pub(super) mod wrong_python;
+pub(super) mod yanked_release;

@@ -1,0 +1,48 @@
+//! Files or processes that the user who logs in can't change: told before anything is stopped for them.
+
+use crate::facts::Observed;
+use crate::preflight::finding::Severity;
+use crate::preflight::rule::{Breach, Rule};
+use crate::preflight::subject::Subject;
+use crate::resource::component::{Running, Supervisor};
+
+pub(in crate::preflight) const RULE: Rule = Rule {
+    code: "no-access",
+    severity: Severity::Mandatory,
+    demands: "the user who logs in can write to the environment of what moves, and can signal what is to be stopped",
+    source: "measured: pip fails on the first file that isn't its own, when the process is already stopped",
+    explanation: "What the user who logs in may not write or signal would fail after the process was stopped. The rule compares owners of \
+                  processes, and the rights on the environment, with the user of the session. Log in as the owner (ansible_user).",
+    check,
+};
+
+fn check(subject: &Subject<'_>) -> Vec<Breach> {
+    [locked_environment(subject), foreign_process(subject)].into_iter().flatten().collect()
+}
+
+fn locked_environment(subject: &Subject<'_>) -> Option<Breach> {
+    match subject.facts.disk(&subject.instance.component.venv_disk_query()) {
+        Observed::Known(disk) if subject.moves() && !disk.writable => Some(Breach::new(
+            format!("{} can't be written to", disk.existing),
+            "log in as the owner of the environment (ansible_user), or give this user access to it",
+        )),
+        Observed::Known(_) | Observed::Absent | Observed::Unknown(_) => None,
+    }
+}
+
+fn foreign_process(subject: &Subject<'_>) -> Option<Breach> {
+    // Whether systemd obeys is for its policy to say.
+    match &subject.instance.component.process.supervisor {
+        Supervisor::Systemd { .. } => return None,
+        Supervisor::Command { .. } => {}
+    }
+    let Running::Running { processes, .. } = &subject.assessment.running else { return None };
+    let Observed::Known(system) = subject.facts.system() else { return None };
+    let foreign = processes.iter().find(|process| process.uid != system.uid)?;
+    (subject.would_stop() && system.uid != 0).then(|| {
+        Breach::new(
+            format!("process {} belongs to user {}, the login to user {}", foreign.pid, foreign.uid, system.uid),
+            "log in as the user that runs the component (ansible_user)",
+        )
+    })
+}

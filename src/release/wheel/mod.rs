@@ -1,0 +1,12 @@
+//! What a wheel holds, read without installing it.
+
+pub(in crate::release) mod contents;
+pub(in crate::release) mod error;
+pub(in crate::release) mod imports;
+pub(in crate::release) mod metadata;
+pub(in crate::release) mod parts;
+
+pub use contents::{Migrations, Wheel, WheelContents};
+pub use error::WheelError;
+pub use metadata::{MetadataError, WheelMetadata, parse_metadata};
+pub use parts::{FILE_BYTES, UNPACKED_BYTES, WHEEL_BYTES, WheelParts};

@@ -1,0 +1,2 @@
+﻿"""a byte order mark"""
+revision = "00000000000e"; down_revision = "00000000000d"

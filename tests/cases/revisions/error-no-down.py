@@ -1,0 +1,2 @@
+"""where does it belong?"""
+revision = "777777777777"

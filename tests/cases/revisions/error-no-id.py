@@ -1,0 +1,2 @@
+"""whose predecessor is it?"""
+down_revision = "777777777777"

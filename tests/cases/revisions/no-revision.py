@@ -1,0 +1,3 @@
+"""tools for the others"""
+def batches(rows, revision=None):
+    return [rows]
