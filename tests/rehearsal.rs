@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rehearsal::{
     Component, Fault, Host, Options, Python, Rehearsal, ServerKind, Service, processes_under, python, sweep,
@@ -75,7 +75,12 @@ fn comes_up_and_leaves_nothing_behind() {
 
     // Something detached that outlives its connection goes with the cluster as well.
     assert_runs(&cluster.hosts()[0], "setsid sleep 600 >/dev/null 2>&1 </dev/null &");
-    assert!(processes_under(&directory).iter().any(|process| process.command_line == "sleep 600"));
+    // The shell is done before what it left behind has become `sleep`.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !processes_under(&directory).iter().any(|process| process.command_line == "sleep 600") {
+        assert!(Instant::now() < deadline, "{:?}", processes_under(&directory));
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let begun = Instant::now();
     drop(cluster);
     eprintln!("down in {:.1} s", begun.elapsed().as_secs_f64());
