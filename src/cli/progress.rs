@@ -39,6 +39,8 @@ impl Progress {
             | Event::ActionStarted { .. }
             | Event::ActionOutput { .. }
             | Event::StageEnded { .. }
+            | Event::RecoveryStarted { .. }
+            | Event::RecoveryEnded { .. }
             | Event::Stopping => {}
         }
         print(event, self.verbose);

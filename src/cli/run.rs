@@ -12,12 +12,12 @@ use super::progress::Progress;
 use super::survey::{Subject, Survey, survey};
 use super::{context, interrupt, machine, output};
 use crate::event::Event;
-use crate::execute::{Executor, RunOutcome};
+use crate::execute::{Executor, Recovered, RunOutcome};
 use crate::gather::{Fleet, Sessions};
 use crate::model::HostName;
 use crate::plan::Plan;
 use crate::preflight::Finding;
-use crate::report::{RecapLine, failures_text, findings_text, plan_text, recap_text};
+use crate::report::{RecapLine, downtime_text, failures_text, findings_text, plan_text, recap_text, recovery_text};
 use crate::transport::AnyConnector;
 
 /// `converge --inventory FILE`.
@@ -103,8 +103,12 @@ async fn prove(
     outcome: &RunOutcome,
     subject: &Subject<'_>,
 ) -> Result<Exit, CliError> {
+    output::say(&downtime_text(&outcome.downtime_ms));
     if !outcome.failures.is_empty() {
         output::say(&failures_text(&outcome.failures));
+        if let Some(Recovered { title, took_back, failures, advice }) = &outcome.recovered {
+            output::say(&recovery_text(title, *took_back, failures, advice));
+        }
         let all_unreachable = outcome.failures.iter().all(|failure| failure.unreachable);
         return Ok(if all_unreachable { Exit::Unreachable } else { Exit::Failed });
     }

@@ -58,6 +58,18 @@ pub enum Event {
         /// How many hosts failed in it.
         failed: usize,
     },
+    /// A stage failed, and what the plan says for that begins. Its stages follow, numbered from 1 again.
+    RecoveryStarted {
+        /// What it is: `back to 23.9.10`.
+        title: String,
+    },
+    /// A recovery ended.
+    RecoveryEnded {
+        /// What it is.
+        title: String,
+        /// How many hosts failed in it.
+        failed: usize,
+    },
     /// The run was asked to stop: what runs is finished, nothing new begins.
     Stopping,
 }

@@ -1,7 +1,8 @@
 //! The loop over stages, tracks and actions.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -11,10 +12,14 @@ use tokio::time::{Instant, sleep};
 use super::{Attempt, Hosts};
 use crate::event::{ActionResult, Event, Failure};
 use crate::model::HostName;
-use crate::plan::{Action, ActionKind, Confirmation, Plan, Readiness, Stage, Track, World, confirm, ready, state_of};
+use crate::plan::{
+    Action, ActionKind, Confirmation, InstanceId, Plan, Readiness, Recovery, Stage, Track, World, confirm, ready, state_of,
+};
 
 /// How often a start that isn't healthy yet is looked at: a component takes seconds to come up.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
+/// How often work that runs is counted while it is waited for: it ends in minutes, and each count is a query.
+const WORK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long an action whose outcome is unknown is looked for: what it began may be about to end.
 const UNKNOWN_GRACE: Duration = Duration::from_secs(20);
 /// Lines of an action's output that a failure shows.
@@ -27,6 +32,16 @@ pub struct Executor<H> {
     events: Arc<dyn Fn(Event) + Send + Sync>,
     stop: watch::Receiver<bool>,
     forks: usize,
+    downtime: Mutex<Downtime>,
+    /// The way back is gone to its end, also by a run that was asked to stop.
+    recovering: AtomicBool,
+}
+
+/// What is down, and how long what is up again was down.
+#[derive(Default)]
+struct Downtime {
+    since: BTreeMap<InstanceId, Instant>,
+    over: BTreeMap<InstanceId, u64>,
 }
 
 /// What was done on one host, in the words of Ansible's recap.
@@ -53,6 +68,24 @@ pub struct RunOutcome {
     pub failures: Vec<Failure>,
     /// Whether it was asked to stop before its end.
     pub stopped: bool,
+    /// What was done about the failure, where the plan says what.
+    pub recovered: Option<Recovered>,
+    /// How long each instance was down that was stopped and started again, in milliseconds: from the order to stop to
+    /// the proof that it serves.
+    pub downtime_ms: BTreeMap<InstanceId, u64>,
+}
+
+/// How a recovery ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// What it is: `back to 23.9.10`.
+    pub title: String,
+    /// Whether it took everything back to where the plan began.
+    pub took_back: bool,
+    /// What failed on the way back.
+    pub failures: Vec<Failure>,
+    /// What only people can decide.
+    pub advice: Vec<String>,
 }
 
 impl RunOutcome {
@@ -78,7 +111,7 @@ impl<H: Hosts> Executor<H> {
         stop: watch::Receiver<bool>,
         events: Arc<dyn Fn(Event) + Send + Sync>,
     ) -> Self {
-        Self { plan, hosts, events, stop, forks }
+        Self { plan, hosts, events, stop, forks, downtime: Mutex::default(), recovering: AtomicBool::new(false) }
     }
 
     /// Runs the plan. A host whose action fails stops there; the others of the stage finish; no later stage starts.
@@ -107,8 +140,38 @@ impl<H: Hosts> Executor<H> {
             });
             let failed = Self::run_stage(&this, stage, &mut outcome).await;
             (this.events)(Event::StageEnded { number: index + 1, failed });
+            if let (true, Some(recovery)) = (failed > 0, stage.recovery.and_then(|n| this.plan.recoveries.get(n))) {
+                outcome.recovered = Some(Self::recover(&this, recovery, &mut outcome).await);
+            }
         }
+        outcome.downtime_ms = this.downtime.lock().map(|downtime| downtime.over.clone()).unwrap_or_default();
         outcome
+    }
+
+    /// Goes the way back as far as it leads: a host that fails on it must not keep the others from it.
+    async fn recover(this: &Arc<Self>, recovery: &Recovery, outcome: &mut RunOutcome) -> Recovered {
+        this.recovering.store(true, Ordering::Relaxed);
+        (this.events)(Event::RecoveryStarted { title: recovery.title.clone() });
+        let before = outcome.failures.len();
+        let of = recovery.stages.len();
+        for (index, stage) in recovery.stages.iter().enumerate() {
+            (this.events)(Event::StageStarted {
+                number: index + 1,
+                of,
+                title: stage.title.clone(),
+                hosts: stage.tracks.iter().map(|track| track.host.clone()).collect(),
+            });
+            let failed = Self::run_stage(this, stage, outcome).await;
+            (this.events)(Event::StageEnded { number: index + 1, failed });
+        }
+        let failures = outcome.failures.split_off(before);
+        (this.events)(Event::RecoveryEnded { title: recovery.title.clone(), failed: failures.len() });
+        Recovered {
+            title: recovery.title.clone(),
+            took_back: recovery.takes_back && failures.is_empty(),
+            failures,
+            advice: recovery.advice.clone(),
+        }
     }
 
     async fn run_stage(this: &Arc<Self>, stage: &Stage, outcome: &mut RunOutcome) -> usize {
@@ -154,12 +217,13 @@ impl<H: Hosts> Executor<H> {
         let mut count = HostCount::default();
         for (index, action) in track.actions.iter().enumerate() {
             let left = track.actions.len() - index;
-            if *self.stop.borrow() {
+            if *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed) {
                 count.skipped += left;
                 return (track.host, count, TrackEnd::Stopped);
             }
             let begun = Instant::now();
             let result = self.run_action(action).await;
+            self.note_downtime(action, begun, &result);
             (self.events)(Event::ActionEnded {
                 host: action.host.clone(),
                 id: action.id.clone(),
@@ -185,6 +249,22 @@ impl<H: Hosts> Executor<H> {
             }
         }
         (track.host, count, TrackEnd::Finished)
+    }
+
+    fn note_downtime(&self, action: &Action, begun: Instant, result: &ActionResult) {
+        let Ok(mut downtime) = self.downtime.lock() else { return };
+        match (&action.kind, result) {
+            (ActionKind::Stop, ActionResult::Done { .. } | ActionResult::Failed(_)) => {
+                downtime.since.entry(action.instance()).or_insert(begun);
+            }
+            (ActionKind::Start { .. }, ActionResult::Done { .. } | ActionResult::AlreadyDone { .. }) => {
+                if let Some(since) = downtime.since.remove(&action.instance()) {
+                    let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    *downtime.over.entry(action.instance()).or_default() += ms;
+                }
+            }
+            (_, ActionResult::Done { .. } | ActionResult::AlreadyDone { .. } | ActionResult::Failed(_)) => {}
+        }
     }
 
     /// What the action relies on is read again, and judged; then it is carried out, and its effect is looked for.
@@ -236,14 +316,18 @@ impl<H: Hosts> Executor<H> {
                 let world = self.observe(action).await;
                 return self.fail(action, world, "it to begin".into(), reason.clone(), tail).await;
             }
+            // It leaves nothing behind that could be looked for.
+            (Attempt::Unknown { cause }, ActionKind::Rehearse { .. }) => {
+                let world = self.observe(action).await;
+                return self.fail(action, world, action.ensures.clone(), cause.clone(), tail).await;
+            }
+            (_, ActionKind::Drain { timeout, .. }) => Duration::from_secs(u64::from(*timeout)),
             (Attempt::Unknown { .. }, _) => UNKNOWN_GRACE,
             (Attempt::Succeeded, ActionKind::Start { .. }) => self.start_timeout(action),
-            (
-                Attempt::Succeeded,
-                ActionKind::Stop | ActionKind::Install { .. } | ActionKind::Backup { .. } | ActionKind::Migrate { .. },
-            ) => Duration::ZERO,
+            (Attempt::Succeeded, _) => Duration::ZERO,
         };
         let deadline = Instant::now() + patience;
+        let interval = if matches!(action.kind, ActionKind::Drain { .. }) { WORK_INTERVAL } else { HEALTH_INTERVAL };
         loop {
             let world = self.observe(action).await;
             match confirm(&self.plan, action, &world) {
@@ -263,7 +347,7 @@ impl<H: Hosts> Executor<H> {
                     };
                     return self.fail(action, world, expected, observed, tail).await;
                 }
-                Confirmation::NotYet { .. } => sleep(HEALTH_INTERVAL).await,
+                Confirmation::NotYet { .. } => sleep(interval).await,
             }
         }
     }
@@ -356,6 +440,17 @@ fn next_step(action: &Action) -> String {
             format!("find out why alembic failed, {again}; the backup from before is {backup}")
         }
         ActionKind::Start { .. } => format!("find out from its log why it doesn't come up, {again}"),
+        ActionKind::Stage { target, .. } => format!("mend what hinders {target} from being built, {again}"),
+        ActionKind::Switch { venv, .. } => format!("see where {venv} leads and what hinders a change of it, {again}"),
+        ActionKind::Prune { venv, .. } => format!("remove old environments of {venv} by hand, {again}"),
+        ActionKind::Freeze | ActionKind::Unfreeze => format!("try the declared command by hand, {again}"),
+        ActionKind::Drain { .. } => {
+            "terminate the work, or give it longer with --drain-timeout, then run converge again".to_owned()
+        }
+        ActionKind::Rehearse { .. } => {
+            "nothing was stopped: find out from its output why the migration fails on a copy".to_owned()
+        }
+        ActionKind::Snapshot { .. } => format!("try the declared command by hand, {again}"),
     }
 }
 

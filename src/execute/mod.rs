@@ -10,7 +10,7 @@ use crate::facts::{HostFacts, Query};
 use crate::model::HostName;
 use crate::plan::{Action, Plan};
 
-pub use executor::{Executor, HostCount, RunOutcome};
+pub use executor::{Executor, HostCount, Recovered, RunOutcome};
 
 /// How an attempt to carry an action out ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

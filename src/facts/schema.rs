@@ -56,6 +56,10 @@ pub struct SchemaFact {
     pub bytes: u64,
     /// The installed package's revisions.
     pub graph: Observed<RevisionGraph>,
+    /// The revisions of the package in the environment that the installed one has taken the place of, where that is
+    /// still there: the database came from it, unless it was migrated since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<RevisionGraph>,
     /// The major version of `pg_dump` on the host; PostgreSQL only.
     pub dump_tool: Option<u32>,
     /// The major version of the server; PostgreSQL only.
@@ -103,7 +107,7 @@ elif kind=="postgresql":
 else:raise OSError("databases of kind "+kind+" are not supported")
 for x in r:e("row",x)
 e("kind",kind);e("name",os.path.basename(name))
-try:
+def G(venv):
  s=A["script_location"];D=s
  if "version_locations"in A:raise OSError("version_locations is not supported")
  if ":"in s:m,_,p=s.partition(":");D=(glob.glob(venv+"/lib/python3*/site-packages/"+m.replace(".","/"))or["?"])[0]+"/"+p
@@ -114,8 +118,13 @@ try:
   if m:
    d=re.search(r"^down_revision\b[^=\n]*=\s*(\([^)]*\)|\[[^\]]*\]|[^\n]*)",t,re.M)
    L.append(m[1]+"<"+",".join(re.findall(r"['\"](\w+)['\"]",d[1]if d else"")))
- e("graph"," ".join(sorted(L)))
+ return" ".join(sorted(L))
+try:e("graph",G(venv))
 except(OSError,UnicodeError)as x:e("nograph",x)
+try:
+ with open(venv+"/converge.json")as f:P=re.search(r'"from":\s*"([^"\\]+)"',f.read())
+ if P:e("previous",G(P[1]))
+except(OSError,UnicodeError):pass
 "#;
 
 /// The shell function, put together from the shared and the own part of the program. The Python of the
@@ -155,6 +164,7 @@ pub(super) fn parse(answer: &Answer<'_>) -> Observed<SchemaFact> {
         rows: answer.all("row").map(str::to_owned).collect(),
         bytes,
         graph,
+        previous: answer.get("previous").map(parse_graph),
         dump_tool: answer.get("dump").and_then(|major| major.parse().ok()),
         server: answer.get("server").and_then(|major| major.parse().ok()),
     })

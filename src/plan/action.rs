@@ -6,9 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{Instance, InstanceId};
-use crate::facts::{Database, FileQuery, Query};
+use crate::facts::{CommandQuery, Database, FileQuery, Query, VenvQuery, WorkQuery};
 use crate::model::{Digest, HostName};
-use crate::release::Release;
+use crate::release::{Release, RevisionId};
+use crate::resource::component::FreezeSpec;
 
 /// A package that an install moves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,20 @@ pub struct PackageMove {
     pub from: Option<Release>,
     /// The release after.
     pub to: Release,
+}
+
+/// How a database is brought from one revision to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migration {
+    /// The rows that `alembic_version` must hold before, exactly.
+    pub rows: BTreeSet<RevisionId>,
+    /// Revisions that alembic would take for applied and that never were, in the order in which they must run. They run
+    /// first, in the same transaction.
+    pub skipped: Vec<RevisionId>,
+    /// What `upgrade head` runs then, in its order.
+    pub pending: Vec<RevisionId>,
+    /// The one row that must be there afterwards.
+    pub head: RevisionId,
 }
 
 /// What an action does.
@@ -36,16 +51,80 @@ pub enum ActionKind {
         /// Components that run from this environment: all must be stopped.
         stopped: Vec<InstanceId>,
     },
+    /// Build an environment beside the one that is used, and check all of it. Nothing is stopped for it.
+    Stage {
+        /// The environment as the component declares it.
+        venv: String,
+        /// The environment that is built.
+        target: String,
+        /// The interpreter that it is made with.
+        interpreter: String,
+        /// The packages that it is for.
+        packages: Vec<PackageMove>,
+    },
+    /// Make the declared path of an environment lead to another one, at once.
+    Switch {
+        /// The environment as the component declares it.
+        venv: String,
+        /// Where its path leads then.
+        target: String,
+        /// What that changes.
+        packages: Vec<PackageMove>,
+        /// Components that run from this environment: all must be stopped.
+        stopped: Vec<InstanceId>,
+    },
+    /// Remove environments that nothing leads to any more, but for the newest.
+    Prune {
+        /// The environment as the component declares it.
+        venv: String,
+        /// How many are kept.
+        keep: u32,
+    },
+    /// Keep the users from beginning anything new.
+    Freeze,
+    /// Let the users in again.
+    Unfreeze,
+    /// Wait until no work runs.
+    Drain {
+        /// Where work is counted.
+        counts: Vec<(HostName, WorkQuery)>,
+        /// Commands that list it.
+        lists: Vec<(HostName, CommandQuery)>,
+        /// Seconds to wait at most.
+        timeout: u32,
+    },
+    /// Try the migration on a copy of the database, restored from its backup.
+    Rehearse {
+        /// The backup.
+        backup: String,
+        /// The database that the copy is made in.
+        scratch: String,
+        /// The environment whose package migrates.
+        venv: String,
+        /// The same migration as the one that follows.
+        migration: Migration,
+    },
+    /// Save what a command prints beside the backups.
+    Snapshot {
+        /// The command.
+        command: String,
+        /// Where its output goes.
+        file: String,
+    },
     /// Back a database up, and verify the backup.
     Backup {
         /// The database.
         database: Database,
         /// Where the backup goes.
         file: String,
-        /// The rows that the database must hold; `None` where an earlier hop of the plan sets them.
-        rows: Option<BTreeSet<String>>,
-        /// Components that use the database: all must be stopped.
+        /// The rows that the database must hold.
+        rows: BTreeSet<RevisionId>,
+        /// The row that it holds when the migration is done, so that no backup is needed any more.
+        head: RevisionId,
+        /// Components that use the database: all must be stopped. None where it is only to be rehearsed with.
         stopped: Vec<InstanceId>,
+        /// How many older backups of the database are kept.
+        keep: u32,
     },
     /// Bring a database to the head of the installed package.
     Migrate {
@@ -53,6 +132,8 @@ pub enum ActionKind {
         database: Database,
         /// The backup that was made before.
         backup: String,
+        /// What is run.
+        migration: Migration,
         /// Components that use the database: all must be stopped.
         stopped: Vec<InstanceId>,
     },
@@ -112,6 +193,14 @@ impl Action {
         match &self.kind {
             ActionKind::Stop => "stop",
             ActionKind::Install { .. } => "install",
+            ActionKind::Stage { .. } => "stage",
+            ActionKind::Switch { .. } => "switch",
+            ActionKind::Prune { .. } => "prune",
+            ActionKind::Freeze => "freeze",
+            ActionKind::Unfreeze => "unfreeze",
+            ActionKind::Drain { .. } => "drain",
+            ActionKind::Rehearse { .. } => "rehearse",
+            ActionKind::Snapshot { .. } => "snapshot",
             ActionKind::Backup { .. } => "backup",
             ActionKind::Migrate { .. } => "migrate",
             ActionKind::Start { .. } => "start",
@@ -122,8 +211,17 @@ impl Action {
     #[must_use]
     pub fn must_be_stopped(&self) -> &[InstanceId] {
         match &self.kind {
-            ActionKind::Stop | ActionKind::Start { .. } => &[],
+            ActionKind::Stop
+            | ActionKind::Start { .. }
+            | ActionKind::Stage { .. }
+            | ActionKind::Prune { .. }
+            | ActionKind::Freeze
+            | ActionKind::Unfreeze
+            | ActionKind::Drain { .. }
+            | ActionKind::Rehearse { .. }
+            | ActionKind::Snapshot { .. } => &[],
             ActionKind::Install { stopped, .. }
+            | ActionKind::Switch { stopped, .. }
             | ActionKind::Backup { stopped, .. }
             | ActionKind::Migrate { stopped, .. } => stopped,
         }
@@ -134,23 +232,42 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             ActionKind::Stop => write!(f, "stop {}", self.component),
-            ActionKind::Install { venv, packages, .. } => {
-                let moves: Vec<String> = packages
-                    .iter()
-                    .map(|p| match &p.from {
-                        Some(from) => format!("{} {from} -> {}", p.package, p.to),
-                        None => format!("{} {}", p.package, p.to),
-                    })
-                    .collect();
-                write!(f, "install {} into {venv}", moves.join(", "))
+            ActionKind::Install { venv, packages, .. } => write!(f, "install {} into {venv}", moves(packages)),
+            ActionKind::Stage { target, packages, interpreter, .. } => {
+                let new: Vec<String> = packages.iter().map(|p| format!("{} {}", p.package, p.to)).collect();
+                write!(f, "build {target} with {} by {interpreter}", new.join(", "))
             }
+            ActionKind::Switch { venv, target, packages, .. } => {
+                write!(f, "switch {venv} to {target}: {}", moves(packages))
+            }
+            ActionKind::Prune { venv, keep } => write!(f, "remove old environments of {venv} but for {keep}"),
+            ActionKind::Freeze => write!(f, "freeze the cluster through {}", self.component),
+            ActionKind::Unfreeze => write!(f, "unfreeze the cluster through {}", self.component),
+            ActionKind::Drain { timeout, .. } => write!(f, "wait until no work runs, {timeout} s at most"),
+            ActionKind::Rehearse { scratch, .. } => write!(f, "rehearse the migration on a copy, {scratch}"),
+            ActionKind::Snapshot { file, .. } => write!(f, "save the state beside the database to {file}"),
             ActionKind::Backup { file, .. } => write!(f, "back up the database of {} to {file}", self.component),
-            ActionKind::Migrate { .. } => write!(f, "migrate the database of {} to the package's head", self.component),
+            ActionKind::Migrate { migration, .. } => {
+                write!(f, "migrate the database of {} to {}", self.component, migration.head)?;
+                match migration.skipped.len() {
+                    0 => Ok(()),
+                    skipped => write!(f, ", with {skipped} revision(s) that alembic would leave out"),
+                }
+            }
             ActionKind::Start { release } => {
                 write!(f, "start {} and wait until it answers as {release}", self.component)
             }
         }
     }
+}
+
+/// `backend.ai-manager 23.9.8 -> 23.9.10`, one after the other.
+fn moves(packages: &[PackageMove]) -> String {
+    let one = |moved: &PackageMove| match &moved.from {
+        Some(from) => format!("{} {from} -> {}", moved.package, moved.to),
+        None => format!("{} {}", moved.package, moved.to),
+    };
+    packages.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// The actions of one host in one stage, one after the other.
@@ -170,6 +287,9 @@ pub enum StageKind {
     Independent,
     /// A step of several hosts that share a database: each step ends on all of them before the next begins.
     FullStop,
+    /// A step of a major upgrade: each ends on all hosts before the next begins, and nothing of the product runs in
+    /// between.
+    Major,
 }
 
 /// Actions that may go on at the same time, a track a host. A stage ends before the next begins.
@@ -181,6 +301,25 @@ pub struct Stage {
     pub kind: StageKind,
     /// At most one a host, in inventory order.
     pub tracks: Vec<Track>,
+    /// What people have to do or to know before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What is done when it fails: the number of one of the plan's recoveries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<usize>,
+}
+
+/// What follows on a failure, so that the cluster isn't left as the failure left it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// What it is, in words: `back to 23.9.10`.
+    pub title: String,
+    /// Whether it takes everything back to where the plan began. Otherwise only people can: see `advice`.
+    pub takes_back: bool,
+    /// What is done, in order. A recovery goes on after a failure of its own as far as it can.
+    pub stages: Vec<Stage>,
+    /// What to type where only a person can decide how to go on: the restore, exactly.
+    pub advice: Vec<String>,
 }
 
 /// Everything that is to be done, in order.
@@ -193,6 +332,9 @@ pub struct Plan {
     pub basis: BTreeMap<InstanceId, String>,
     /// The stages; none means that nothing is to be done.
     pub stages: Vec<Stage>,
+    /// What follows on failures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recoveries: Vec<Recovery>,
 }
 
 impl Plan {
@@ -235,9 +377,30 @@ impl Plan {
                 questions.entry(id.host.clone()).or_default().extend(instance.component.queries());
             }
         }
-        if let ActionKind::Backup { file, .. } | ActionKind::Migrate { backup: file, .. } = &action.kind {
-            let query = Query::File(FileQuery { path: file.clone() });
-            questions.entry(action.host.clone()).or_default().push(query);
+        let mut ask = |host: &HostName, query: Query| questions.entry(host.clone()).or_default().push(query);
+        let component = self.instance(&own).map(|instance| &instance.component);
+        match &action.kind {
+            ActionKind::Backup { file, .. }
+            | ActionKind::Migrate { backup: file, .. }
+            | ActionKind::Rehearse { backup: file, .. }
+            | ActionKind::Snapshot { file, .. } => {
+                ask(&action.host, Query::File(FileQuery { path: file.clone() }));
+            }
+            ActionKind::Stage { target, packages, .. } | ActionKind::Switch { target, packages, .. } => {
+                for moved in packages {
+                    let query = VenvQuery { path: target.clone(), package: moved.package.clone() };
+                    ask(&action.host, Query::Venv(query));
+                }
+            }
+            ActionKind::Drain { counts, lists, .. } => {
+                counts.iter().for_each(|(host, query)| ask(host, Query::Work(query.clone())));
+                lists.iter().for_each(|(host, query)| ask(host, Query::Command(query.clone())));
+            }
+            ActionKind::Freeze | ActionKind::Unfreeze => {
+                let status = component.and_then(|component| component.freeze.as_ref()).map(FreezeSpec::status_query);
+                status.into_iter().for_each(|query| ask(&action.host, Query::Command(query)));
+            }
+            ActionKind::Stop | ActionKind::Start { .. } | ActionKind::Install { .. } | ActionKind::Prune { .. } => {}
         }
         questions
     }

@@ -1,11 +1,11 @@
 //! What an action must find before it acts, and what it must leave: judged from fresh facts, never
 //! from an exit status or from what was done before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, ActionKind, PackageMove, Plan};
 use crate::desired::{Instance, InstanceId};
-use crate::facts::{FileQuery, HostFacts, Observed, facts_of};
+use crate::facts::{CommandQuery, FileQuery, HostFacts, Observed, VenvQuery, WorkQuery, facts_of};
 use crate::model::HostName;
 use crate::release::SchemaState;
 use crate::resource::component::{Assessment, Installed, Running, assess};
@@ -113,38 +113,50 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
             Running::Unknown(reason) => mismatch("to see what runs", reason),
         },
         ActionKind::Install { venv, packages, .. } => ready_to_install(instance, venv, packages, world),
-        ActionKind::Backup { rows, .. } => {
-            match at_head(&assessment) {
-                Ok(head) => {
-                    return Readiness::AlreadyDone(format!(
-                        "the database is at head {head}: no migration, no backup needed"
-                    ));
-                }
-                Err(Some(reason)) => return mismatch("a known schema", &reason),
-                Err(None) => {}
+        ActionKind::Stage { target, packages, .. } => ready_to_stage(instance, target, packages, world),
+        ActionKind::Switch { venv, target, packages, .. } => ready_to_switch(instance, venv, target, packages, world),
+        ActionKind::Prune { .. } => Readiness::Ready,
+        ActionKind::Freeze => match frozen(instance, world) {
+            Ok((true, true)) => Readiness::AlreadyDone("the cluster is frozen".into()),
+            Ok(_) => Readiness::Ready,
+            Err(reason) => mismatch("to see whether the cluster is frozen", &reason),
+        },
+        ActionKind::Unfreeze => match frozen(instance, world) {
+            Ok((false, false)) => Readiness::AlreadyDone("the cluster is not frozen".into()),
+            Ok(_) => Readiness::Ready,
+            Err(reason) => mismatch("to see whether the cluster is frozen", &reason),
+        },
+        ActionKind::Drain { counts, lists, .. } => match work_left(counts, lists, world) {
+            None => Readiness::AlreadyDone("no work runs".into()),
+            Some(_) => Readiness::Ready,
+        },
+        ActionKind::Rehearse { backup, .. } => match file_bytes(backup, instance, world) {
+            Ok(_) => Readiness::Ready,
+            Err(observed) => mismatch(&format!("the backup {backup}"), &observed),
+        },
+        ActionKind::Snapshot { .. } => Readiness::Ready,
+        ActionKind::Backup { rows, head, .. } => match database_rows(instance, world) {
+            Ok(found) if found == *rows => Readiness::Ready,
+            Ok(found) if found == BTreeSet::from([head.clone()]) => {
+                Readiness::AlreadyDone(format!("the database is at {head}: no migration, no backup needed"))
             }
-            let facts = facts_of(world, &instance.host);
-            let found =
-                instance.component.schema_fact(&facts).and_then(|fact| fact.known().map(|known| known.rows.clone()));
-            match (rows, found) {
-                (_, None) => mismatch("a known schema", "the database could not be read"),
-                (Some(rows), Some(found)) if *rows != found => {
-                    mismatch(&format!("the database at {}", joined(rows)), &format!("it is at {}", joined(&found)))
-                }
-                (Some(_) | None, Some(_)) => Readiness::Ready,
-            }
-        }
-        ActionKind::Migrate { backup, .. } => {
-            match at_head(&assessment) {
-                Ok(head) => return Readiness::AlreadyDone(format!("the database is at head {head}")),
-                Err(Some(reason)) => return mismatch("a schema that `upgrade head` can bring forward", &reason),
-                Err(None) => {}
-            }
-            match backup_bytes(backup, instance, world) {
+            Ok(found) => mismatch(&format!("the database at {}", joined(rows)), &format!("it is at {}", joined(&found))),
+            Err(reason) => mismatch("a known schema", &reason),
+        },
+        ActionKind::Migrate { backup, migration, .. } => match database_rows(instance, world) {
+            Ok(found) if found == migration.rows => match file_bytes(backup, instance, world) {
                 Ok(_) => Readiness::Ready,
                 Err(observed) => mismatch(&format!("the backup {backup}"), &observed),
+            },
+            Ok(found) if found == BTreeSet::from([migration.head.clone()]) => {
+                Readiness::AlreadyDone(format!("the database is at head {}", migration.head))
             }
-        }
+            Ok(found) => {
+                let expected = format!("the database at {}", joined(&migration.rows));
+                mismatch(&expected, &format!("it is at {}", joined(&found)))
+            }
+            Err(reason) => mismatch("a known schema", &reason),
+        },
         ActionKind::Start { .. } => match confirm(plan, action, world) {
             Confirmation::Done(evidence) => Readiness::AlreadyDone(evidence),
             Confirmation::NotYet { .. } => match &assessment.running {
@@ -183,6 +195,113 @@ fn ready_to_install(instance: &Instance, venv: &str, packages: &[PackageMove], w
     if done { Readiness::AlreadyDone("the release is installed".into()) } else { Readiness::Ready }
 }
 
+fn ready_to_stage(instance: &Instance, target: &str, packages: &[PackageMove], world: &World) -> Readiness {
+    let facts = facts_of(world, &instance.host);
+    let mut whole = true;
+    for moved in packages {
+        match facts.venv(&VenvQuery { path: target.to_owned(), package: moved.package.clone() }) {
+            Observed::Known(venv) => whole &= venv.marker && holds_at(instance, target, moved, &facts),
+            Observed::Absent => whole = false,
+            Observed::Unknown(reason) => return mismatch(&format!("to see {target}"), &reason),
+        }
+    }
+    match whole {
+        true => Readiness::AlreadyDone(format!("{target} is built, and was checked")),
+        false => Readiness::Ready,
+    }
+}
+
+fn ready_to_switch(
+    instance: &Instance,
+    venv: &str,
+    target: &str,
+    packages: &[PackageMove],
+    world: &World,
+) -> Readiness {
+    let facts = facts_of(world, &instance.host);
+    let all_at = |path: &str| packages.iter().all(|moved| holds_at(instance, path, moved, &facts));
+    let leads_to = packages.first().and_then(|moved| {
+        let query = VenvQuery { path: venv.to_owned(), package: moved.package.clone() };
+        facts.venv(&query).known().and_then(|found| found.link.clone())
+    });
+    // A directory that was never moved aside is what a switch back would make.
+    if all_at(venv) && leads_to.as_deref().is_none_or(|link| link == target) {
+        return Readiness::AlreadyDone(format!("{venv} holds {}", releases_of(packages)));
+    }
+    match all_at(target) {
+        true => Readiness::Ready,
+        false => mismatch(&format!("{target} with {}", releases_of(packages)), "it lacks them, or can't be read"),
+    }
+}
+
+/// Whether the environment at `path` holds the release that a package is moved to.
+fn holds_at(instance: &Instance, path: &str, moved: &PackageMove, facts: &HostFacts) -> bool {
+    let mut component = instance.component.clone();
+    component.package.clone_from(&moved.package);
+    component.venv = path.to_owned();
+    assess(&component, facts).installed == Installed::Release(moved.to.clone())
+}
+
+fn releases_of(packages: &[PackageMove]) -> String {
+    packages.iter().map(|moved| format!("{} {}", moved.package, moved.to)).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether the cluster says that it is frozen, and whether a run has noted that it froze it.
+fn frozen(instance: &Instance, world: &World) -> Result<(bool, bool), String> {
+    let Some(freeze) = &instance.component.freeze else { return Err("no freeze is declared".into()) };
+    let facts = facts_of(world, &instance.host);
+    let noted = match facts.file(&freeze.marker_query()) {
+        Observed::Known(_) => true,
+        Observed::Absent => false,
+        Observed::Unknown(reason) => return Err(reason),
+    };
+    match facts.command(&freeze.status_query()) {
+        Observed::Known(answer) if answer.status == 0 => {
+            // Programs of this kind log to the same stream before they answer.
+            Ok((answer.output.split_whitespace().last() == Some(freeze.frozen.as_str()), noted))
+        }
+        Observed::Known(answer) => Err(format!("{} exits with {}: {}", freeze.status, answer.status, answer.output)),
+        Observed::Absent => Err("the command for its status was not run".into()),
+        Observed::Unknown(reason) => Err(reason),
+    }
+}
+
+/// What still runs, in words; a count that fails is as good as running work.
+fn work_left(
+    counts: &[(HostName, WorkQuery)],
+    lists: &[(HostName, CommandQuery)],
+    world: &World,
+) -> Option<String> {
+    let mut left = Vec::new();
+    for (host, query) in counts {
+        match facts_of(world, host).work(query) {
+            Observed::Known(work) if work.count() == 0 => {}
+            Observed::Known(work) => left.push(format!("{} of {} run", work.count(), query.table)),
+            Observed::Absent => left.push(format!("there is no {} to count", query.table)),
+            Observed::Unknown(reason) => left.push(format!("how many {} run is unknown: {reason}", query.table)),
+        }
+    }
+    for (host, query) in lists {
+        match facts_of(world, host).command(query) {
+            Observed::Known(answer) if answer.status == 0 && answer.output.is_empty() => {}
+            Observed::Known(answer) => left.push(format!("{host} lists: {}", answer.output)),
+            Observed::Absent => left.push(format!("{host} was not asked for its work")),
+            Observed::Unknown(reason) => left.push(format!("the work of {host} is unknown: {reason}")),
+        }
+    }
+    (!left.is_empty()).then(|| left.join("; "))
+}
+
+fn database_rows(instance: &Instance, world: &World) -> Result<BTreeSet<String>, String> {
+    let facts = facts_of(world, &instance.host);
+    match instance.component.schema_fact(&facts) {
+        Some(Observed::Known(fact)) => Ok(fact.rows.clone()),
+        Some(Observed::Absent) => Err("there is no alembic.ini at the declared place".into()),
+        Some(Observed::Unknown(reason)) => Err(reason),
+        None => Err("the component declares no schema".into()),
+    }
+}
+
 fn installed_in_words(installed: &Installed) -> String {
     match installed {
         Installed::Release(release) => format!("{release}"),
@@ -197,7 +316,7 @@ fn mismatch(expected: &str, observed: &str) -> Readiness {
     Readiness::Mismatch { expected: expected.to_owned(), observed: observed.to_owned() }
 }
 
-fn joined(rows: &std::collections::BTreeSet<String>) -> String {
+fn joined(rows: &BTreeSet<String>) -> String {
     if rows.is_empty() { "no revision".into() } else { rows.iter().cloned().collect::<Vec<_>>().join(", ") }
 }
 
@@ -227,7 +346,7 @@ fn at_head(assessment: &Assessment) -> Result<String, Option<String>> {
     }
 }
 
-fn backup_bytes(file: &str, instance: &Instance, world: &World) -> Result<u64, String> {
+fn file_bytes(file: &str, instance: &Instance, world: &World) -> Result<u64, String> {
     match facts_of(world, &instance.host).file(&FileQuery { path: file.to_owned() }) {
         Observed::Known(found) if found.bytes > 0 => Ok(found.bytes),
         Observed::Known(_) => Err("the file is empty".into()),
@@ -261,12 +380,41 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
             }
             Readiness::Mismatch { expected, observed } => not_yet(expected, observed),
         },
-        ActionKind::Backup { file, .. } => match backup_bytes(file, instance, world) {
+        ActionKind::Stage { target, packages, .. } => {
+            done_if_already(ready_to_stage(instance, target, packages, world), "the environment whole")
+        }
+        ActionKind::Switch { venv, target, packages, .. } => {
+            let found = ready_to_switch(instance, venv, target, packages, world);
+            done_if_already(found, &format!("{venv} leading to {target}"))
+        }
+        ActionKind::Prune { keep, .. } => Confirmation::Done(format!("at most {keep} of them are left")),
+        ActionKind::Freeze => match frozen(instance, world) {
+            Ok((true, true)) => Confirmation::Done("the cluster is frozen".into()),
+            Ok((said, noted)) => not_yet("a frozen cluster".into(), frozen_in_words(said, noted)),
+            Err(reason) => not_yet("a frozen cluster".into(), reason),
+        },
+        ActionKind::Unfreeze => match frozen(instance, world) {
+            Ok((false, false)) => Confirmation::Done("the cluster is not frozen".into()),
+            Ok((said, noted)) => not_yet("a cluster that is not frozen".into(), frozen_in_words(said, noted)),
+            Err(reason) => not_yet("a cluster that is not frozen".into(), reason),
+        },
+        ActionKind::Drain { counts, lists, .. } => match work_left(counts, lists, world) {
+            None => Confirmation::Done("no work runs".into()),
+            Some(left) => not_yet("no work".into(), left),
+        },
+        // Its command says how it ended, and it leaves nothing behind that could be looked at.
+        ActionKind::Rehearse { .. } => Confirmation::Done("the same migration succeeds on a copy".into()),
+        ActionKind::Snapshot { file, .. } => match file_bytes(file, instance, world) {
+            Ok(bytes) => Confirmation::Done(format!("{bytes} bytes")),
+            Err(observed) => not_yet(format!("the file {file}"), observed),
+        },
+        ActionKind::Backup { file, .. } => match file_bytes(file, instance, world) {
             Ok(bytes) => Confirmation::Done(format!("{bytes} bytes, and they can be read back")),
             Err(observed) => not_yet(format!("the backup {file}"), observed),
         },
-        ActionKind::Migrate { .. } => match at_head(&assessment) {
-            Ok(head) => Confirmation::Done(format!("the database is at head {head}")),
+        ActionKind::Migrate { migration, .. } => match at_head(&assessment) {
+            Ok(head) if head == migration.head => Confirmation::Done(format!("the database is at head {head}")),
+            Ok(head) => not_yet(format!("the database at head {}", migration.head), format!("it is at head {head}")),
             Err(Some(reason)) => not_yet("the database at the package's head".into(), reason),
             Err(None) => not_yet(
                 "the database at the package's head".into(),
@@ -275,6 +423,23 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
         },
         ActionKind::Start { release } => confirm_start(instance, &assessment, release),
     }
+}
+
+/// What an action would find already done is what it must leave.
+fn done_if_already(found: Readiness, expected: &str) -> Confirmation {
+    match found {
+        Readiness::AlreadyDone(evidence) => Confirmation::Done(evidence),
+        Readiness::Ready => {
+            Confirmation::NotYet { expected: expected.to_owned(), observed: "it is as it was before".into() }
+        }
+        Readiness::Mismatch { expected, observed } => Confirmation::NotYet { expected, observed },
+    }
+}
+
+fn frozen_in_words(said: bool, noted: bool) -> String {
+    let said = if said { "it says that it is frozen" } else { "it says that it is not frozen" };
+    let noted = if noted { "a file notes a freeze" } else { "no file notes a freeze" };
+    format!("{said}, and {noted}")
 }
 
 fn confirm_start(instance: &Instance, assessment: &Assessment, release: &crate::release::Release) -> Confirmation {

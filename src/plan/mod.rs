@@ -2,14 +2,18 @@
 //! commands that carry it out, and an independent checker. Pure: equal input, equal bytes.
 
 mod action;
+mod acts;
 mod checker;
+mod full_stop;
 mod group;
 mod judge;
+mod member;
 mod planner;
 mod saved;
 mod script;
 
-pub use action::{Action, ActionKind, PackageMove, Plan, Stage, StageKind, Track, Undo};
+pub use crate::desired::InstanceId;
+pub use action::{Action, ActionKind, Migration, PackageMove, Plan, Recovery, Stage, StageKind, Track, Undo};
 pub use checker::{Violation, check};
 pub use judge::{Confirmation, Readiness, World, confirm, ready, state_of};
 pub use planner::{Input, plan};

@@ -7,16 +7,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, ActionKind, PackageMove, Plan, Stage, StageKind, Track, Undo};
+use super::action::{Action, Plan, Recovery, Stage, StageKind, Track};
+use super::acts::{self, Move, Store};
+use super::full_stop::full_stop;
 use super::group::group;
 use super::judge::state_of;
+use super::member::Member;
 use crate::desired::{Instance, InstanceId};
-use crate::facts::{Database, DatabaseKind, HostFacts, Observed, facts_of, normalize_name};
-use crate::model::{HostName, Timestamp};
-use crate::release::{Catalogue, Release, SchemaState};
-use crate::resource::component::{
-    Assessment, Cause, Installed, PlannedPath, Running, SchemaStep, assess, path_of, schema_steps,
-};
+use crate::facts::{Database, HostFacts, facts_of};
+use crate::model::HostName;
+use crate::release::{Catalogue, Release};
+use crate::resource::component::Rehearsal;
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -27,118 +28,57 @@ pub struct Input<'a> {
     pub facts: &'a BTreeMap<HostName, HostFacts>,
     /// What is known of products and their releases.
     pub catalogue: &'a Catalogue,
+    /// Seconds that a major upgrade waits until no work runs; `None`: none may run when it begins.
+    pub drain_timeout: Option<u32>,
+    /// What people have to do by hand on the way of a major upgrade, as the pre-flight has found.
+    pub manual_steps: &'a [String],
 }
 
-/// What the planner knows of an instance while it goes through the releases.
-struct Member<'a> {
-    instance: &'a Instance,
-    assessment: Assessment,
-    hops: Vec<Release>,
-    /// What they do to the schema, as far as their packages were read.
-    schema_steps: Vec<SchemaStep>,
-    database: Option<Database>,
-    /// Whether something of it runs at this point of the plan.
-    running: bool,
-    /// The release that is installed at this point of the plan.
-    installed: Option<Release>,
-    /// Whether its package is whole at this point of the plan; only then can it be started.
-    whole: bool,
-    /// Whether the database is behind what is installed at this point of the plan.
-    behind: bool,
-    /// Whether an earlier hop of the plan has migrated its database, so that the observed rows no longer hold.
-    migrated: bool,
-    /// Whether its process must be restarted or started for a reason of its own.
-    restart: Option<String>,
-}
-
-impl Member<'_> {
-    fn schema_step(&self, release: &Release) -> Option<&SchemaStep> {
-        self.schema_steps.iter().find(|step| step.to == *release)
-    }
-
-    /// Whether it is known that `release` leaves the schema as it is.
-    fn keeps_schema(&self, release: &Release) -> bool {
-        self.schema_step(release).is_some_and(SchemaStep::changes_nothing)
-    }
-
-    /// What alembic will run at `release`, in its order, with the first line of each revision.
-    fn pending(&self, release: &Release) -> String {
-        let known = self.schema_step(release).and_then(|step| step.preview.known());
-        let (behind, pending) =
-            (self.behind && self.installed.as_ref() == Some(release), known.map(|seen| &seen.pending));
-        match (behind, pending) {
-            (false, Some(pending)) if !pending.is_empty() => {
-                let listed: Vec<String> = pending.iter().map(ToString::to_string).collect();
-                format!("{} revision(s) are pending: {}", pending.len(), listed.join("; "))
-            }
-            (true, _) => "the database is behind the installed package".to_owned(),
-            (false, _) => format!("the package's head at {release} may be ahead of the database"),
-        }
+impl<'a> Input<'a> {
+    /// A plan of what differs, with nothing asked for beside it.
+    #[must_use]
+    pub fn new(
+        instances: &'a [Instance],
+        facts: &'a BTreeMap<HostName, HostFacts>,
+        catalogue: &'a Catalogue,
+    ) -> Self {
+        Self { instances, facts, catalogue, drain_timeout: None, manual_steps: &[] }
     }
 }
 
 /// Makes the plan.
 #[must_use]
 pub fn plan(input: &Input<'_>) -> Plan {
-    let mut members: Vec<Member<'_>> = input.instances.iter().map(|instance| member(instance, input)).collect();
+    let mut members: Vec<Member<'_>> = input.instances.iter().map(|instance| Member::new(instance, input)).collect();
     let databases: Vec<Option<Database>> = members.iter().map(|member| member.database.clone()).collect();
     let groups = group(input.instances, &databases);
     let basis = members
         .iter()
         .map(|m| (m.instance.id(), state_of(m.instance, &facts_of(input.facts, &m.instance.host))))
         .collect();
-    let mut stages = Vec::new();
+    let mut made = Made::default();
     for release in releases(&members) {
-        let mut rounds: Vec<Round> = groups
-            .iter()
-            .filter_map(|group| round(&release, group, &members))
-            .flat_map(|r| r.rolled(&members))
-            .collect();
+        let rounds: Vec<Round> = groups.iter().filter_map(|group| round(&release, group, &members)).collect();
+        let (major, rounds): (Vec<Round>, Vec<Round>) = rounds.into_iter().partition(|round| round.is_major);
+        for round in by_product(major, &members) {
+            full_stop(&release, &round, &mut members, input, &mut made);
+        }
+        let mut rounds: Vec<Round> = rounds.into_iter().flat_map(|r| r.rolled(&members)).collect();
         rounds.sort_by_key(|round| round.play);
-        stages.extend(stages_of(&release, &rounds, &mut members, input));
+        let stages = stages_of(&release, &rounds, &mut members, input);
+        made.stages.extend(stages);
     }
-    Plan { instances: input.instances.to_vec(), basis, stages }
+    if let Some(stage) = thaw(&members) {
+        made.stages.push(stage);
+    }
+    Plan { instances: input.instances.to_vec(), basis, stages: made.stages, recoveries: made.recoveries }
 }
 
-fn member<'a>(instance: &'a Instance, input: &Input<'_>) -> Member<'a> {
-    let facts = facts_of(input.facts, &instance.host);
-    let assessment = assess(&instance.component, &facts);
-    let planned = match path_of(&instance.component, &assessment, &facts, input.catalogue) {
-        PlannedPath::Hops(hops) => hops,
-        PlannedPath::Refused(_) | PlannedPath::Unknown(_) => Vec::new(),
-    };
-    let schema_steps = schema_steps(&instance.component, &planned, &facts);
-    let hops = planned.into_iter().map(|hop| hop.to).collect();
-    let schema = instance.component.schema_fact(&facts);
-    let database = schema.and_then(|fact| fact.known().map(|known| known.database.clone()));
-    let behind = matches!(assessment.schema, Some(Observed::Known(SchemaState::Behind { .. })));
-    let whole = match &assessment.installed {
-        Installed::Release(_) => true,
-        Installed::Interrupted { whole, .. } => whole.is_some(),
-        Installed::Nothing | Installed::NoVenv | Installed::Unknown(_) => false,
-    };
-    let process_reasons: Vec<String> = assessment
-        .differences
-        .iter()
-        .filter(|difference| match difference.cause() {
-            Cause::Package | Cause::Schema => false,
-            Cause::ProcessStopped | Cause::ProcessStale | Cause::ProcessForeign | Cause::Health => true,
-        })
-        .map(ToString::to_string)
-        .collect();
-    Member {
-        instance,
-        hops,
-        schema_steps,
-        database,
-        running: !assessment.running.is_stopped(),
-        installed: assessment.installed.start_of_path().cloned(),
-        whole,
-        behind: behind && whole,
-        migrated: false,
-        restart: (!process_reasons.is_empty()).then(|| process_reasons.join("; ")),
-        assessment,
-    }
+/// What has been planned so far.
+#[derive(Default)]
+pub(super) struct Made {
+    pub(super) stages: Vec<Stage>,
+    pub(super) recoveries: Vec<Recovery>,
 }
 
 /// Every release at which something is to be done, in order.
@@ -146,32 +86,35 @@ fn releases(members: &[Member<'_>]) -> BTreeSet<Release> {
     let mut releases = BTreeSet::new();
     for member in members {
         // As the operator wrote it, where it is the declared one: a set keeps what it has.
-        if member.restart.is_some() || member.hops.contains(&member.instance.component.release) {
-            releases.insert(member.instance.component.release.clone());
+        let declared = &member.instance.component.release;
+        if member.restart.is_some() || member.hop(declared).is_some() {
+            releases.insert(declared.clone());
         }
     }
     for member in members {
-        releases.extend(member.hops.iter().cloned());
-        if member.behind {
+        releases.extend(member.targets().cloned());
+        if member.behind.is_some() {
             releases.extend(member.installed.clone());
         }
     }
     releases
 }
 
-/// What one group does at one release.
-struct Round {
-    play: usize,
+/// What members that move together do at one release.
+pub(super) struct Round {
+    pub(super) play: usize,
     /// Members whose package moves.
-    installs: Vec<usize>,
+    pub(super) installs: Vec<usize>,
     /// Databases to migrate, each with the member that does it.
-    migrations: Vec<(Database, usize)>,
+    pub(super) migrations: Vec<(Database, usize)>,
     /// Members that must be stopped: they share an environment or a database with what changes.
-    affected: Vec<usize>,
+    pub(super) affected: Vec<usize>,
     /// Members that are only started or restarted.
-    restarts: Vec<usize>,
+    pub(super) restarts: Vec<usize>,
     /// Whether it is one of several that take turns, so that something of the component always runs.
     takes_turns: bool,
+    /// Whether it leaves the train.
+    pub(super) is_major: bool,
 }
 
 impl Round {
@@ -199,16 +142,56 @@ impl Round {
                 affected: of_host(&self.affected, host),
                 restarts: of_host(&self.restarts, host),
                 takes_turns: true,
+                is_major: self.is_major,
             })
             .collect()
+    }
+
+    /// The environments that move, in the order of their first member.
+    pub(super) fn moves<'m>(&self, members: &'m [Member<'m>]) -> Vec<Move<'m>> {
+        let mut venvs: Vec<(&HostName, &str)> = Vec::new();
+        for number in &self.installs {
+            let instance = members[*number].instance;
+            let venv = (&instance.host, instance.component.venv.as_str());
+            if !venvs.contains(&venv) {
+                venvs.push(venv);
+            }
+        }
+        let of = |numbers: &[usize], (host, venv): (&HostName, &str)| -> Vec<&'m Member<'m>> {
+            let here = |m: &&Member<'_>| m.instance.host == *host && m.instance.component.venv == venv;
+            numbers.iter().map(|n| &members[*n]).filter(here).collect()
+        };
+        let ids = |members: Vec<&Member<'_>>| members.iter().map(|member| member.instance.id()).collect();
+        venvs
+            .into_iter()
+            .map(|venv| Move { moving: of(&self.installs, venv), stopped: ids(of(&self.affected, venv)) })
+            .collect()
+    }
+
+    /// The databases that change, each with the member that migrates it; those of which too little is known lack.
+    pub(super) fn stores<'m>(
+        &'m self,
+        release: &Release,
+        members: &'m [Member<'m>],
+        input: &Input<'_>,
+    ) -> Vec<Store<'m>> {
+        let store = |(database, number): &'m (Database, usize)| {
+            let users = members.iter().filter(|member| member.database.as_ref() == Some(database));
+            let users = users.map(|member| member.instance.id()).collect();
+            let member = &members[*number];
+            let facts = facts_of(input.facts, &member.instance.host);
+            Store::of(release, member, database, users, &facts)
+        };
+        self.migrations.iter().filter_map(store).collect()
     }
 }
 
 fn round(release: &Release, group: &[usize], members: &[Member<'_>]) -> Option<Round> {
     let of_group = || group.iter().copied();
-    let installs: Vec<usize> = of_group().filter(|n| members[*n].hops.contains(release)).collect();
-    let behind = |n: usize| members[n].behind && members[n].installed.as_ref() == Some(release);
-    let moving = |n: usize| behind(n) || (installs.contains(&n) && !members[n].keeps_schema(release));
+    let installs: Vec<usize> = of_group().filter(|n| members[*n].hop(release).is_some()).collect();
+    let moving = |n: usize| {
+        members[n].is_behind_at(release) || (installs.contains(&n) && !members[n].keeps_schema(release))
+    };
     let mut migrations: Vec<(Database, usize)> = Vec::new();
     for number in of_group().filter(|n| moving(*n)) {
         if let Some(database) = &members[number].database
@@ -233,7 +216,53 @@ fn round(release: &Release, group: &[usize], members: &[Member<'_>]) -> Option<R
         .filter(|n| members[*n].restart.is_some() && members[*n].instance.component.release == *release)
         .collect();
     let play = affected.iter().chain(&restarts).map(|n| members[*n].instance.play).min()?;
-    Some(Round { play, installs, migrations, affected, restarts, takes_turns: false })
+    let is_major = installs.iter().any(|n| members[*n].is_major(release));
+    Some(Round { play, installs, migrations, affected, restarts, takes_turns: false, is_major })
+}
+
+/// Joins the rounds of each product, which a major upgrade stops as a whole: also what doesn't move itself.
+fn by_product(rounds: Vec<Round>, members: &[Member<'_>]) -> Vec<Round> {
+    let product_of = |round: &Round| round.installs.first().and_then(|n| members[*n].product);
+    let mut joined: Vec<Round> = Vec::new();
+    for round in rounds {
+        match joined.iter_mut().find(|other| product_of(other).is_some() && product_of(other) == product_of(&round)) {
+            None => joined.push(round),
+            Some(other) => {
+                other.play = other.play.min(round.play);
+                other.installs.extend(round.installs);
+                for (database, number) in round.migrations {
+                    if !other.migrations.iter().any(|(known, _)| *known == database) {
+                        other.migrations.push((database, number));
+                    }
+                }
+                other.affected.extend(round.affected);
+                other.restarts.extend(round.restarts);
+            }
+        }
+    }
+    for round in &mut joined {
+        let product = product_of(round);
+        let family = (0..members.len()).filter(|n| product.is_some() && members[*n].product == product);
+        let all: BTreeSet<usize> = round.affected.iter().chain(&round.restarts).copied().chain(family).collect();
+        round.affected = all.into_iter().collect();
+        round.restarts.clear();
+        round.installs.sort_unstable();
+    }
+    joined
+}
+
+/// A freeze that a killed run left behind is undone when nothing else is to be done any more.
+fn thaw(members: &[Member<'_>]) -> Option<Stage> {
+    let frozen: Vec<&Member<'_>> = members.iter().filter(|member| member.frozen).collect();
+    let release = frozen.iter().map(|member| member.instance.component.release.clone()).max()?;
+    let why = "an earlier run left it frozen";
+    let actions = frozen.iter().map(|m| acts::unfreeze(&release, m, "unfreeze", why.into())).collect();
+    Some(stage(format!("{release}: unfreeze the cluster"), StageKind::Independent, actions))
+}
+
+/// A stage that nothing follows when it fails.
+pub(super) fn stage(title: String, kind: StageKind, actions: Vec<Action>) -> Stage {
+    Stage { title, kind, tracks: tracks_of(actions), notes: Vec::new(), recovery: None }
 }
 
 /// Turns the rounds of one release into stages and carries the members' state on.
@@ -244,34 +273,26 @@ fn stages_of(release: &Release, rounds: &[Round], members: &mut [Member<'_>], in
         plays.entry(round.play).or_default().push(round);
     }
     for rounds in plays.into_values() {
-        let mut independent: Vec<Track> = Vec::new();
+        let mut independent: Vec<Action> = Vec::new();
         let mut names: BTreeSet<String> = BTreeSet::new();
         for round in rounds {
             let steps = steps_of(release, round, members, input);
             let hosts: BTreeSet<&HostName> =
                 steps.iter().flat_map(|step| &step.actions).map(|action| &action.host).collect();
             if hosts.len() > 1 {
-                stages.extend(steps.into_iter().map(|step| Stage {
-                    title: format!("{release}: {}", step.title),
-                    kind: StageKind::FullStop,
-                    tracks: tracks_of(step.actions),
-                }));
+                let titled = |step: Step| (format!("{release}: {}", step.title), step.actions);
+                let together = steps.into_iter().map(titled);
+                stages.extend(together.map(|(title, actions)| stage(title, StageKind::FullStop, actions)));
             } else if round.takes_turns {
                 let actions: Vec<Action> = steps.into_iter().flat_map(|step| step.actions).collect();
                 stages.push(in_turn(release, actions));
             } else {
                 names.extend(steps.iter().flat_map(|step| &step.actions).map(|action| action.component.clone()));
-                independent = tracks_of(
-                    independent
-                        .into_iter()
-                        .flat_map(|track| track.actions)
-                        .chain(steps.into_iter().flat_map(|step| step.actions))
-                        .collect(),
-                );
+                independent.extend(steps.into_iter().flat_map(|step| step.actions));
             }
         }
         let names: Vec<String> = names.into_iter().collect();
-        stages.extend(batches(format!("{release}: {}", names.join(", ")), independent, members));
+        stages.extend(batches(format!("{release}: {}", names.join(", ")), tracks_of(independent), members));
     }
     stages
 }
@@ -287,7 +308,8 @@ fn batches(title: String, mut tracks: Vec<Track>, members: &[Member<'_>]) -> Vec
     for number in 1..=count {
         let rest = tracks.split_off(size.min(tracks.len()));
         let title = if count == 1 { title.clone() } else { format!("{title} ({number} of {count})") };
-        stages.push(Stage { title, kind: StageKind::Independent, tracks: std::mem::replace(&mut tracks, rest) });
+        let tracks = std::mem::replace(&mut tracks, rest);
+        stages.push(Stage { tracks, ..stage(title, StageKind::Independent, Vec::new()) });
     }
     stages
 }
@@ -297,7 +319,7 @@ fn in_turn(release: &Release, actions: Vec<Action>) -> Stage {
     let names: BTreeSet<&str> = actions.iter().map(|action| action.component.as_str()).collect();
     let names = names.into_iter().collect::<Vec<_>>().join(", ");
     let host = actions.first().map(|action| action.host.to_string()).unwrap_or_default();
-    Stage { title: format!("{release}: {names} on {host}"), kind: StageKind::Independent, tracks: tracks_of(actions) }
+    stage(format!("{release}: {names} on {host}"), StageKind::Independent, actions)
 }
 
 fn tracks_of(actions: Vec<Action>) -> Vec<Track> {
@@ -317,6 +339,12 @@ struct Step {
     actions: Vec<Action>,
 }
 
+/// The names of components, each once.
+pub(super) fn names(numbers: &[usize], members: &[Member<'_>]) -> String {
+    let names: BTreeSet<&str> = numbers.iter().map(|n| members[*n].instance.component.name.as_str()).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
 fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input: &Input<'_>) -> Vec<Step> {
     let touched: Vec<usize> = round.affected.iter().chain(&round.restarts).copied().collect();
     let mut steps = Vec::new();
@@ -325,220 +353,102 @@ fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input:
             steps.push(Step { title, actions });
         }
     };
-    let names = |numbers: &[usize], members: &[Member<'_>]| {
-        let names: BTreeSet<String> = numbers.iter().map(|n| members[*n].instance.component.name.clone()).collect();
-        names.into_iter().collect::<Vec<_>>().join(", ")
-    };
+    let staged: Vec<usize> =
+        round.installs.iter().copied().filter(|n| members[*n].staged(release).is_some()).collect();
+    let moves = round.moves(members);
+    let (beside, in_place): (Vec<&Move<'_>>, Vec<&Move<'_>>) =
+        moves.iter().partition(|moved| moved.moving.iter().any(|member| member.staged(release).is_some()));
+    push(
+        format!("build the environment of {}", names(&staged, members)),
+        beside.iter().filter_map(|moved| acts::stage(release, moved)).collect(),
+    );
+    let stores = round.stores(release, members, input);
+    for store in stores.iter().filter(|store| store.schema.rehearsal == Rehearsal::Always) {
+        let target = store.member.staged(release);
+        let rehearsal = target.map(|venv| store.rehearsal(release, &venv)).unwrap_or_default();
+        push(format!("rehearse the migration of {}", store.member.instance.component.name), rehearsal);
+    }
 
     // Later plays depend on earlier ones, so they stop first.
     let mut stopping: Vec<usize> = touched.iter().copied().filter(|n| members[*n].running).collect();
     stopping.sort_by_key(|n| std::cmp::Reverse(members[*n].instance.play));
-    let stops = stopping.iter().map(|n| stop(release, &members[*n], round, round.installs.contains(n))).collect();
-    push(format!("stop {}", names(&stopping, members)), stops);
+    let stops = stopping.iter().map(|n| acts::stop(release, &members[*n], why_stop(release, *n, round, members)));
+    push(format!("stop {}", names(&stopping, members)), stops.collect());
 
-    let mut venvs: Vec<(HostName, String)> = Vec::new();
-    for number in &round.installs {
-        let instance = members[*number].instance;
-        let venv = (instance.host.clone(), instance.component.venv.clone());
-        if !venvs.contains(&venv) {
-            venvs.push(venv);
-        }
-    }
-    let installs = venvs.iter().map(|(host, venv)| install(release, host, venv, round, members)).collect();
-    push(format!("install {}", names(&round.installs, members)), installs);
+    let changes = in_place.iter().filter_map(|moved| acts::install(release, moved));
+    let changes = changes.chain(beside.iter().filter_map(|moved| acts::switch(release, moved)));
+    push(format!("install {}", names(&round.installs, members)), changes.collect());
 
-    for (database, number) in &round.migrations {
-        let users: Vec<InstanceId> = members
-            .iter()
-            .filter(|member| member.database.as_ref() == Some(database))
-            .map(|member| member.instance.id())
-            .collect();
-        let actions = migrate(release, &members[*number], database, users, input);
-        push(format!("migrate the database of {}", members[*number].instance.component.name), actions);
+    for store in &stores {
+        let mut actions = store.backups(release, &store.users);
+        actions.push(store.migrate(release, &store.users));
+        push(format!("migrate the database of {}", store.member.instance.component.name), actions);
     }
 
-    // A member that is ahead of this release waits: its database isn't there yet. It is touched again at its own.
-    let starting: Vec<usize> = touched
-        .iter()
-        .copied()
-        .filter(|n| {
-            let member = &members[*n];
-            round.installs.contains(n) || (member.whole && member.installed.as_ref().is_some_and(|i| i <= release))
-        })
-        .collect();
+    let starting = starting(release, &touched, round, members);
     let mut plays: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for number in &starting {
         plays.entry(members[*number].instance.play).or_default().push(*number);
     }
     for numbers in plays.into_values() {
-        let starts = numbers.iter().map(|n| start(release, &members[*n], round.installs.contains(n))).collect();
+        let starts = numbers.iter().map(|n| acts::start(release, &members[*n], round.installs.contains(n))).collect();
         push(format!("start {}", names(&numbers, members)), starts);
     }
-
-    for number in touched {
-        let member = &mut members[number];
-        member.migrated |= member.database.as_ref().is_some_and(|d| round.migrations.iter().any(|(m, _)| m == d));
-        member.running = starting.contains(&number);
-        if !member.running {
-            continue;
-        }
-        member.behind = false;
-        member.restart = None;
-        if round.installs.contains(&number) {
-            member.installed = Some(release.clone());
-            member.whole = true;
-        }
-    }
+    push(
+        format!("tidy up after {}", names(&staged, members)),
+        beside.iter().filter_map(|moved| acts::prune(release, moved)).collect(),
+    );
+    carry_on(release, &touched, &starting, round, members);
     steps
 }
 
-fn id(release: &Release, member: &Member<'_>, verb: &str) -> String {
-    format!("{release}/{}/{}/{verb}", member.instance.host, member.instance.component.name)
-}
-
-fn stop(release: &Release, member: &Member<'_>, round: &Round, moves: bool) -> Action {
-    let process = &member.instance.component.process;
-    let why = match &member.restart {
-        _ if moves => format!("{release} is to be installed"),
+fn why_stop(release: &Release, number: usize, round: &Round, members: &[Member<'_>]) -> String {
+    match &members[number].restart {
+        _ if round.installs.contains(&number) => format!("{release} is to be installed"),
         _ if !round.installs.is_empty() => format!("its environment or database moves to {release}"),
         _ if !round.migrations.is_empty() => "its database is behind the installed package".to_owned(),
         Some(reason) => reason.clone(),
         None => "it shares an environment or a database with what changes".to_owned(),
-    };
-    Action {
-        id: id(release, member, "stop"),
-        host: member.instance.host.clone(),
-        component: member.instance.component.name.clone(),
-        kind: ActionKind::Stop,
-        why,
-        ensures: "no process of it is left".into(),
-        undo: Undo::By("start it".into()),
-        // The wait is bounded on the host; half a minute more covers what surrounds it.
-        limit_seconds: process.stop_timeout + 30,
-        if_interrupted: "it is stopped or still running; the next run looks".into(),
     }
 }
 
-/// Downloading and unpacking 400 MB of wheels over a slow line takes minutes; half an hour is a hang.
-const INSTALL_SECONDS: u32 = 1800;
-
-fn install(release: &Release, host: &HostName, venv: &str, round: &Round, members: &[Member<'_>]) -> Action {
-    let here = |n: &&usize| {
-        let instance = members[**n].instance;
-        instance.host == *host && instance.component.venv == venv
+/// Those of `touched` that are started at `release`. A member that is ahead of it waits: its database isn't there yet, and
+/// it is touched again at its own.
+pub(super) fn starting(release: &Release, touched: &[usize], round: &Round, members: &[Member<'_>]) -> Vec<usize> {
+    let is_ready = |n: &usize| {
+        let member = &members[*n];
+        round.installs.contains(n) || (member.whole && member.installed.as_ref().is_some_and(|i| i <= release))
     };
-    let moving: Vec<&Member<'_>> = round.installs.iter().filter(here).map(|n| &members[*n]).collect();
-    let mut packages: Vec<PackageMove> = Vec::new();
-    for member in &moving {
-        let package = &member.instance.component.package;
-        if !packages.iter().any(|known| normalize_name(&known.package) == normalize_name(package)) {
-            let from = member.installed.clone().filter(|_| member.whole);
-            packages.push(PackageMove { package: package.clone(), from, to: release.clone() });
-        }
-    }
-    let stopped = round.affected.iter().filter(here).map(|n| members[*n].instance.id()).collect();
-    let first = moving.first().map_or("?", |member| member.instance.component.name.as_str());
-    let last_hop = moving.iter().all(|member| member.instance.component.release == *release);
-    let mut why = if last_hop {
-        format!("{release} is declared")
-    } else {
-        format!("{release} lies between what is installed and what is declared, and no patch is skipped")
-    };
-    if moving.iter().any(|member| member.keeps_schema(release)) {
-        why.push_str("; its package brings no revision: the schema stays as it is");
-    }
-    Action {
-        id: format!("{release}/{host}/{first}/install"),
-        host: host.clone(),
-        component: first.to_owned(),
-        kind: ActionKind::Install { venv: venv.to_owned(), packages, stopped },
-        why,
-        ensures: "the release is installed whole, and pip check finds nothing broken".into(),
-        undo: Undo::By("install the release before".into()),
-        limit_seconds: INSTALL_SECONDS,
-        if_interrupted: "a half-done install, which the next run recognises and completes".into(),
-    }
+    touched.iter().copied().filter(is_ready).collect()
 }
 
-fn migrate(
+/// Carries the members' state on over a round.
+pub(super) fn carry_on(
     release: &Release,
-    member: &Member<'_>,
-    database: &Database,
-    users: Vec<InstanceId>,
-    input: &Input<'_>,
-) -> Vec<Action> {
-    let component = &member.instance.component;
-    let facts = facts_of(input.facts, &member.instance.host);
-    let (Some(schema), Some(Observed::Known(fact))) = (&component.schema, component.schema_fact(&facts)) else {
-        return Vec::new();
-    };
-    let extension = match database.kind {
-        DatabaseKind::Postgresql => "dump",
-        DatabaseKind::Sqlite => "sqlite",
-    };
-    let directory = schema.backup.as_deref().unwrap_or("/nonexistent");
-    let file = format!("{directory}/{}-before-{release}-{}.{extension}", fact.name, compact(facts.observed_at));
-    let restore = match database.kind {
-        DatabaseKind::Postgresql => format!("pg_restore --clean --if-exists --dbname={} {file}", fact.name),
-        DatabaseKind::Sqlite => format!("cp {file} over the database file"),
-    };
-    let rows = (!member.migrated).then(|| fact.rows.clone());
-    let action = |verb: &str, kind, why: String, ensures: &str, undo, interrupted: &str| Action {
-        id: id(release, member, verb),
-        host: member.instance.host.clone(),
-        component: component.name.clone(),
-        kind,
-        why,
-        ensures: ensures.into(),
-        undo,
-        limit_seconds: schema.timeout,
-        if_interrupted: interrupted.into(),
-    };
-    vec![
-        action(
-            "backup",
-            ActionKind::Backup { database: database.clone(), file: file.clone(), rows, stopped: users.clone() },
-            "no schema changes without a backup".into(),
-            "the backup is there and can be read",
-            Undo::Nothing,
-            "an unfinished file that ends in .part and is never taken for a backup",
-        ),
-        action(
-            "migrate",
-            ActionKind::Migrate { database: database.clone(), backup: file, stopped: users },
-            member.pending(release),
-            "the database holds one revision, the package's head",
-            Undo::Restore(restore),
-            "alembic runs a migration in a transaction: the old schema, or the new one",
-        ),
-    ]
-}
-
-/// `20261122T172006Z`: sorts by time, and names a file on any system.
-fn compact(time: Timestamp) -> String {
-    time.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect()
-}
-
-fn start(release: &Release, member: &Member<'_>, moved: bool) -> Action {
-    let component = &member.instance.component;
-    let running = if moved { release.clone() } else { member.installed.clone().unwrap_or_else(|| release.clone()) };
-    let why = match (&member.restart, &member.assessment.running) {
-        _ if moved => format!("{release} was installed"),
-        (Some(reason), Running::Stopped { .. } | Running::Running { .. } | Running::Unknown(_)) => reason.clone(),
-        (None, Running::Stopped { .. } | Running::Running { .. } | Running::Unknown(_)) => {
-            "it was stopped for what it shares with others".into()
+    touched: &[usize],
+    starting: &[usize],
+    round: &Round,
+    members: &mut [Member<'_>],
+) {
+    for number in touched {
+        let member = &mut members[*number];
+        member.running = starting.contains(number);
+        if !member.running {
+            continue;
         }
-    };
-    Action {
-        id: id(release, member, "start"),
-        host: member.instance.host.clone(),
-        component: component.name.clone(),
-        kind: ActionKind::Start { release: running },
-        why,
-        ensures: "it runs, answers with the release, and its schema is at the package's head".into(),
-        undo: Undo::By("stop it".into()),
-        // Starting takes moments, pip check seconds; waiting for health is bounded by start_timeout alone.
-        limit_seconds: component.process.start_timeout + 60,
-        if_interrupted: "it is stopped, starting or running; the next run looks".into(),
+        member.behind = None;
+        member.restart = None;
+        if round.installs.contains(number) {
+            if let Some(target) = member.staged(release) {
+                member.switched_to(target);
+            }
+            member.installed = Some(release.clone());
+            member.whole = true;
+        }
     }
+}
+
+/// The instances of these members.
+pub(super) fn ids(numbers: &[usize], members: &[Member<'_>]) -> Vec<InstanceId> {
+    numbers.iter().map(|n| members[*n].instance.id()).collect()
 }

@@ -44,8 +44,12 @@ pub fn plan_text(plan: &Plan) -> String {
         let kind = match stage.kind {
             StageKind::Independent => "",
             StageKind::FullStop => "  (together: they share a database)",
+            StageKind::Major => "  (a barrier: all hosts)",
         };
         let _ = writeln!(text, "\n{}{kind}", Styled(HEAD, format!("{}. {}", number + 1, stage.title)));
+        for note in &stage.notes {
+            let _ = writeln!(text, "  {}", Styled(CHANGED, printable(note)));
+        }
         for action in stage.tracks.iter().flat_map(|track| &track.actions) {
             let _ = writeln!(text, "  {} {action}", Styled(CHANGED, format!("{}:", action.host)));
             let _ = writeln!(text, "      because {}", printable(&action.why));

@@ -34,6 +34,13 @@ pub fn progress_line(event: &Event, verbose: bool) -> Option<String> {
             let hosts = if *failed == 1 { "host" } else { "hosts" };
             Some(format!("stage {number} ended with {failed} failed {hosts}: no later stage starts"))
         }
+        Event::RecoveryStarted { title } => {
+            Some(format!("\n{}", Styled(HEAD, format!("{:*<WIDTH$}", format!("RECOVERY [{title}] ")))))
+        }
+        Event::RecoveryEnded { title, failed: 0 } => verbose.then(|| format!("recovery is complete: {title}")),
+        Event::RecoveryEnded { title, failed } => {
+            Some(format!("{title}: {failed} host(s) failed on the way; the others went it to its end"))
+        }
         Event::Stopping => {
             Some("stopping: what runs is finished, nothing new begins (once more to leave at once)".into())
         }

@@ -1,8 +1,10 @@
 //! The end of a run: failures with all that is known of them, and Ansible's recap.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::style::{BAD, CHANGED, GOOD, HEAD, Styled};
+use crate::desired::InstanceId;
 use crate::event::Failure;
 use crate::model::HostName;
 
@@ -27,6 +29,44 @@ pub fn failures_text(failures: &[Failure]) -> String {
             }
         }
         let _ = writeln!(text, "  next:     {next}");
+    }
+    text
+}
+
+/// What was done about a failure, and what is left for people to decide.
+#[must_use]
+pub fn recovery_text(title: &str, took_back: bool, failures: &[Failure], advice: &[String]) -> String {
+    let mut text = String::new();
+    if took_back {
+        let head = Styled(GOOD, format!("Taken {title}: nothing is changed but what was built beside it."));
+        let _ = writeln!(text, "\n{head}");
+        return text;
+    }
+    if !failures.is_empty() {
+        let _ = writeln!(text, "\n{}", Styled(BAD, format!("The recovery ({title}) is not whole:")));
+        text.push_str(&failures_text(failures));
+    }
+    if !advice.is_empty() {
+        let head = "The migration was begun, so nothing is taken back by itself. What to type is yours to choose:";
+        let _ = writeln!(text, "\n{}", Styled(HEAD, head.to_owned()));
+        for line in advice {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    text
+}
+
+/// How long each component was down, the longest first; empty where none was.
+#[must_use]
+pub fn downtime_text(downtime_ms: &BTreeMap<InstanceId, u64>) -> String {
+    let mut all: Vec<(&InstanceId, u64)> = downtime_ms.iter().map(|(id, ms)| (id, *ms)).collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    all.sort_by_key(|(id, ms)| (std::cmp::Reverse(*ms), *id));
+    let mut text = format!("\n{}\n", Styled(HEAD, "DOWNTIME, from the order to stop to the proof that it serves".to_owned()));
+    for (id, ms) in all {
+        let _ = writeln!(text, "  {:<26} : {}.{} s", id.to_string(), ms / 1000, ms % 1000 / 100);
     }
     text
 }

@@ -154,6 +154,13 @@ pub fn assess(component: &Component, facts: &HostFacts) -> Assessment {
         }
         Running::Unknown(reason) => unknown.push(format!("the process: {reason}")),
     }
+    if let Some(freeze) = &component.freeze {
+        match facts.file(&freeze.marker_query()) {
+            Observed::Known(_) => differences.push(Difference::Frozen { marker: freeze.marker.clone() }),
+            Observed::Absent => {}
+            Observed::Unknown(reason) => unknown.push(format!("whether the cluster was left frozen: {reason}")),
+        }
+    }
     Assessment { installed, running, running_release, schema, unknown, differences }
 }
 

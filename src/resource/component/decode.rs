@@ -3,9 +3,13 @@
 //! Optional fields count as absent when they are an empty text, which is what a role writes as
 //! `"{{variable}}"` with an empty default.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::spec::{Asked, Component, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor};
+use super::freeze::FreezeSpec;
+use super::spec::{
+    Asked, Component, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor,
+};
 use crate::document::{Diagnostic, Diagnostics, Fields, Node, Span, Value, did_you_mean};
 use crate::model::Window;
 use crate::release::Release;
@@ -16,6 +20,9 @@ const STOP_TIMEOUT: u32 = 90;
 const START_TIMEOUT: u32 = 120;
 /// How long a migration may take unless declared. Four hours: a long migration is not a failed one.
 const MIGRATION_TIMEOUT: u32 = 4 * 3600;
+
+/// How many backups are kept unless declared: a major upgrade and its patches, with something to spare.
+const KEEP_BACKUPS: u32 = 10;
 
 /// Reads the body of a `component` task.
 ///
@@ -32,6 +39,7 @@ pub fn decode(node: &Node) -> Result<Component, Diagnostics> {
     let process = fields.required("process", process);
     let schema = fields.given("schema", schema).flatten();
     let health = fields.given("health", health).flatten();
+    let freeze = fields.given("freeze", freeze).flatten();
     let precautions = Precautions {
         workloads: fields.given("workloads", Node::as_text),
         notice: fields.given("notice", Node::as_text),
@@ -40,16 +48,18 @@ pub fn decode(node: &Node) -> Result<Component, Diagnostics> {
     };
     let declared_at = crate::document::place_of(&node.span);
     fields.build(|| {
+        let venv = venv?;
         Some(Component {
             name: name?,
             package: package?,
             release: release?,
             release_at: release_at?,
-            venv: venv?,
+            venv,
             pip_args,
             process: process?,
             schema,
             health,
+            freeze: freeze.map(|freeze| FreezeSpec { marker: format!("{venv}.frozen"), ..freeze }),
             precautions,
             declared_at,
         })
@@ -211,12 +221,88 @@ fn schema(node: &Node) -> Result<Option<SchemaSpec>, Diagnostics> {
     let chdir = fields.given("chdir", absolute);
     let backup = fields.given("backup", absolute);
     let timeout = fields.given("timeout", seconds).unwrap_or(MIGRATION_TIMEOUT);
+    let keep_backups = fields.given("keep_backups", count).unwrap_or(KEEP_BACKUPS);
+    let snapshots = fields.given("snapshots", snapshots).unwrap_or_default();
+    let rehearsal = fields.given("rehearsal", rehearsal).unwrap_or(Rehearsal::Major);
+    let scratch = fields.given("scratch", database_name);
     fields.build(|| {
         Some(ini.map(|ini| {
             let beside =
                 ini.rsplit_once('/').map_or("/", |(directory, _)| if directory.is_empty() { "/" } else { directory });
-            SchemaSpec { chdir: chdir.unwrap_or_else(|| beside.to_owned()), ini, backup, timeout }
+            SchemaSpec {
+                chdir: chdir.unwrap_or_else(|| beside.to_owned()),
+                ini,
+                backup,
+                timeout,
+                keep_backups,
+                snapshots,
+                rehearsal,
+                scratch,
+            }
         }))
+    })
+}
+
+fn count(node: &Node) -> Result<u32, Diagnostic> {
+    let text = node.as_text()?;
+    match text.parse() {
+        Ok(number) if number >= 1 => Ok(number),
+        Ok(_) | Err(_) => Err(Diagnostic::at(&node.span, format!("{text:?} is no number of backups, from 1 on"))),
+    }
+}
+
+/// Names and commands. A name ends up in a file's name.
+fn snapshots(node: &Node) -> Result<BTreeMap<String, String>, Diagnostics> {
+    let mut mistakes = Diagnostics::new();
+    let mut snapshots = BTreeMap::new();
+    for (key, value) in node.as_mapping()? {
+        if key.key_text().is_empty() || !key.key_text().chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+            let message = format!("{:?} is no name of a snapshot: letters, digits and - make one", key.key_text());
+            mistakes.push(Diagnostic::at(&key.span, message));
+        } else if let Some(command) = mistakes.keep(value.as_text())
+            && !command.trim().is_empty()
+        {
+            snapshots.insert(key.key_text().to_owned(), command);
+        }
+    }
+    mistakes.or_ok(snapshots)
+}
+
+fn rehearsal(node: &Node) -> Result<Rehearsal, Diagnostic> {
+    let known = [("major", Rehearsal::Major), ("always", Rehearsal::Always), ("never", Rehearsal::Never)];
+    let text = node.as_text()?;
+    known.iter().find(|(name, _)| *name == text).map(|(_, rehearsal)| *rehearsal).ok_or_else(|| {
+        let names = known.map(|(name, _)| name);
+        Diagnostic::at(&node.span, format!("{text:?} says not when to rehearse (expected {})", names.join(", ")))
+            .maybe_hint(did_you_mean(&text, names))
+    })
+}
+
+/// A name that needs no quotes in SQL, so that it can't be anything else than a name.
+fn database_name(node: &Node) -> Result<String, Diagnostic> {
+    let text = filled(node)?;
+    let plain = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if plain && !text.starts_with(|c: char| c.is_ascii_digit()) && text.len() <= 63 {
+        return Ok(text);
+    }
+    let message = format!("{text:?} is no plain name of a database: lower-case letters, digits and _, 63 at most");
+    Err(Diagnostic::at(&node.span, message))
+}
+
+fn freeze(node: &Node) -> Result<Option<FreezeSpec>, Diagnostics> {
+    let mut fields = Fields::of(node, "freeze")?;
+    let freeze = fields.given("freeze", Node::as_text);
+    let unfreeze = fields.given("unfreeze", Node::as_text);
+    let status = fields.given("status", Node::as_text);
+    let frozen = fields.given("frozen", Node::as_text).unwrap_or_else(|| "frozen".into());
+    let given = [&freeze, &unfreeze, &status].iter().filter(|command| command.is_some()).count();
+    if given > 0 && given < 3 {
+        let message = "`freeze`, `unfreeze` and `status` belong together: a freeze that can't be undone or seen is none";
+        fields.mistake(Diagnostic::at(&node.span, message));
+    }
+    fields.build(|| {
+        let Some(freeze) = freeze else { return Some(None) };
+        Some(Some(FreezeSpec { freeze, unfreeze: unfreeze?, status: status?, frozen, marker: String::new() }))
     })
 }
 

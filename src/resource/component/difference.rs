@@ -23,6 +23,8 @@ pub enum Cause {
     ProcessForeign,
     /// It runs, and doesn't answer as it should.
     Health,
+    /// Users are kept out, and no run is at work.
+    Frozen,
 }
 
 /// One difference.
@@ -72,6 +74,11 @@ pub enum Difference {
         /// What was observed.
         observed: String,
     },
+    /// A run that was killed left the cluster frozen.
+    Frozen {
+        /// The file that tells.
+        marker: String,
+    },
 }
 
 impl Difference {
@@ -85,6 +92,7 @@ impl Difference {
             Difference::ProcessStale { .. } => Cause::ProcessStale,
             Difference::ProcessForeign { .. } => Cause::ProcessForeign,
             Difference::Unhealthy { .. } => Cause::Health,
+            Difference::Frozen { .. } => Cause::Frozen,
         }
     }
 }
@@ -98,6 +106,7 @@ impl fmt::Display for Cause {
             Cause::ProcessStale => "process-stale",
             Cause::ProcessForeign => "process-foreign",
             Cause::Health => "health",
+            Cause::Frozen => "frozen",
         })
     }
 }
@@ -125,6 +134,7 @@ impl fmt::Display for Difference {
                 write!(f, "processes that no unit supervises: {}", pids.join(", "))
             }
             Difference::Unhealthy { observed } => write!(f, "its endpoint is not healthy: {observed}"),
+            Difference::Frozen { marker } => write!(f, "an earlier run left the cluster frozen ({marker} is there)"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::path::{PlannedHop, within_reach};
 use super::spec::Component;
 use crate::facts::{HostFacts, MigrationsAt, Observed, WheelQuery};
-use crate::release::{Release, SchemaPreview, preview};
+use crate::release::{Release, RevisionGraph, SchemaPreview, preview};
 
 /// One hop's effect on the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,18 @@ impl Component {
     }
 }
 
+/// What still has to run for the database of `component` to come to what is installed; `None` where that can't be told.
+///
+/// Where the environment that the installed one took the place of is still there, its package tells what was applied.
+#[must_use]
+pub fn waiting_revisions(component: &Component, facts: &HostFacts) -> Option<SchemaPreview> {
+    let Some(Observed::Known(schema)) = component.schema_fact(facts) else { return None };
+    let Observed::Known(installed) = &schema.graph else { return None };
+    let knows = |graph: &&RevisionGraph| schema.rows.iter().all(|row| graph.revisions.contains_key(row));
+    let old = schema.previous.as_ref().filter(knows).unwrap_or(installed);
+    Some(preview(old, installed, &schema.rows))
+}
+
 /// The effect of each of `hops` on the database of `component`, as far as the packages were read; none where it has no
 /// database. Hops that one run can't take are left out.
 #[must_use]
@@ -55,6 +67,10 @@ pub fn schema_steps(component: &Component, hops: &[PlannedHop], facts: &HostFact
         };
         match graph {
             Ok(new) => {
+                // Where nothing whole is installed, what lies there of its revisions tells nothing.
+                if hop.from.is_none() {
+                    old = new;
+                }
                 // Another component of the database was moved first, and its package has migrated: what ran then
                 // came from this very release.
                 let foreign = rows.iter().any(|row| !old.revisions.contains_key(row));

@@ -1,9 +1,11 @@
 //! What a `component` declares, and the questions that follow from it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::freeze::FreezeSpec;
 use crate::facts::{
     CommandQuery, DiskQuery, HealthQuery, HostFacts, Observed, PackageSourceQuery, PathsQuery, PinsQuery, ProcessQuery,
     PublishedQuery, Query, SchemaFact, SchemaQuery, UnitQuery, Venv, VenvQuery,
@@ -30,6 +32,9 @@ pub struct Component {
     pub schema: Option<SchemaSpec>,
     /// Its health endpoint, if it has one.
     pub health: Option<HealthSpec>,
+    /// How users are kept out while the whole cluster is stopped, where this component is the one to do it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<FreezeSpec>,
     /// What must hold before it moves, as far as its operators say.
     pub precautions: Precautions,
     /// `file:line:column` of the task that declares it.
@@ -157,6 +162,27 @@ pub struct SchemaSpec {
     pub backup: Option<String>,
     /// Seconds that a migration may take. A long one is not a failed one.
     pub timeout: u32,
+    /// How many backups of the database are kept, the newest ones; older ones that converge made are removed.
+    pub keep_backups: u32,
+    /// State beside the database that a migration may change, such as etcd's: for each a name and a command that prints
+    /// it. It is saved beside the backup.
+    pub snapshots: BTreeMap<String, String>,
+    /// Before which hops the migration is tried on a copy.
+    pub rehearsal: Rehearsal,
+    /// The database that the copy is made in; `None` stands for the name of the real one and `_rehearsal`.
+    pub scratch: Option<String>,
+}
+
+/// Before which hops a migration is tried on a copy of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rehearsal {
+    /// Before each that migrates.
+    Always,
+    /// Before major ones.
+    Major,
+    /// Before none.
+    Never,
 }
 
 /// The component's health endpoint.
@@ -283,6 +309,7 @@ impl Component {
         queries.extend(self.health_query().map(Query::Health));
         queries.extend(self.schema_query().map(Query::Schema));
         queries.extend(self.backup_disk_query().map(Query::Disk));
+        queries.extend(self.freeze.as_ref().map(|freeze| Query::File(freeze.marker_query())));
         queries
     }
 

@@ -1,0 +1,395 @@
+//! Single actions, made from what the planner knows of a member.
+
+use super::action::{Action, ActionKind, Migration, PackageMove, Undo};
+use super::member::Member;
+use crate::desired::InstanceId;
+use crate::facts::{CommandQuery, Database, DatabaseKind, HostFacts, Observed, WorkQuery, normalize_name};
+use crate::model::{HostName, Timestamp};
+use crate::release::Release;
+use crate::resource::component::{Component, Running, SchemaSpec};
+
+/// Downloading and unpacking 400 MB of wheels over a slow line takes minutes; half an hour is a hang.
+const INSTALL_SECONDS: u32 = 1800;
+/// A link is replaced, or a directory renamed: moments, but for what is read before and after.
+const SWITCH_SECONDS: u32 = 120;
+/// Removing some hundred thousand small files takes seconds, on a slow disk minutes.
+const PRUNE_SECONDS: u32 = 600;
+/// A command of the operator, which starts a Python program and speaks with a server.
+const COMMAND_SECONDS: u32 = 300;
+
+/// `RELEASE/HOST/COMPONENT/VERB`.
+fn id(release: &Release, member: &Member<'_>, verb: &str) -> String {
+    format!("{release}/{}/{}/{verb}", member.instance.host, member.instance.component.name)
+}
+
+fn action(release: &Release, member: &Member<'_>, verb: &str, kind: ActionKind) -> Action {
+    Action {
+        id: id(release, member, verb),
+        host: member.instance.host.clone(),
+        component: member.instance.component.name.clone(),
+        kind,
+        why: String::new(),
+        ensures: String::new(),
+        undo: Undo::Nothing,
+        limit_seconds: COMMAND_SECONDS,
+        if_interrupted: "nothing; the next run looks".into(),
+    }
+}
+
+pub(super) fn stop(release: &Release, member: &Member<'_>, why: String) -> Action {
+    Action {
+        why,
+        ensures: "no process of it is left".into(),
+        undo: Undo::By("start it".into()),
+        // The wait is bounded on the host; half a minute more covers what surrounds it.
+        limit_seconds: member.instance.component.process.stop_timeout + 30,
+        if_interrupted: "it is stopped or still running; the next run looks".into(),
+        ..action(release, member, "stop", ActionKind::Stop)
+    }
+}
+
+/// What moves in one environment on one host.
+pub(super) struct Move<'a> {
+    /// The members whose packages move.
+    pub(super) moving: Vec<&'a Member<'a>>,
+    /// Everything that runs from the environment.
+    pub(super) stopped: Vec<InstanceId>,
+}
+
+impl Move<'_> {
+    /// The packages, each once.
+    fn packages(&self, release: &Release) -> Vec<PackageMove> {
+        let mut packages: Vec<PackageMove> = Vec::new();
+        for member in &self.moving {
+            let package = &member.instance.component.package;
+            if !packages.iter().any(|known| normalize_name(&known.package) == normalize_name(package)) {
+                let from = member.installed.clone().filter(|_| member.whole);
+                packages.push(PackageMove { package: package.clone(), from, to: release.clone() });
+            }
+        }
+        packages
+    }
+
+    fn why(&self, release: &Release) -> String {
+        let last_hop = self.moving.iter().all(|member| member.instance.component.release == *release);
+        let mut why = if last_hop {
+            format!("{release} is declared")
+        } else {
+            format!("{release} lies between what is installed and what is declared, and no patch is skipped")
+        };
+        if self.moving.iter().any(|member| member.keeps_schema(release)) {
+            why.push_str("; its package brings no revision: the schema stays as it is");
+        }
+        why
+    }
+}
+
+pub(super) fn install(release: &Release, moved: &Move<'_>) -> Option<Action> {
+    let first = moved.moving.first()?;
+    let venv = first.instance.component.venv.clone();
+    let kind = ActionKind::Install { venv, packages: moved.packages(release), stopped: moved.stopped.clone() };
+    Some(Action {
+        why: moved.why(release),
+        ensures: "the release is installed whole, and pip check finds nothing broken".into(),
+        undo: Undo::By("install the release before".into()),
+        limit_seconds: INSTALL_SECONDS,
+        if_interrupted: "a half-done install, which the next run recognises and completes".into(),
+        ..action(release, first, "install", kind)
+    })
+}
+
+pub(super) fn stage(release: &Release, moved: &Move<'_>) -> Option<Action> {
+    let first = moved.moving.first()?;
+    let kind = ActionKind::Stage {
+        venv: first.instance.component.venv.clone(),
+        target: first.staged(release)?,
+        interpreter: first.interpreter(release)?.to_owned(),
+        packages: moved.packages(release),
+    };
+    Some(Action {
+        why: moved.why(release),
+        ensures: "the environment is whole, its requirements hold, and its modules and commands load".into(),
+        undo: Undo::By("remove it".into()),
+        limit_seconds: INSTALL_SECONDS,
+        if_interrupted: "a half-built environment that nothing uses, which the next run builds anew".into(),
+        ..action(release, first, "stage", kind)
+    })
+}
+
+pub(super) fn switch(release: &Release, moved: &Move<'_>) -> Option<Action> {
+    let first = moved.moving.first()?;
+    let kind = ActionKind::Switch {
+        venv: first.instance.component.venv.clone(),
+        target: first.staged(release)?,
+        packages: moved.packages(release),
+        stopped: moved.stopped.clone(),
+    };
+    Some(Action {
+        why: "the new environment was built and checked while the old one ran".into(),
+        ensures: "the declared path leads to the new environment".into(),
+        undo: Undo::By(format!("switch back to {}", first.way_back())),
+        limit_seconds: SWITCH_SECONDS,
+        if_interrupted: "the path leads to the one or the other; the next run looks".into(),
+        ..action(release, first, "switch", kind)
+    })
+}
+
+/// Takes [`switch`] back.
+pub(super) fn switch_back(release: &Release, moved: &Move<'_>) -> Option<Action> {
+    let first = moved.moving.first()?;
+    let turned = |package: PackageMove| {
+        let to = package.from?;
+        Some(PackageMove { from: Some(package.to), to, package: package.package })
+    };
+    let kind = ActionKind::Switch {
+        venv: first.instance.component.venv.clone(),
+        target: first.way_back(),
+        packages: moved.packages(release).into_iter().filter_map(turned).collect(),
+        stopped: moved.stopped.clone(),
+    };
+    Some(Action {
+        why: format!("the way to {release} is given up before its migration"),
+        ensures: "the declared path leads to the old environment".into(),
+        undo: Undo::By("switch again".into()),
+        limit_seconds: SWITCH_SECONDS,
+        if_interrupted: "the path leads to the one or the other; the next run looks".into(),
+        ..action(release, first, "switch-back", kind)
+    })
+}
+
+pub(super) fn prune(release: &Release, moved: &Move<'_>) -> Option<Action> {
+    let first = moved.moving.first()?;
+    let component = &first.instance.component;
+    let kind = ActionKind::Prune { venv: component.venv.clone(), keep: component.environments.keep };
+    Some(Action {
+        why: format!("{release} runs, and old environments cost room"),
+        ensures: "no more than these are left".into(),
+        limit_seconds: PRUNE_SECONDS,
+        if_interrupted: "an old environment that is removed in part, and that nothing uses".into(),
+        ..action(release, first, "prune", kind)
+    })
+}
+
+/// The database of a member, with what is needed to change it.
+pub(super) struct Store<'a> {
+    pub(super) member: &'a Member<'a>,
+    pub(super) schema: &'a SchemaSpec,
+    pub(super) database: &'a Database,
+    pub(super) migration: Migration,
+    /// Everything that uses it.
+    pub(super) users: Vec<InstanceId>,
+    name: String,
+    seen_at: Timestamp,
+}
+
+impl<'a> Store<'a> {
+    /// `None` where what is needed isn't known; then the pre-flight refuses.
+    pub(super) fn of(
+        release: &Release,
+        member: &'a Member<'a>,
+        database: &'a Database,
+        users: Vec<InstanceId>,
+        facts: &HostFacts,
+    ) -> Option<Self> {
+        let component: &Component = &member.instance.component;
+        let schema = component.schema.as_ref()?;
+        let Some(Observed::Known(fact)) = component.schema_fact(facts) else { return None };
+        let migration = member.migration(release)?;
+        let name = fact.name.clone();
+        Some(Self { member, schema, database, migration, users, name, seen_at: facts.observed_at })
+    }
+
+    /// A file beside the backups: `DIRECTORY/NAME-WHEN-RELEASE-TIME.EXTENSION`.
+    fn file(&self, when: &str, release: &Release, extension: &str) -> String {
+        let directory = self.schema.backup.as_deref().unwrap_or("/nonexistent");
+        format!("{directory}/{}-{when}-{release}-{}.{extension}", self.name, compact(self.seen_at))
+    }
+
+    fn extension(&self) -> &'static str {
+        match self.database.kind {
+            DatabaseKind::Postgresql => "dump",
+            DatabaseKind::Sqlite => "sqlite",
+        }
+    }
+
+    /// The backup that the migration to `release` is preceded by.
+    pub(super) fn backup_file(&self, release: &Release) -> String {
+        self.file("before", release, self.extension())
+    }
+
+    /// What brings the backup back, to be typed on the member's host.
+    pub(super) fn restore(&self, release: &Release) -> String {
+        let file = self.backup_file(release);
+        match self.database.kind {
+            DatabaseKind::Postgresql => format!("pg_restore --clean --if-exists --dbname={} {file}", self.name),
+            DatabaseKind::Sqlite => format!("cp {file} over the database file"),
+        }
+    }
+
+    fn act(&self, release: &Release, verb: &str, kind: ActionKind) -> Action {
+        Action { limit_seconds: self.schema.timeout, ..action(release, self.member, verb, kind) }
+    }
+
+    /// The backup with everything stopped, and what lies beside the database.
+    pub(super) fn backups(&self, release: &Release, stopped: &[InstanceId]) -> Vec<Action> {
+        let backup = Action {
+            why: "no schema changes without a backup".into(),
+            ensures: "the backup is there and can be read".into(),
+            if_interrupted: "an unfinished file that ends in .part and is never taken for a backup".into(),
+            ..self.act(
+                release,
+                "backup",
+                ActionKind::Backup {
+                    database: self.database.clone(),
+                    file: self.backup_file(release),
+                    rows: self.migration.rows.clone(),
+                    head: self.migration.head.clone(),
+                    stopped: stopped.to_vec(),
+                    keep: self.schema.keep_backups,
+                },
+            )
+        };
+        let snapshots = self.schema.snapshots.iter().map(|(name, command)| {
+            let kind = ActionKind::Snapshot { command: command.clone(), file: self.file("before", release, name) };
+            Action {
+                why: format!("a migration may change {name}, and no transaction takes that back"),
+                ensures: "what the command prints is saved".into(),
+                if_interrupted: "an unfinished file that ends in .part".into(),
+                ..self.act(release, &format!("snapshot-{name}"), kind)
+            }
+        });
+        std::iter::once(backup).chain(snapshots).collect()
+    }
+
+    /// A backup taken while everything runs, and the migration tried on a copy that is restored from it.
+    pub(super) fn rehearsal(&self, release: &Release, venv: &str) -> Vec<Action> {
+        let file = self.file("rehearsal", release, self.extension());
+        let scratch = match (&self.schema.scratch, self.database.kind) {
+            (Some(scratch), _) => scratch.clone(),
+            (None, DatabaseKind::Postgresql) => format!("{}_rehearsal", self.name),
+            (None, DatabaseKind::Sqlite) => self.file("rehearsal", release, "copy.sqlite"),
+        };
+        vec![
+            Action {
+                why: "the migration is rehearsed on it".into(),
+                ensures: "the backup is there and can be read".into(),
+                if_interrupted: "an unfinished file that ends in .part and is never taken for a backup".into(),
+                ..self.act(
+                    release,
+                    "backup-live",
+                    ActionKind::Backup {
+                        database: self.database.clone(),
+                        file: file.clone(),
+                        rows: self.migration.rows.clone(),
+                    head: self.migration.head.clone(),
+                        stopped: Vec::new(),
+                        keep: self.schema.keep_backups,
+                    },
+                )
+            },
+            Action {
+                why: "a migration that fails is to fail here, before anything stops".into(),
+                ensures: "the same migration succeeds on a copy of the database".into(),
+                if_interrupted: "a copy of the database, which the next rehearsal removes".into(),
+                ..self.act(
+                    release,
+                    "rehearse",
+                    ActionKind::Rehearse {
+                        backup: file,
+                        scratch,
+                        venv: venv.to_owned(),
+                        migration: self.migration.clone(),
+                    },
+                )
+            },
+        ]
+    }
+
+    pub(super) fn migrate(&self, release: &Release, stopped: &[InstanceId]) -> Action {
+        Action {
+            why: self.member.pending(release),
+            ensures: "the database holds one revision, the package's head".into(),
+            undo: Undo::Restore(self.restore(release)),
+            if_interrupted: "a migration runs in one transaction: the old schema, or the new one".into(),
+            ..self.act(
+                release,
+                "migrate",
+                ActionKind::Migrate {
+                    database: self.database.clone(),
+                    backup: self.backup_file(release),
+                    migration: self.migration.clone(),
+                    stopped: stopped.to_vec(),
+                },
+            )
+        }
+    }
+}
+
+/// `20261122T172006Z`: sorts by time, and names a file on any system.
+fn compact(time: Timestamp) -> String {
+    time.to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect()
+}
+
+pub(super) fn start(release: &Release, member: &Member<'_>, moved: bool) -> Action {
+    let running = if moved { release.clone() } else { member.installed.clone().unwrap_or_else(|| release.clone()) };
+    let why = match (&member.restart, &member.assessment.running) {
+        _ if moved => format!("{release} was installed"),
+        (Some(reason), Running::Stopped { .. } | Running::Running { .. } | Running::Unknown(_)) => reason.clone(),
+        (None, Running::Stopped { .. } | Running::Running { .. } | Running::Unknown(_)) => {
+            "it was stopped for what it shares with others".into()
+        }
+    };
+    start_as(release, member, "start", running, why)
+}
+
+/// Starts what was there before, after a switch that was taken back.
+pub(super) fn start_back(release: &Release, member: &Member<'_>, running: Release) -> Action {
+    start_as(release, member, "start-back", running, format!("the way to {release} is given up before its migration"))
+}
+
+fn start_as(release: &Release, member: &Member<'_>, verb: &str, running: Release, why: String) -> Action {
+    Action {
+        why,
+        ensures: "it runs, answers with the release, and its schema is at the package's head".into(),
+        undo: Undo::By("stop it".into()),
+        // Starting takes moments, pip check seconds; waiting for health is bounded by start_timeout alone.
+        limit_seconds: member.instance.component.process.start_timeout + 60,
+        if_interrupted: "it is stopped, starting or running; the next run looks".into(),
+        ..action(release, member, verb, ActionKind::Start { release: running })
+    }
+}
+
+pub(super) fn freeze(release: &Release, member: &Member<'_>) -> Action {
+    Action {
+        why: format!("{release} stops the whole cluster: nothing new may begin"),
+        ensures: "the cluster says that it is frozen".into(),
+        undo: Undo::By("unfreeze it".into()),
+        if_interrupted: "a frozen cluster and a file that says so; the next run unfreezes it".into(),
+        ..action(release, member, "freeze", ActionKind::Freeze)
+    }
+}
+
+pub(super) fn unfreeze(release: &Release, member: &Member<'_>, verb: &str, why: String) -> Action {
+    Action {
+        why,
+        ensures: "the cluster says that it is not frozen".into(),
+        if_interrupted: "a cluster that is frozen or not, and a file that says so; the next run looks".into(),
+        ..action(release, member, verb, ActionKind::Unfreeze)
+    }
+}
+
+pub(super) fn drain(
+    release: &Release,
+    member: &Member<'_>,
+    counts: Vec<(HostName, WorkQuery)>,
+    lists: Vec<(HostName, CommandQuery)>,
+    timeout: u32,
+) -> Action {
+    Action {
+        why: "sessions of the old release are not taken over by the new one".into(),
+        ensures: "no work runs".into(),
+        limit_seconds: timeout.saturating_add(60),
+        if_interrupted: "nothing: it only looks".into(),
+        ..action(release, member, "drain", ActionKind::Drain { counts, lists, timeout })
+    }
+}
