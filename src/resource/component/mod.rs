@@ -4,6 +4,7 @@
 mod assess;
 mod decode;
 mod difference;
+mod environment;
 mod path;
 mod preview;
 mod spec;
@@ -11,6 +12,7 @@ mod spec;
 pub use assess::{Assessment, Installed, Running, Staleness, assess};
 pub use decode::decode;
 pub use difference::{Cause, Difference};
+pub use environment::{Carried, Constraint, EnvironmentSpec, Installer, KEEP, Layout, TRAIN, choose};
 pub use path::{PlannedHop, PlannedPath, path_of, wants_published, within_reach, work_query};
 pub use preview::{SchemaStep, schema_steps};
 pub use spec::{Asked, Component, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::environment::EnvironmentSpec;
 use crate::facts::{
     CommandQuery, DiskQuery, HealthQuery, HostFacts, Observed, PackageSourceQuery, PathsQuery, PinsQuery, ProcessQuery,
     PublishedQuery, Query, SchemaFact, SchemaQuery, UnitQuery, Venv, VenvQuery,
@@ -24,6 +25,9 @@ pub struct Component {
     pub venv: String,
     /// Further words for `pip install`.
     pub pip_args: Vec<String>,
+    /// Its virtual environments: how they lie and what makes them.
+    #[serde(default)]
+    pub environments: EnvironmentSpec,
     /// Its process.
     pub process: ProcessSpec,
     /// Its database, if it has one.
@@ -265,6 +269,7 @@ impl Component {
         queries.extend(self.workloads_query().map(Query::Command));
         queries.extend(self.notice_query().map(Query::Command));
         queries.extend(self.state_queries().into_iter().map(Query::Paths));
+        queries.extend(self.interpreters_before_a_move());
         queries
     }
 
