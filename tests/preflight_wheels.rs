@@ -36,6 +36,8 @@ fn facts(component: &Component, from: &str, to: &str) -> HostFacts {
         python: "3.13.0".into(),
         base: "/usr/bin".into(),
         executable: true,
+        link: None,
+        marker: false,
         distributions: BTreeMap::from([(normalize_name(PACKAGE), vec![distribution])]),
         moved_aside: vec![],
         installed_at: Some(Timestamp(1)),

@@ -10,7 +10,7 @@ use crate::facts::{
 use crate::model::{Digest, HostName, Timestamp};
 use crate::release::{Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
 use crate::resource::component::{
-    Asked, Component, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor,
+    Asked, Component, EnvironmentSpec, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor,
 };
 
 /// The head of the revisions in [`Seen::default`].
@@ -64,6 +64,7 @@ fn instance(
         release: release(declared),
         venv: format!("/srv/{name}/.venv"),
         pip_args: vec!["--find-links".into(), "/srv/it's wheels".into()],
+        environments: EnvironmentSpec::default(),
         process,
         schema,
         health: Some(HealthSpec { http: "http://127.0.0.1:1/".into(), version: Some("/version".into()) }),
@@ -233,6 +234,8 @@ fn venv(component: &Component, installed: &Observed<&str>) -> Observed<Venv> {
         python: "3.11.2".into(),
         base: "/usr/bin".into(),
         executable: true,
+        link: None,
+        marker: false,
         distributions,
         moved_aside: Vec::new(),
         installed_at: Some(Timestamp(1_000)),

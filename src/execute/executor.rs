@@ -13,7 +13,8 @@ use super::{Attempt, Hosts};
 use crate::event::{ActionResult, Event, Failure};
 use crate::model::HostName;
 use crate::plan::{
-    Action, ActionKind, Confirmation, InstanceId, Plan, Readiness, Recovery, Stage, Track, World, confirm, ready, state_of,
+    Action, ActionKind, Confirmation, InstanceId, Plan, Readiness, Recovery, Stage, Track, World, confirm, ready,
+    state_of,
 };
 
 /// How often a start that isn't healthy yet is looked at: a component takes seconds to come up.

@@ -8,6 +8,7 @@ mod command;
 mod disk;
 mod file;
 mod health;
+mod interpreters;
 mod package_source;
 mod paths;
 mod pins;
@@ -34,6 +35,7 @@ pub use command::{CommandAnswer, CommandQuery};
 pub use disk::{Disk, DiskQuery};
 pub use file::{File, FileQuery};
 pub use health::{Health, HealthQuery};
+pub use interpreters::{Interpreter, Interpreters, InterpretersQuery, UnfitInterpreter};
 pub use package_source::{PackageSource, PackageSourceQuery};
 pub use paths::{Paths, PathsQuery};
 pub use pins::{Pins, PinsQuery};
@@ -125,6 +127,8 @@ pub enum Query {
     PackageSource(PackageSourceQuery),
     /// A release's wheel, fetched and not installed. Slow: asked only where a release is about to be installed.
     Wheel(WheelQuery),
+    /// Which interpreters a new environment could be made with. Asked only before something moves.
+    Interpreters(InterpretersQuery),
 }
 
 /// The answer to one [`Query`].
@@ -161,6 +165,8 @@ pub enum Fact {
     PackageSource(Observed<PackageSource>),
     /// Answer to [`Query::Wheel`].
     Wheel(Observed<Wheel>),
+    /// Answer to [`Query::Interpreters`].
+    Interpreters(Observed<Interpreters>),
 }
 
 /// Everything observed on one host in one round trip.
@@ -254,6 +260,10 @@ impl HostFacts {
         /// A release's wheel.
         wheel, WheelQuery, Wheel, Wheel
     );
+    accessor!(
+        /// Interpreters that a new environment could be made with.
+        interpreters, InterpretersQuery, Interpreters, Interpreters
+    );
 
     /// The operating system.
     #[must_use]
@@ -303,6 +313,7 @@ impl fmt::Display for Query {
             Query::Pins(query) => write!(f, "pins {}", query.venv),
             Query::PackageSource(query) => write!(f, "package source {}", query.venv),
             Query::Wheel(query) => write!(f, "wheel {query}"),
+            Query::Interpreters(query) => write!(f, "interpreters for {}", query.venv),
         }
     }
 }

@@ -42,6 +42,13 @@ pub struct Venv {
     pub base: String,
     /// Whether `bin/python` can be executed (it is a link to the base interpreter, which may be gone).
     pub executable: bool,
+    /// The directory that the path leads to, where it is a symbolic link; `None` where it is the directory itself. Beside
+    /// the link, it is spelled by the link's own parent, however that is linked.
+    #[serde(default)]
+    pub link: Option<String>,
+    /// Whether converge made it beside another one and finished it (its `converge.json` is there).
+    #[serde(default)]
+    pub marker: bool,
     /// Distributions by normalised name. A name with several directories appears with each.
     pub distributions: BTreeMap<String, Vec<Distribution>>,
     /// Directories that a killed pip moved aside, as normalised name (without its lost first letter) and version.
@@ -53,10 +60,12 @@ pub struct Venv {
 /// The directories are matched by globs, and looked at one by one only where as many `RECORD`s don't match: a shell takes
 /// two milliseconds to go through 150 of them.
 pub(super) const FUNCTION: &str = r#"v() {
-[ -d "$1" ] || { e absent 1; return; }
+[ -d "$1" ] || { if [ -h "$1" ]; then e unknown "$1 is a link to a directory that isn't there"; else e absent 1; fi; return; }
 [ -f "$1/pyvenv.cfg" ] || { e unknown "$1 has no pyvenv.cfg"; return; }
 while IFS=' =' read -r k w; do case $k in version|version_info) e python "$w";; home) e base "$w";; esac; done <"$1/pyvenv.cfg"
 [ -x "$1/bin/python" ] && e exe 1
+[ -f "$1/converge.json" ] && e marker 1
+[ -h "$1" ] && cd -P -- "${1%/*}/" && p=$PWD && cd -P -- "$1" && { case $PWD in "${p%/}"/*) e link "${1%/*}/${PWD#"${p%/}/"}";; *) e link "$PWD";; esac; }
 g=$2; for s in "$1"/lib/python3*/site-packages; do cd "$s" 2>/dev/null || continue
 set -- *.dist-info/RECORD; n=$#; set -- *.dist-info/; e dists "$*"
 [ $n = $# ] && [ -e "$1RECORD" ] || for p; do [ -e "${p}RECORD" ] || e part "$p"; done
@@ -111,6 +120,8 @@ pub(super) fn parse(answer: &Answer<'_>) -> Observed<Venv> {
         python: python.to_owned(),
         base: answer.get("base").unwrap_or_default().to_owned(),
         executable: answer.get("exe").is_some(),
+        link: answer.get("link").map(str::to_owned),
+        marker: answer.get("marker").is_some(),
         distributions,
         moved_aside,
         installed_at: answer.all("at").filter_map(|at| at.parse().ok()).max().map(Timestamp),

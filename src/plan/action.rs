@@ -309,6 +309,13 @@ pub struct Stage {
     pub recovery: Option<usize>,
 }
 
+impl Stage {
+    /// Its actions, track by track.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.tracks.iter().flat_map(|track| &track.actions)
+    }
+}
+
 /// What follows on a failure, so that the cluster isn't left as the failure left it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
@@ -346,7 +353,7 @@ impl Plan {
 
     /// All actions in order.
     pub fn actions(&self) -> impl Iterator<Item = &Action> {
-        self.stages.iter().flat_map(|stage| &stage.tracks).flat_map(|track| &track.actions)
+        self.stages.iter().flat_map(Stage::actions)
     }
 
     /// The instance of this name.

@@ -281,7 +281,7 @@ impl<'a> Store<'a> {
                         database: self.database.clone(),
                         file: file.clone(),
                         rows: self.migration.rows.clone(),
-                    head: self.migration.head.clone(),
+                        head: self.migration.head.clone(),
                         stopped: Vec::new(),
                         keep: self.schema.keep_backups,
                     },

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::action::{Action, ActionKind, Plan, Stage};
-use crate::desired::InstanceId;
+use super::action::{Action, ActionKind, Migration, PackageMove, Plan, Stage};
+use crate::desired::{Instance, InstanceId};
 use crate::facts::{Database, HostFacts, Observed, SchemaFact};
 use crate::model::HostName;
-use crate::release::Release;
+use crate::release::{Release, RevisionId};
 use crate::resource::component::{Assessment, Installed, assess};
 
 /// A rule that a plan breaks: a defect of the planner, never of the operator.
@@ -26,6 +26,22 @@ impl fmt::Display for Violation {
     }
 }
 
+/// Instances whose package leaves its train.
+fn crossing(plan: &Plan) -> BTreeSet<InstanceId> {
+    let mut found = BTreeSet::new();
+    for action in plan.actions() {
+        let ActionKind::Switch { venv, packages, .. } = &action.kind else { continue };
+        let crosses = |p: &&PackageMove| p.from.as_ref().is_some_and(|from| from.train() != p.to.train());
+        for moved in packages.iter().filter(crosses) {
+            let of = |i: &&Instance| {
+                i.host == action.host && i.component.venv == *venv && i.component.package == moved.package
+            };
+            found.extend(plan.instances.iter().filter(of).map(Instance::id));
+        }
+    }
+    found
+}
+
 struct State {
     running: BTreeMap<InstanceId, bool>,
     installed: BTreeMap<InstanceId, Option<Release>>,
@@ -33,6 +49,17 @@ struct State {
     /// Databases with a backup that no migration has used yet.
     backed_up: BTreeSet<Database>,
     migrated: BTreeSet<(Database, Release)>,
+    /// Where each database stands.
+    rows: BTreeMap<Database, BTreeSet<RevisionId>>,
+    /// Environments that were built, by host and path.
+    staged: BTreeSet<(HostName, String)>,
+    /// Declared environments that were switched.
+    switched: BTreeSet<(HostName, String)>,
+    /// Instances whose package leaves its train in this plan.
+    crossing: BTreeSet<InstanceId>,
+    frozen: BTreeSet<InstanceId>,
+    /// Migrations that were tried on a copy.
+    rehearsed: BTreeMap<InstanceId, Migration>,
     blocked: BTreeMap<InstanceId, String>,
     stopped_by_us: BTreeSet<InstanceId>,
     violations: Vec<Violation>,
@@ -60,6 +87,10 @@ pub fn check(plan: &Plan, facts: &BTreeMap<HostName, HostFacts>) -> Vec<Violatio
         state.check_stage(plan, stage);
     }
     state.check_unmigrated(plan, facts);
+    state.check_recoveries(plan);
+    for id in state.frozen.clone() {
+        state.violate(&id.to_string(), "the cluster is frozen through it and never unfrozen");
+    }
     for id in state.stopped_by_us.clone() {
         state.violate(&id.to_string(), "it is stopped and never started again");
     }
@@ -93,6 +124,12 @@ impl State {
             users: BTreeMap::new(),
             backed_up: BTreeSet::new(),
             migrated: BTreeSet::new(),
+            rows: BTreeMap::new(),
+            staged: BTreeSet::new(),
+            switched: BTreeSet::new(),
+            crossing: crossing(plan),
+            frozen: BTreeSet::new(),
+            rehearsed: BTreeMap::new(),
             blocked: BTreeMap::new(),
             stopped_by_us: BTreeSet::new(),
             violations: Vec::new(),
@@ -109,6 +146,7 @@ impl State {
             }
             if let Some(Observed::Known(schema)) = instance.component.schema_fact(facts) {
                 state.users.entry(schema.database.clone()).or_default().insert(id.clone());
+                state.rows.insert(schema.database.clone(), schema.rows.clone());
             }
             state.running.insert(id.clone(), !running.is_stopped());
             state.installed.insert(
@@ -170,13 +208,69 @@ impl State {
                 self.running.insert(own.clone(), false);
                 self.stopped_by_us.insert(own);
             }
-            ActionKind::Install { venv, .. } => self.check_install(plan, action, venv),
+            ActionKind::Install { venv, packages, .. } => {
+                for moved in packages {
+                    if moved.from.as_ref().is_some_and(|from| from.train() != moved.to.train()) {
+                        self.violate(
+                            &action.id,
+                            &format!("{} crosses trains in place: there is no way back", moved.to),
+                        );
+                    }
+                }
+                self.check_move(plan, action, venv, packages);
+            }
+            ActionKind::Stage { venv, target, .. } => {
+                if target == venv {
+                    self.violate(&action.id, "it builds over the environment that is used");
+                }
+                self.staged.insert((action.host.clone(), target.clone()));
+            }
+            ActionKind::Switch { venv, target, packages, .. } => {
+                if !self.staged.contains(&(action.host.clone(), target.clone())) {
+                    self.violate(&action.id, "the environment that it switches to was never built and checked");
+                }
+                let leaves = packages.iter().any(|p| p.from.as_ref().is_some_and(|from| from.train() != p.to.train()));
+                for id in self.crossing.clone().into_iter().filter(|_| leaves) {
+                    if self.running.get(&id) != Some(&false) {
+                        self.violate(
+                            &action.id,
+                            &format!("{id} may run during a major upgrade, which is never rolling"),
+                        );
+                    }
+                }
+                self.switched.insert((action.host.clone(), venv.clone()));
+                self.check_move(plan, action, venv, packages);
+            }
+            ActionKind::Prune { venv, .. } => {
+                if !self.switched.contains(&(action.host.clone(), venv.clone())) {
+                    self.violate(&action.id, "it removes environments before the new one is used");
+                }
+            }
+            ActionKind::Freeze => {
+                self.frozen.insert(own);
+            }
+            ActionKind::Unfreeze => {
+                self.frozen.remove(&own);
+            }
+            ActionKind::Rehearse { migration, .. } => {
+                self.rehearsed.insert(own, migration.clone());
+            }
+            ActionKind::Drain { .. } | ActionKind::Snapshot { .. } => {}
+            // One that is taken while everything runs is there to rehearse with.
+            ActionKind::Backup { stopped, .. } if stopped.is_empty() => {}
             ActionKind::Backup { database, .. } => {
                 self.check_users(action, database);
                 self.backed_up.insert(database.clone());
             }
-            ActionKind::Migrate { database, .. } => {
+            ActionKind::Migrate { database, migration, .. } => {
                 self.check_users(action, database);
+                if self.rows.get(database).is_some_and(|rows| *rows != migration.rows) {
+                    self.violate(&action.id, "it expects the database elsewhere than where it stands by then");
+                }
+                self.rows.insert(database.clone(), BTreeSet::from([migration.head.clone()]));
+                if self.rehearsed.remove(&own).is_some_and(|rehearsed| rehearsed != *migration) {
+                    self.violate(&action.id, "another migration was rehearsed than the one that is made");
+                }
                 if !self.backed_up.remove(database) {
                     self.violate(&action.id, "no backup was made before this migration");
                 }
@@ -201,7 +295,10 @@ impl State {
     fn check_unmigrated(&mut self, plan: &Plan, facts: &BTreeMap<HostName, HostFacts>) {
         let mut known: BTreeMap<InstanceId, BTreeSet<String>> = BTreeMap::new();
         for action in plan.actions() {
-            let ActionKind::Install { venv, packages, .. } = &action.kind else { continue };
+            let (ActionKind::Install { venv, packages, .. } | ActionKind::Switch { venv, packages, .. }) = &action.kind
+            else {
+                continue;
+            };
             for instance in plan.instances.iter().filter(|i| i.host == action.host && i.component.venv == *venv) {
                 let Some(moved) = packages.iter().find(|moved| moved.package == instance.component.package) else {
                     continue;
@@ -219,6 +316,7 @@ impl State {
                     Some(Observed::Absent | Observed::Unknown(_)) | None => None,
                 };
                 let migrated = self.migrated.contains(&(schema.database.clone(), moved.to.clone()));
+                self.check_nothing_left_out(plan, action, &schema.database, moved, before, after.as_ref());
                 let same = after.as_ref().is_some_and(|after| after.is_subset(before) || self.ahead(schema, after));
                 if !migrated && !same {
                     self.violations.push(Violation {
@@ -227,6 +325,60 @@ impl State {
                     });
                 }
                 before.extend(after.into_iter().flatten());
+            }
+        }
+    }
+
+    /// Every revision that only the new package has is run by the migration that follows.
+    fn check_nothing_left_out(
+        &mut self,
+        plan: &Plan,
+        action: &Action,
+        of: &Database,
+        moved: &PackageMove,
+        before: &BTreeSet<RevisionId>,
+        after: Option<&BTreeSet<RevisionId>>,
+    ) {
+        let release = moved.to.to_string();
+        let migration = plan.actions().find_map(|other| match &other.kind {
+            ActionKind::Migrate { database, migration, .. } if database == of => {
+                other.id.starts_with(&format!("{release}/")).then_some(migration)
+            }
+            _ => None,
+        });
+        let (Some(migration), Some(after)) = (migration, after) else { return };
+        // A database that another host's package has brought forward is ahead of what is installed here.
+        if !migration.rows.is_subset(before) {
+            return;
+        }
+        let run = |id: &&RevisionId| migration.skipped.contains(id) || migration.pending.contains(id);
+        if let Some(left) = after.difference(before).find(|id| !run(id)) {
+            self.violate(&action.id, &format!("revision {left} comes with it, and no migration runs it"));
+        }
+    }
+
+    /// A way back takes back all that was done, changes no schema, and leaves nothing frozen.
+    fn check_recoveries(&mut self, plan: &Plan) {
+        for (number, recovery) in plan.recoveries.iter().enumerate() {
+            let covered = || plan.stages.iter().filter(|stage| stage.recovery == Some(number)).flat_map(Stage::actions);
+            let taken: Vec<&Action> = recovery.stages.iter().flat_map(Stage::actions).collect();
+            let has = |id: &InstanceId, verb: &str| taken.iter().any(|a| a.instance() == *id && a.verb() == verb);
+            for action in covered() {
+                let own = action.instance();
+                let missing = match &action.kind {
+                    ActionKind::Freeze => (!has(&own, "unfreeze")).then_some("unfreezes"),
+                    ActionKind::Stop if recovery.takes_back => (!has(&own, "start")).then_some("starts"),
+                    ActionKind::Switch { .. } if recovery.takes_back => (!has(&own, "switch")).then_some("switches"),
+                    ActionKind::Migrate { .. } if recovery.takes_back => Some("could take back"),
+                    ActionKind::Migrate { .. } if recovery.advice.is_empty() => Some("names the restore of"),
+                    _ => None,
+                };
+                if let Some(missing) = missing {
+                    self.violate(&action.id, &format!("its recovery never {missing} what it did"));
+                }
+            }
+            if taken.iter().any(|a| !matches!(a.verb(), "start" | "switch" | "unfreeze")) {
+                self.violate(&recovery.title, "a recovery does more than to take back");
             }
         }
     }
@@ -251,8 +403,7 @@ impl State {
         }
     }
 
-    fn check_install(&mut self, plan: &Plan, action: &Action, venv: &str) {
-        let ActionKind::Install { packages, .. } = &action.kind else { return };
+    fn check_move(&mut self, plan: &Plan, action: &Action, venv: &str, packages: &[PackageMove]) {
         let sharing: Vec<_> =
             plan.instances.iter().filter(|i| i.host == action.host && i.component.venv == venv).collect();
         for instance in sharing {
@@ -271,7 +422,9 @@ impl State {
                 if moved.to < before {
                     self.violate(&action.id, &format!("{before} -> {} is a downgrade", moved.to));
                 }
-                if moved.to.train() != before.train() {
+                if moved.to.train() != before.train()
+                    && moved.from.as_ref().is_none_or(|f| f.train() == moved.to.train())
+                {
                     self.violate(&action.id, &format!("{before} -> {} crosses trains as if it were a patch", moved.to));
                 }
             }

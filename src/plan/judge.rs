@@ -140,7 +140,9 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
             Ok(found) if found == BTreeSet::from([head.clone()]) => {
                 Readiness::AlreadyDone(format!("the database is at {head}: no migration, no backup needed"))
             }
-            Ok(found) => mismatch(&format!("the database at {}", joined(rows)), &format!("it is at {}", joined(&found))),
+            Ok(found) => {
+                mismatch(&format!("the database at {}", joined(rows)), &format!("it is at {}", joined(&found)))
+            }
             Err(reason) => mismatch("a known schema", &reason),
         },
         ActionKind::Migrate { backup, migration, .. } => match database_rows(instance, world) {
@@ -267,11 +269,7 @@ fn frozen(instance: &Instance, world: &World) -> Result<(bool, bool), String> {
 }
 
 /// What still runs, in words; a count that fails is as good as running work.
-fn work_left(
-    counts: &[(HostName, WorkQuery)],
-    lists: &[(HostName, CommandQuery)],
-    world: &World,
-) -> Option<String> {
+fn work_left(counts: &[(HostName, WorkQuery)], lists: &[(HostName, CommandQuery)], world: &World) -> Option<String> {
     let mut left = Vec::new();
     for (host, query) in counts {
         match facts_of(world, host).work(query) {

@@ -37,11 +37,7 @@ pub struct Input<'a> {
 impl<'a> Input<'a> {
     /// A plan of what differs, with nothing asked for beside it.
     #[must_use]
-    pub fn new(
-        instances: &'a [Instance],
-        facts: &'a BTreeMap<HostName, HostFacts>,
-        catalogue: &'a Catalogue,
-    ) -> Self {
+    pub fn new(instances: &'a [Instance], facts: &'a BTreeMap<HostName, HostFacts>, catalogue: &'a Catalogue) -> Self {
         Self { instances, facts, catalogue, drain_timeout: None, manual_steps: &[] }
     }
 }
@@ -189,9 +185,8 @@ impl Round {
 fn round(release: &Release, group: &[usize], members: &[Member<'_>]) -> Option<Round> {
     let of_group = || group.iter().copied();
     let installs: Vec<usize> = of_group().filter(|n| members[*n].hop(release).is_some()).collect();
-    let moving = |n: usize| {
-        members[n].is_behind_at(release) || (installs.contains(&n) && !members[n].keeps_schema(release))
-    };
+    let moving =
+        |n: usize| members[n].is_behind_at(release) || (installs.contains(&n) && !members[n].keeps_schema(release));
     let mut migrations: Vec<(Database, usize)> = Vec::new();
     for number in of_group().filter(|n| moving(*n)) {
         if let Some(database) = &members[number].database
@@ -353,8 +348,7 @@ fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input:
             steps.push(Step { title, actions });
         }
     };
-    let staged: Vec<usize> =
-        round.installs.iter().copied().filter(|n| members[*n].staged(release).is_some()).collect();
+    let staged: Vec<usize> = round.installs.iter().copied().filter(|n| members[*n].staged(release).is_some()).collect();
     let moves = round.moves(members);
     let (beside, in_place): (Vec<&Move<'_>>, Vec<&Move<'_>>) =
         moves.iter().partition(|moved| moved.moving.iter().any(|member| member.staged(release).is_some()));

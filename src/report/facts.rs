@@ -46,8 +46,10 @@ fn lines(fact: &Fact) -> (String, Vec<String>) {
         Fact::Venv(fact) => observed(fact, |venv| {
             let broken = if venv.executable { "" } else { ", which can't be executed" };
             let at = venv.installed_at.map_or_else(String::new, |at| format!("; package installed {at}"));
+            let link = venv.link.as_ref().map_or_else(String::new, |link| format!("; a link to {link}"));
+            let staged = if venv.marker { "; made by converge" } else { "" };
             let head = format!(
-                "Python {} of {}{broken}, {} distributions{at}",
+                "Python {} of {}{broken}, {} distributions{at}{link}{staged}",
                 venv.python,
                 venv.base,
                 venv.distributions.len()
@@ -119,6 +121,11 @@ fn lines(fact: &Fact) -> (String, Vec<String>) {
             let python = requires_python.as_ref().map_or_else(String::new, |python| format!(", Python {python}"));
             let head = format!("{package} {release}{python}: {file}, {bytes} bytes, SHA-256 {}", sha256.short());
             (head, super::preview::wheel_lines(wheel))
+        }),
+        Fact::Interpreters(fact) => observed(fact, |interpreters| {
+            let found = interpreters.found.iter().map(|one| format!("{} is Python {}", one.path, one.version));
+            let unfit = interpreters.unfit.iter().map(|one| format!("{} can't be used: {}", one.path, one.reason));
+            (format!("{} can be used", interpreters.found.len()), found.chain(unfit).collect())
         }),
     }
 }

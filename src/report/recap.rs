@@ -64,7 +64,8 @@ pub fn downtime_text(downtime_ms: &BTreeMap<InstanceId, u64>) -> String {
         return String::new();
     }
     all.sort_by_key(|(id, ms)| (std::cmp::Reverse(*ms), *id));
-    let mut text = format!("\n{}\n", Styled(HEAD, "DOWNTIME, from the order to stop to the proof that it serves".to_owned()));
+    let mut text =
+        format!("\n{}\n", Styled(HEAD, "DOWNTIME, from the order to stop to the proof that it serves".to_owned()));
     for (id, ms) in all {
         let _ = writeln!(text, "  {:<26} : {}.{} s", id.to_string(), ms / 1000, ms % 1000 / 100);
     }

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use converge::desired::{Instance, InstanceId};
 use converge::execute::{Attempt, Hosts};
 use converge::facts::{
-    Database, DatabaseKind, Disk, Distribution, Fact, File, Health, HostFacts, Observed, Pins, Process, ProcessQuery,
-    Processes, Published, Query, SchemaFact, System, Unit, Venv, Work, normalize_name,
+    Database, DatabaseKind, Disk, Distribution, Fact, File, Health, HostFacts, Interpreters, Observed, Pins, Process,
+    ProcessQuery, Processes, Published, Query, SchemaFact, System, Unit, Venv, Work, normalize_name,
 };
 use converge::model::{Digest, HostName, Timestamp};
 use converge::plan::{Action, ActionKind, Plan};
 use converge::release::{Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
 use converge::resource::component::{
-    Asked, Component, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor,
+    Asked, Component, EnvironmentSpec, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor,
 };
 
 /// What goes wrong with one action.
@@ -136,6 +136,7 @@ pub fn component(name: &str, package: &str, venv: &str, declared: &Release, data
         release: declared.clone(),
         venv: venv.into(),
         pip_args: vec![],
+        environments: EnvironmentSpec::default(),
         process: ProcessSpec {
             supervisor,
             title: Some(format!("^{name}$")),
@@ -425,6 +426,7 @@ impl Cluster {
             Query::Command(_) => Fact::Command(Observed::Unknown("no shell in here".into())),
             Query::Paths(_) => Fact::Paths(Observed::Absent),
             Query::Pins(_) => Fact::Pins(Observed::Known(Pins::default())),
+            Query::Interpreters(_) => Fact::Interpreters(Observed::Known(Interpreters::default())),
             Query::Published(_) => Fact::Published(Observed::Known(Published::new(
                 self.published.iter().cloned().map(PublishedRelease::plain).collect(),
             ))),
@@ -463,6 +465,8 @@ fn venv_fact(venv: &SimVenv) -> Venv {
         python: "3.11".into(),
         base: "/usr/bin".into(),
         executable: true,
+        link: None,
+        marker: false,
         distributions: whole.collect(),
         moved_aside: moved.collect(),
         installed_at: Some(Timestamp(venv.installed_at)),

@@ -345,7 +345,9 @@ mod tests {
     use super::*;
     use crate::facts::{Distribution, Fact, Processes, Query, Unit};
     use crate::model::{HostName, Timestamp};
-    use crate::resource::component::{Asked, HealthSpec, Precautions, ProcessSpec, Signal, Supervisor};
+    use crate::resource::component::{
+        Asked, EnvironmentSpec, HealthSpec, Precautions, ProcessSpec, Signal, Supervisor,
+    };
 
     fn release(text: &str) -> Release {
         Release::parse(text).unwrap()
@@ -358,6 +360,7 @@ mod tests {
             release: release("23.9.10"),
             venv: "/v".into(),
             pip_args: vec![],
+            environments: EnvironmentSpec::default(),
             process: ProcessSpec {
                 supervisor: Supervisor::Systemd { unit: "web.service".into() },
                 title: Some("^web".into()),
@@ -388,6 +391,8 @@ mod tests {
             python: "3.11.2".into(),
             base: "/usr/bin".into(),
             executable: true,
+            link: None,
+            marker: false,
             distributions,
             moved_aside: aside.iter().map(|(name, version)| ((*name).into(), (*version).into())).collect(),
             installed_at: Some(Timestamp(installed_at)),

@@ -6,10 +6,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::environment::environments;
 use super::freeze::FreezeSpec;
-use super::spec::{
-    Asked, Component, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor,
-};
+use super::spec::{Asked, Component, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor};
 use crate::document::{Diagnostic, Diagnostics, Fields, Node, Span, Value, did_you_mean};
 use crate::model::Window;
 use crate::release::Release;
@@ -36,6 +35,7 @@ pub fn decode(node: &Node) -> Result<Component, Diagnostics> {
     let release_at = node.get("release").map(|node| asked(&node.span));
     let venv = fields.required("venv", absolute);
     let pip_args = fields.given("pip_args", pip_args).unwrap_or_default();
+    let environments = fields.given("environments", environments).unwrap_or_default();
     let process = fields.required("process", process);
     let schema = fields.given("schema", schema).flatten();
     let health = fields.given("health", health).flatten();
@@ -54,8 +54,9 @@ pub fn decode(node: &Node) -> Result<Component, Diagnostics> {
             package: package?,
             release: release?,
             release_at: release_at?,
-            venv,
+            venv: venv.clone(),
             pip_args,
+            environments,
             process: process?,
             schema,
             health,
@@ -66,7 +67,7 @@ pub fn decode(node: &Node) -> Result<Component, Diagnostics> {
     })
 }
 
-fn filled(node: &Node) -> Result<String, Diagnostic> {
+pub(super) fn filled(node: &Node) -> Result<String, Diagnostic> {
     match node.as_str()?.trim() {
         "" => Err(Diagnostic::at(&node.span, "it is empty")),
         text => Ok(text.to_owned()),
@@ -91,7 +92,7 @@ fn window(node: &Node) -> Result<Window, Diagnostic> {
     Window::parse(node.as_str()?).map_err(|error| Diagnostic::at(&node.span, error.to_string()))
 }
 
-fn patterns(node: &Node) -> Result<Vec<String>, Diagnostics> {
+pub(super) fn patterns(node: &Node) -> Result<Vec<String>, Diagnostics> {
     let mut mistakes = Diagnostics::new();
     let items: Vec<&Node> = match &node.value {
         Value::Sequence(items) => items.iter().collect(),
@@ -101,7 +102,7 @@ fn patterns(node: &Node) -> Result<Vec<String>, Diagnostics> {
     mistakes.or_ok(patterns)
 }
 
-fn absolute(node: &Node) -> Result<String, Diagnostic> {
+pub(super) fn absolute(node: &Node) -> Result<String, Diagnostic> {
     let text = filled(node)?;
     if !text.starts_with('/') {
         let message = format!("{text} is no absolute path: the directory that a session starts in is not to rely on");
@@ -112,20 +113,28 @@ fn absolute(node: &Node) -> Result<String, Diagnostic> {
 
 /// Words of a command line are seen by every user of the host, and stand in saved plans: no credentials in them.
 fn pip_args(node: &Node) -> Result<Vec<String>, Diagnostics> {
+    match credentials_in(node, "pip_args")? {
+        Some(mistake) => Err(mistake.into()),
+        None => words(node),
+    }
+}
+
+/// The mistake that there are credentials in a URL among the words of `field`.
+pub(super) fn credentials_in(node: &Node, field: &str) -> Result<Option<Diagnostic>, Diagnostics> {
     let words = words(node)?;
     let authority =
         |word: &str| word.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest).to_owned());
     if words.iter().filter_map(|word| authority(word)).any(|authority| authority.contains('@')) {
         // The place without the line, which holds the credentials.
         let place = crate::document::place_of(&node.span);
-        let message = format!("{place}: pip_args with credentials would show them in process lists and plans");
+        let message = format!("{place}: {field} with credentials would show them in process lists and plans");
         let hint = "keep them on the host, in pip.conf or ~/.netrc";
-        return Err(Diagnostic::nowhere(message).hint(hint).into());
+        return Ok(Some(Diagnostic::nowhere(message).hint(hint)));
     }
-    Ok(words)
+    Ok(None)
 }
 
-fn words(node: &Node) -> Result<Vec<String>, Diagnostics> {
+pub(super) fn words(node: &Node) -> Result<Vec<String>, Diagnostics> {
     match &node.value {
         Value::Sequence(items) => {
             let mut mistakes = Diagnostics::new();
@@ -297,7 +306,8 @@ fn freeze(node: &Node) -> Result<Option<FreezeSpec>, Diagnostics> {
     let frozen = fields.given("frozen", Node::as_text).unwrap_or_else(|| "frozen".into());
     let given = [&freeze, &unfreeze, &status].iter().filter(|command| command.is_some()).count();
     if given > 0 && given < 3 {
-        let message = "`freeze`, `unfreeze` and `status` belong together: a freeze that can't be undone or seen is none";
+        let message =
+            "`freeze`, `unfreeze` and `status` belong together: a freeze that can't be undone or seen is none";
         fields.mistake(Diagnostic::at(&node.span, message));
     }
     fields.build(|| {

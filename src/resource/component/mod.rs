@@ -4,6 +4,7 @@
 mod assess;
 mod decode;
 mod difference;
+mod environment;
 mod freeze;
 mod path;
 mod preview;
@@ -12,6 +13,9 @@ mod spec;
 pub use assess::{Assessment, Installed, Running, Staleness, assess};
 pub use decode::decode;
 pub use difference::{Cause, Difference};
+pub use environment::{
+    Carried, Constraint, EnvironmentSpec, Installer, KEEP, Layout, TRAIN, choose, interpreter_of, required_python,
+};
 pub use freeze::FreezeSpec;
 pub use path::{PlannedHop, PlannedPath, path_of, wants_published, within_reach, work_query};
 pub use preview::{SchemaStep, schema_steps, waiting_revisions};

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::environment::EnvironmentSpec;
 use super::freeze::FreezeSpec;
 use crate::facts::{
     CommandQuery, DiskQuery, HealthQuery, HostFacts, Observed, PackageSourceQuery, PathsQuery, PinsQuery, ProcessQuery,
@@ -26,6 +27,9 @@ pub struct Component {
     pub venv: String,
     /// Further words for `pip install`.
     pub pip_args: Vec<String>,
+    /// Its virtual environments: how they lie and what makes them.
+    #[serde(default)]
+    pub environments: EnvironmentSpec,
     /// Its process.
     pub process: ProcessSpec,
     /// Its database, if it has one.
@@ -291,6 +295,7 @@ impl Component {
         queries.extend(self.workloads_query().map(Query::Command));
         queries.extend(self.notice_query().map(Query::Command));
         queries.extend(self.state_queries().into_iter().map(Query::Paths));
+        queries.extend(self.interpreters_before_a_move());
         queries
     }
 

@@ -1,0 +1,257 @@
+//! What a `component` declares of its virtual environments: how they lie, what is in them beside its own packages, and what
+//! makes them.
+
+mod choose;
+mod decode;
+mod interpreter;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::spec::Component;
+use crate::facts::{InterpretersQuery, Query, Venv, VenvQuery};
+use crate::release::Release;
+
+pub use choose::choose;
+pub(super) use decode::environments;
+pub use interpreter::{interpreter_of, required_python};
+
+/// How many old environments are kept unless declared: the one to go back to.
+pub const KEEP: u32 = 1;
+
+/// What stands for the train of a release in the name of a constraint file.
+pub const TRAIN: &str = "{train}";
+
+/// The environments of one component, as declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentSpec {
+    /// Whether a release gets an environment of its own.
+    pub layout: Layout,
+    /// Old environments that are kept beside the current one.
+    pub keep: u32,
+    /// Absolute paths of Python interpreters on the host, in order of preference. None: the one that the current
+    /// environment was made with, then those of `PATH`.
+    pub interpreters: Vec<String>,
+    /// Distributions beside the component's own that a new environment needs.
+    pub carry: Vec<Carried>,
+    /// What installs.
+    pub installer: Installer,
+    /// Absolute paths of constraint files on the host; [`TRAIN`] stands for the train of the release.
+    pub constraints: Vec<String>,
+    /// The lock file of the project, where one is declared.
+    pub lock: Option<String>,
+}
+
+impl Default for EnvironmentSpec {
+    fn default() -> Self {
+        Self {
+            layout: Layout::Auto,
+            keep: KEEP,
+            interpreters: Vec::new(),
+            carry: Vec::new(),
+            installer: Installer::Pip,
+            constraints: Vec::new(),
+            lock: None,
+        }
+    }
+}
+
+/// Whether a release gets an environment of its own, beside the one that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Where `venv` is a symbolic link always, where it is a directory for a major hop.
+    Auto,
+    /// Always.
+    Staged,
+    /// Never: releases are installed over each other.
+    InPlace,
+}
+
+impl Layout {
+    const ALL: [Self; 3] = [Layout::Auto, Layout::Staged, Layout::InPlace];
+
+    /// As it is declared.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Layout::Auto => "auto",
+            Layout::Staged => "staged",
+            Layout::InPlace => "in-place",
+        }
+    }
+}
+
+/// A distribution that a new environment needs beside the component's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Carried {
+    /// `NAME`: at the version that the environment before has.
+    Same {
+        /// The distribution.
+        package: String,
+    },
+    /// `NAME==@`: at the component's own release.
+    Follow {
+        /// The distribution.
+        package: String,
+    },
+    /// Any other requirement: as it is written (PEP 508).
+    Fixed {
+        /// The requirement.
+        requirement: String,
+    },
+}
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Carried::Same { package } => f.write_str(package),
+            Carried::Follow { package } => write!(f, "{package}==@"),
+            Carried::Fixed { requirement } => f.write_str(requirement),
+        }
+    }
+}
+
+/// What installs packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Installer {
+    /// The environment's own pip.
+    Pip,
+    /// uv, which makes environments too.
+    Uv {
+        /// Its absolute path on the host, or `uv` for the one of `PATH` or `~/.local/bin`.
+        path: String,
+    },
+}
+
+/// A constraint file for one release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constraint {
+    /// Its absolute path on the host.
+    pub path: String,
+    /// Whether it may be missing, because not every train has one.
+    pub optional: bool,
+}
+
+impl Component {
+    /// Where the environment of `release` lies when it has one of its own: beside the declared path, named after the
+    /// release as package files spell it.
+    #[must_use]
+    pub fn staged_path(&self, release: &Release) -> String {
+        format!("{}-{}", self.venv, release.normalized())
+    }
+
+    /// The question about the environment of `release` beside the declared one.
+    #[must_use]
+    pub fn staged_query(&self, release: &Release) -> VenvQuery {
+        VenvQuery { path: self.staged_path(release), package: self.package.clone() }
+    }
+
+    /// The question which interpreters there are to make a new environment with.
+    #[must_use]
+    pub fn interpreters_query(&self) -> InterpretersQuery {
+        InterpretersQuery {
+            venv: self.venv.clone(),
+            paths: self.environments.interpreters.clone(),
+            ensurepip: match self.environments.installer {
+                Installer::Pip => true,
+                Installer::Uv { .. } => false,
+            },
+        }
+    }
+
+    /// Whether a hop gets an environment of its own, where the declared path holds `venv`; `major` says whether it
+    /// leaves the train.
+    #[must_use]
+    pub fn is_staged(&self, venv: &Venv, major: bool) -> bool {
+        self.is_staged_at(venv.link.is_some(), major)
+    }
+
+    /// The same where it is known whether the declared path is a link.
+    #[must_use]
+    pub fn is_staged_at(&self, linked: bool, major: bool) -> bool {
+        match self.environments.layout {
+            Layout::Auto => linked || major,
+            Layout::Staged => true,
+            Layout::InPlace => false,
+        }
+    }
+
+    /// The constraint files for `release`.
+    #[must_use]
+    pub fn constraints_for(&self, release: &Release) -> Vec<Constraint> {
+        let train = release.train().to_string();
+        let written = self.environments.constraints.iter();
+        written.map(|path| Constraint { path: path.replace(TRAIN, &train), optional: path.contains(TRAIN) }).collect()
+    }
+
+    /// The question about interpreters, where a release might get an environment of its own.
+    pub(super) fn interpreters_before_a_move(&self) -> Option<Query> {
+        match self.environments.layout {
+            Layout::Auto | Layout::Staged => Some(Query::Interpreters(self.interpreters_query())),
+            Layout::InPlace => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::fixture::{Seen, agent, facts, release};
+
+    fn component(layout: Layout) -> Component {
+        let mut component = agent("a", "25.6.4").component;
+        component.environments.layout = layout;
+        component
+    }
+
+    #[test]
+    fn the_layout_and_the_link_say_which_hops_are_staged() {
+        let directory = {
+            let instance = agent("a", "25.6.4");
+            let facts = facts(&instance, &Seen::default());
+            instance.component.venv_fact(&facts).known().map(|venv| (*venv).clone()).unwrap()
+        };
+        let link = Venv { link: Some("/srv/agent/.venv-25.6.1".into()), ..directory.clone() };
+        for (layout, venv, patch, major) in [
+            (Layout::Auto, &directory, false, true),
+            (Layout::Auto, &link, true, true),
+            (Layout::Staged, &directory, true, true),
+            (Layout::Staged, &link, true, true),
+            (Layout::InPlace, &directory, false, false),
+            (Layout::InPlace, &link, false, false),
+        ] {
+            let component = component(layout);
+            let seen = (component.is_staged(venv, false), component.is_staged(venv, true));
+            assert_eq!(seen, (patch, major), "{layout:?} {:?}", venv.link);
+        }
+    }
+
+    #[test]
+    fn a_release_has_a_place_of_its_own_however_it_is_written() {
+        let component = component(Layout::Auto);
+        assert_eq!(component.staged_path(&release("24.09.06")), "/srv/agent/.venv-24.9.6");
+        assert_eq!(component.staged_query(&release("24.9.6")).path, "/srv/agent/.venv-24.9.6");
+    }
+
+    #[test]
+    fn interpreters_are_asked_for_only_where_an_environment_may_be_made() {
+        let asked = |layout| {
+            let queries = component(layout).queries_before_a_move();
+            queries.iter().any(|query| matches!(query, Query::Interpreters(_)))
+        };
+        assert_eq!([Layout::Auto, Layout::Staged, Layout::InPlace].map(asked), [true, true, false]);
+    }
+
+    #[test]
+    fn a_constraint_file_of_a_train_may_be_missing() {
+        let mut component = component(Layout::Auto);
+        component.environments.constraints = vec!["/etc/bai/all.txt".into(), "/etc/bai/constraints-{train}.txt".into()];
+        let files = component.constraints_for(&release("23.03.12"));
+        let seen: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.optional)).collect();
+        assert_eq!(seen, [("/etc/bai/all.txt", false), ("/etc/bai/constraints-23.3.txt", true)]);
+    }
+}
