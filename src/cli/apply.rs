@@ -16,9 +16,9 @@ use crate::transport::Target;
 
 pub(super) async fn run(options: &Options, arguments: &ApplyArguments) -> Result<Exit, CliError> {
     let path = &arguments.file;
-    if options.major || !options.waive.is_empty() || options.waivers.is_some() {
+    if options.major || options.drain_timeout.is_some() || !options.waive.is_empty() || options.waivers.is_some() {
         return Err(CliError::Usage(
-            "a saved plan carries the waivers and --major that it was made with: give them to `converge plan`".into(),
+            "a saved plan carries the waivers, --major and --drain-timeout that it was made with: give them to `converge plan`".into(),
         ));
     }
     let saved: SavedPlan<Target> = SavedPlan::parse(&machine::read_file(path)?)

@@ -62,7 +62,8 @@ fn request(options: &Options) -> Result<Request, Diagnostics> {
         None => mistakes.keep(project::read_either(Path::new("."), "waivers")).flatten(),
     };
     waivers.extend(source.and_then(|source| mistakes.keep(parse_waivers(&source))).unwrap_or_default());
-    mistakes.or_ok(Request { major: options.major, waivers })
+    let drain_timeout = options.drain_timeout.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+    mistakes.or_ok(Request { major: options.major, drain_timeout, waivers })
 }
 
 /// Reads inventory, playbook and roles, and decodes every task: all mistakes of all files in one go.

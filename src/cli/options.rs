@@ -53,6 +53,10 @@ pub struct Options {
     /// Let a major upgrade be planned: the way to the next train, never more.
     #[arg(long, global = true)]
     pub major: bool,
+    /// Have a major upgrade wait this long until no work runs, behind a freeze: 30m, 8h. Without it, running work refuses
+    /// the upgrade.
+    #[arg(long, value_name = "TIME", value_parser = crate::release::parse_age, global = true)]
+    pub drain_timeout: Option<Duration>,
     /// Answer for a broken rule, by its code and with a reason; `converge explain` lists them.
     #[arg(long, value_name = "RULE[@WHAT]=REASON", global = true)]
     pub waive: Vec<String>,

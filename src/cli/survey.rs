@@ -69,7 +69,12 @@ pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'
     let findings =
         preflight::check(&preflight::Input { instances, out_of_scope, facts: &facts, catalogue, request, now });
     let expired = preflight::expired(&request.waivers, &findings, now).into_iter().cloned().collect();
-    let plan = plan::plan(&plan::Input { instances, facts: &facts, catalogue });
+    let manual_steps = preflight::manual_steps(&findings);
+    let plan = plan::plan(&plan::Input {
+        drain_timeout: request.drain_timeout,
+        manual_steps: &manual_steps,
+        ..plan::Input::new(instances, &facts, catalogue)
+    });
     if !preflight::refused(&findings) {
         let violations = plan::check(&plan, &facts);
         if !violations.is_empty() {

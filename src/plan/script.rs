@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::action::{Action, ActionKind, PackageMove, Plan};
 use crate::facts::{DATABASE_URL_PY, DatabaseKind, HostFacts, Process, normalize_name};
 use crate::model::shell_quote as q;
-use crate::resource::component::{Component, Running, SchemaSpec, Signal, Supervisor, assess};
+use crate::resource::component::{Component, FreezeSpec, Running, SchemaSpec, Signal, Supervisor, assess};
 
 /// A script for one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,17 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
     let component = &plan.instance(&action.instance())?.component;
     let body = match &action.kind {
         ActionKind::Stop => stop(component, facts),
+        ActionKind::Stage { .. }
+        | ActionKind::Switch { .. }
+        | ActionKind::Prune { .. }
+        | ActionKind::Rehearse { .. } => {
+            return None;
+        }
+        ActionKind::Freeze => freeze(component.freeze.as_ref()?),
+        ActionKind::Unfreeze => unfreeze(component.freeze.as_ref()?),
+        // Waiting is looking, and that is done from outside.
+        ActionKind::Drain { .. } => "true\n".to_owned(),
+        ActionKind::Snapshot { command, file } => snapshot(command, file),
         ActionKind::Install { venv, packages, .. } => {
             install(component, venv, packages, &others(plan, action, packages))
         }
@@ -168,6 +179,30 @@ fn aside_glob(package: &str) -> Option<String> {
 
 fn pip_check(venv: &str) -> String {
     format!("{} -m pip --disable-pip-version-check check || exit", q(&format!("{venv}/bin/python")))
+}
+
+/// The file comes first: a freeze without it would be noticed by nobody.
+fn freeze(spec: &FreezeSpec) -> String {
+    format!("date >{} || exit\n/bin/sh -c {}\n", q(&spec.marker), q(&spec.freeze))
+}
+
+fn unfreeze(spec: &FreezeSpec) -> String {
+    format!("/bin/sh -c {} || exit\nrm -f -- {}\n", q(&spec.unfreeze), q(&spec.marker))
+}
+
+/// An empty answer is no state worth a name, and an unfinished one ends in `.part`.
+fn snapshot(command: &str, file: &str) -> String {
+    let directory = file.rsplit_once('/').map_or("/", |(directory, _)| directory);
+    let part = format!("{file}.part");
+    format!(
+        "umask 077; mkdir -p -- {} || exit\n/bin/sh -c {} >{part} || exit\n\
+         [ -s {part} ] || {{ echo 'it printed nothing' >&2; exit 1; }}\n\
+         sync -- {part} 2>/dev/null; mv -f -- {part} {}\n",
+        q(directory),
+        q(command),
+        q(file),
+        part = q(&part),
+    )
 }
 
 const BACKUP_PY: &str = r#"import subprocess as S

@@ -50,6 +50,9 @@ pub struct Input<'a> {
 pub struct Request {
     /// Whether a major upgrade is meant.
     pub major: bool,
+    /// Seconds that a major upgrade may wait for running work to end; `None`: none may run when it begins.
+    #[serde(default)]
+    pub drain_timeout: Option<u32>,
     /// The waivers, those that no longer hold among them.
     pub waivers: Vec<Waiver>,
 }
@@ -74,6 +77,17 @@ pub fn check(input: &Input<'_>) -> Vec<Finding> {
     waiver::apply(&mut findings, &input.request.waivers, input.now);
     findings.sort_by_key(|finding| (finding.waived.is_some(), finding.severity));
     findings
+}
+
+/// What people have to do by hand, as far as it was found, each with whether somebody answers for it.
+#[must_use]
+pub fn manual_steps(findings: &[Finding]) -> Vec<String> {
+    let steps = findings.iter().filter(|finding| finding.code == rules::manual_step::RULE.code);
+    let said = |finding: &Finding| match &finding.waived {
+        Some(waived) => format!("{} (acknowledged: {})", finding.observed, waived.reason),
+        None => finding.observed.clone(),
+    };
+    steps.map(said).collect()
 }
 
 fn finding(rule: &Rule, subject: &Subject<'_>, breach: Breach) -> Finding {

@@ -80,7 +80,7 @@ pub fn rules() -> [Rule; 34] {
         no_access::RULE,
         unit::RULE,
         stop_signal::RULE,
-        major_by_hand::RULE,
+        major_in_place::RULE,
         // What an operator may answer for.
         work_running_patch::RULE,
         mixed_releases::RULE,

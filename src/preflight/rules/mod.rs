@@ -6,7 +6,7 @@ pub(super) mod broken_release;
 pub(super) mod change_log;
 pub(super) mod downgrade;
 pub(super) mod known_risk;
-pub(super) mod major_by_hand;
+pub(super) mod major_in_place;
 pub(super) mod major_rolling;
 pub(super) mod major_unasked;
 pub(super) mod manual_step;

@@ -4,51 +4,59 @@ use crate::facts::Observed;
 use crate::preflight::finding::Severity;
 use crate::preflight::rule::{Breach, Rule};
 use crate::preflight::subject::Subject;
-use crate::release::PreviewState;
-use crate::resource::component::schema_steps;
+use crate::release::{PendingRevision, PreviewState};
+use crate::resource::component::{schema_steps, waiting_revisions};
 
 pub(in crate::preflight) const RULE: Rule = Rule {
     code: "schema-skips",
     severity: Severity::Mandatory,
-    demands: "no revision is silently left out: what the new package has before the revision of the database was run from the old one",
+    demands: "no revision is silently left out: where the new package has some before the revision of the database, they can be run first",
     source: "measured: `alembic upgrade head` exits 0 and leaves tables and columns out where backports were spliced into the chain",
     explanation: "alembic takes every ancestor of the database's revision for applied. A release that splices a backported revision in \
-                  below that point never runs it, exits 0, and the schema lacks what it would have made. The rule computes, from the \
-                  revision files of the packages, the ancestors that only the new package has. A run does not yet carry such a hop out: \
-                  bring the left-out revisions in by hand in one transaction with the upgrade, or take a way without them.",
+                  below that point never runs it, exits 0, and the schema lacks what it would have made. From the revision files of \
+                  the packages follow the ancestors that only the new package has; a run brings them in first, in one transaction with \
+                  the upgrade, and has tried that on a copy. The rule fires where it can't: where there are merges above the common \
+                  revisions, so that no order is known to be sound, and where the package is replaced in place, so that nobody could tell \
+                  after an interruption what the old one had.",
     check,
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Breach> {
+    let component = &subject.instance.component;
     let mut breaches = Vec::new();
-    for step in schema_steps(&subject.instance.component, subject.hops(), &subject.facts) {
+    if let Some(waiting) = waiting_revisions(component, &subject.facts)
+        && let PreviewState::MergeAbove { .. } = &waiting.state
+    {
+        let installed = subject.installed().map_or_else(|| "what is installed".to_owned(), ToString::to_string);
+        breaches.push(breach(&format!("for {installed}"), &waiting.skipped, MERGES, NO_ORDER));
+    }
+    let linked = component.venv_fact(&subject.facts).known().is_some_and(|venv| venv.link.is_some());
+    for step in schema_steps(component, subject.hops(), &subject.facts) {
         let Observed::Known(preview) = &step.preview else { continue };
-        let merges = match &preview.state {
-            PreviewState::Sound => "",
-            PreviewState::MergeAbove { .. } => {
-                "; there are merges above them, so in which order is for a person to say"
-            }
+        let major = subject.hops().iter().any(|hop| hop.to == step.to && hop.major);
+        let (why, next) = match &preview.state {
+            PreviewState::MergeAbove { .. } => (MERGES, NO_ORDER),
+            PreviewState::Sound if !component.is_staged_at(linked, major) => (
+                "; its environment is changed in place",
+                "declare `layout: staged` for its environments, so that the old package stays beside the new one",
+            ),
             _ => continue,
         };
         if preview.skipped.is_empty() {
             continue;
         }
-        let named: Vec<String> = preview.skipped.iter().map(|revision| revision.to_string()).collect();
-        breaches.push(
-            Breach::of_release(
-                format!(
-                    "on the hop to {}, alembic would silently skip {} revision(s): {}{merges}",
-                    step.to,
-                    named.len(),
-                    named.join("; ")
-                ),
-                format!(
-                    "run their upgrade() before `alembic upgrade head` in one transaction, by hand; or stay before {}",
-                    step.to
-                ),
-            )
-            .about(step.to.to_string()),
-        );
+        let hop = format!("on the hop to {}", step.to);
+        breaches.push(breach(&hop, &preview.skipped, why, next).about(step.to.to_string()));
     }
     breaches
+}
+
+const MERGES: &str = "; there are merges above them, so in which order is for a person to say";
+const NO_ORDER: &str = "take another way (`converge path --schema`), or bring them in by hand";
+
+fn breach(when: &str, skipped: &[PendingRevision], why: &str, next: &str) -> Breach {
+    let named: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+    let observed =
+        format!("{when}, alembic would silently skip {} revision(s): {}{why}", named.len(), named.join("; "));
+    Breach::of_release(observed, next)
 }

@@ -13,13 +13,14 @@ pub(in crate::preflight) const RULE: Rule = Rule {
     explanation: "A major upgrade stops everything, and sessions of the old release are not taken over by the new one. Work is counted \
                   in the manager's own database: every row whose status is not one of the terminal ones counts, statuses that nobody has \
                   heard of among them. What a component's `workloads:` command prints counts too, one piece of work a line. A count that \
-                  fails is as good as running work. Terminate the work, or wait until it has ended.",
+                  fails is as good as running work. Terminate the work, or have the run wait for its end with --drain-timeout.",
     check,
 };
 
 fn check(subject: &Subject<'_>) -> Vec<Breach> {
     let major = subject.family().any(|other| other.major().is_some());
-    if !major {
+    // With --drain-timeout, the run itself waits for the end of the work, behind a freeze.
+    if !major || subject.input.request.drain_timeout.is_some() {
         return Vec::new();
     }
     running_work(subject)
