@@ -10,7 +10,7 @@ use crate::facts::{
 use crate::model::{Digest, HostName, Timestamp};
 use crate::release::{Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
 use crate::resource::component::{
-    Asked, Component, EnvironmentSpec, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor,
+    Asked, Component, EnvironmentSpec, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor,
 };
 
 /// The head of the revisions in [`Seen::default`].
@@ -32,6 +32,10 @@ pub(crate) fn manager(host: &str, declared: &str) -> Instance {
         chdir: "/srv/manager dir".into(),
         backup: Some("/srv/backup".into()),
         timeout: 600,
+        keep_backups: 10,
+        snapshots: BTreeMap::new(),
+        rehearsal: Rehearsal::Major,
+        scratch: None,
     };
     instance(host, "manager", declared, supervisor, Signal::Term, Some(schema))
 }
@@ -68,6 +72,7 @@ fn instance(
         process,
         schema,
         health: Some(HealthSpec { http: "http://127.0.0.1:1/".into(), version: Some("/version".into()) }),
+        freeze: None,
         precautions: Precautions::default(),
         declared_at: format!("roles/{name}/tasks/main.yaml:3"),
         release_at: Asked { place: "inventories/prod.yaml:4:14".into(), line: format!("release: \"{declared}\"") },
@@ -249,6 +254,7 @@ fn schema(seen: &Seen) -> SchemaFact {
         rows: seen.rows.iter().map(|row| (*row).to_owned()).collect(),
         bytes: 1_048_576,
         graph: Observed::Known(graph(seen)),
+        previous: None,
         dump_tool: seen.dump_tool,
         server: (seen.database == DatabaseKind::Postgresql).then_some(16),
     }

@@ -4,6 +4,7 @@
 mod action;
 mod acts;
 mod checker;
+mod databases;
 mod full_stop;
 mod group;
 mod judge;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, Plan, Recovery, Stage, StageKind, Track};
 use super::acts::{self, Move, Store};
+use super::databases::Databases;
 use super::full_stop::full_stop;
 use super::group::group;
 use super::judge::state_of;
@@ -46,22 +47,24 @@ impl<'a> Input<'a> {
 #[must_use]
 pub fn plan(input: &Input<'_>) -> Plan {
     let mut members: Vec<Member<'_>> = input.instances.iter().map(|instance| Member::new(instance, input)).collect();
-    let databases: Vec<Option<Database>> = members.iter().map(|member| member.database.clone()).collect();
-    let groups = group(input.instances, &databases);
+    let used: Vec<Option<Database>> = members.iter().map(|member| member.database.clone()).collect();
+    let groups = group(input.instances, &used);
+    let mut databases = Databases::new(&members);
     let basis = members
         .iter()
         .map(|m| (m.instance.id(), state_of(m.instance, &facts_of(input.facts, &m.instance.host))))
         .collect();
     let mut made = Made::default();
     for release in releases(&members) {
-        let rounds: Vec<Round> = groups.iter().filter_map(|group| round(&release, group, &members)).collect();
+        let rounds: Vec<Round> =
+            groups.iter().filter_map(|group| round(&release, group, &members, &databases)).collect();
         let (major, rounds): (Vec<Round>, Vec<Round>) = rounds.into_iter().partition(|round| round.is_major);
         for round in by_product(major, &members) {
-            full_stop(&release, &round, &mut members, input, &mut made);
+            full_stop(&release, &round, &mut members, &mut databases, input, &mut made);
         }
         let mut rounds: Vec<Round> = rounds.into_iter().flat_map(|r| r.rolled(&members)).collect();
         rounds.sort_by_key(|round| round.play);
-        let stages = stages_of(&release, &rounds, &mut members, input);
+        let stages = stages_of(&release, &rounds, &mut members, &mut databases, input);
         made.stages.extend(stages);
     }
     if let Some(stage) = thaw(&members) {
@@ -89,7 +92,7 @@ fn releases(members: &[Member<'_>]) -> BTreeSet<Release> {
     }
     for member in members {
         releases.extend(member.targets().cloned());
-        if member.behind.is_some() {
+        if member.behind {
             releases.extend(member.installed.clone());
         }
     }
@@ -144,7 +147,12 @@ impl Round {
     }
 
     /// The environments that move, in the order of their first member.
-    pub(super) fn moves<'m>(&self, members: &'m [Member<'m>]) -> Vec<Move<'m>> {
+    pub(super) fn moves<'m, 'a>(
+        &self,
+        release: &Release,
+        members: &'m [Member<'a>],
+        databases: &Databases<'a>,
+    ) -> Vec<Move<'m, 'a>> {
         let mut venvs: Vec<(&HostName, &str)> = Vec::new();
         for number in &self.installs {
             let instance = members[*number].instance;
@@ -153,40 +161,46 @@ impl Round {
                 venvs.push(venv);
             }
         }
-        let of = |numbers: &[usize], (host, venv): (&HostName, &str)| -> Vec<&'m Member<'m>> {
+        let of = |numbers: &[usize], (host, venv): (&HostName, &str)| -> Vec<&'m Member<'a>> {
             let here = |m: &&Member<'_>| m.instance.host == *host && m.instance.component.venv == venv;
             numbers.iter().map(|n| &members[*n]).filter(here).collect()
         };
         let ids = |members: Vec<&Member<'_>>| members.iter().map(|member| member.instance.id()).collect();
         venvs
             .into_iter()
-            .map(|venv| Move { moving: of(&self.installs, venv), stopped: ids(of(&self.affected, venv)) })
+            .map(|venv| {
+                let moving = of(&self.installs, venv);
+                let keeps_schema = moving.iter().any(|member| databases.keeps(member, release));
+                Move { moving, stopped: ids(of(&self.affected, venv)), keeps_schema }
+            })
             .collect()
     }
 
     /// The databases that change, each with the member that migrates it; those of which too little is known lack.
-    pub(super) fn stores<'m>(
+    pub(super) fn stores<'m, 'a>(
         &'m self,
         release: &Release,
-        members: &'m [Member<'m>],
+        members: &'m [Member<'a>],
+        databases: &Databases<'a>,
         input: &Input<'_>,
-    ) -> Vec<Store<'m>> {
+    ) -> Vec<Store<'m, 'a>> {
         let store = |(database, number): &'m (Database, usize)| {
             let users = members.iter().filter(|member| member.database.as_ref() == Some(database));
             let users = users.map(|member| member.instance.id()).collect();
             let member = &members[*number];
             let facts = facts_of(input.facts, &member.instance.host);
-            Store::of(release, member, database, users, &facts)
+            Store::of(release, member, database, users, &facts, databases)
         };
         self.migrations.iter().filter_map(store).collect()
     }
 }
 
-fn round(release: &Release, group: &[usize], members: &[Member<'_>]) -> Option<Round> {
+fn round<'a>(release: &Release, group: &[usize], members: &[Member<'a>], databases: &Databases<'a>) -> Option<Round> {
     let of_group = || group.iter().copied();
     let installs: Vec<usize> = of_group().filter(|n| members[*n].hop(release).is_some()).collect();
-    let moving =
-        |n: usize| members[n].is_behind_at(release) || (installs.contains(&n) && !members[n].keeps_schema(release));
+    let moving = |n: usize| {
+        members[n].is_behind_at(release) || (installs.contains(&n) && !databases.keeps(&members[n], release))
+    };
     let mut migrations: Vec<(Database, usize)> = Vec::new();
     for number in of_group().filter(|n| moving(*n)) {
         if let Some(database) = &members[number].database
@@ -261,7 +275,13 @@ pub(super) fn stage(title: String, kind: StageKind, actions: Vec<Action>) -> Sta
 }
 
 /// Turns the rounds of one release into stages and carries the members' state on.
-fn stages_of(release: &Release, rounds: &[Round], members: &mut [Member<'_>], input: &Input<'_>) -> Vec<Stage> {
+fn stages_of<'a>(
+    release: &Release,
+    rounds: &[Round],
+    members: &mut [Member<'a>],
+    databases: &mut Databases<'a>,
+    input: &Input<'_>,
+) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
     let mut plays: BTreeMap<usize, Vec<&Round>> = BTreeMap::new();
     for round in rounds {
@@ -271,7 +291,7 @@ fn stages_of(release: &Release, rounds: &[Round], members: &mut [Member<'_>], in
         let mut independent: Vec<Action> = Vec::new();
         let mut names: BTreeSet<String> = BTreeSet::new();
         for round in rounds {
-            let steps = steps_of(release, round, members, input);
+            let steps = steps_of(release, round, members, databases, input);
             let hosts: BTreeSet<&HostName> =
                 steps.iter().flat_map(|step| &step.actions).map(|action| &action.host).collect();
             if hosts.len() > 1 {
@@ -340,7 +360,13 @@ pub(super) fn names(numbers: &[usize], members: &[Member<'_>]) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input: &Input<'_>) -> Vec<Step> {
+fn steps_of<'a>(
+    release: &Release,
+    round: &Round,
+    members: &mut [Member<'a>],
+    databases: &mut Databases<'a>,
+    input: &Input<'_>,
+) -> Vec<Step> {
     let touched: Vec<usize> = round.affected.iter().chain(&round.restarts).copied().collect();
     let mut steps = Vec::new();
     let mut push = |title: String, actions: Vec<Action>| {
@@ -349,14 +375,14 @@ fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input:
         }
     };
     let staged: Vec<usize> = round.installs.iter().copied().filter(|n| members[*n].staged(release).is_some()).collect();
-    let moves = round.moves(members);
-    let (beside, in_place): (Vec<&Move<'_>>, Vec<&Move<'_>>) =
+    let moves = round.moves(release, members, databases);
+    let (beside, in_place): (Vec<&Move<'_, '_>>, Vec<&Move<'_, '_>>) =
         moves.iter().partition(|moved| moved.moving.iter().any(|member| member.staged(release).is_some()));
     push(
         format!("build the environment of {}", names(&staged, members)),
         beside.iter().filter_map(|moved| acts::stage(release, moved)).collect(),
     );
-    let stores = round.stores(release, members, input);
+    let stores = round.stores(release, members, databases, input);
     for store in stores.iter().filter(|store| store.schema.rehearsal == Rehearsal::Always) {
         let target = store.member.staged(release);
         let rehearsal = target.map(|venv| store.rehearsal(release, &venv)).unwrap_or_default();
@@ -392,7 +418,7 @@ fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input:
         format!("tidy up after {}", names(&staged, members)),
         beside.iter().filter_map(|moved| acts::prune(release, moved)).collect(),
     );
-    carry_on(release, &touched, &starting, round, members);
+    carry_on(release, &touched, &starting, round, members, databases);
     steps
 }
 
@@ -417,20 +443,24 @@ pub(super) fn starting(release: &Release, touched: &[usize], round: &Round, memb
 }
 
 /// Carries the members' state on over a round.
-pub(super) fn carry_on(
+pub(super) fn carry_on<'a>(
     release: &Release,
     touched: &[usize],
     starting: &[usize],
     round: &Round,
-    members: &mut [Member<'_>],
+    members: &mut [Member<'a>],
+    databases: &mut Databases<'a>,
 ) {
+    for (_, number) in &round.migrations {
+        databases.brought(&members[*number], release);
+    }
     for number in touched {
         let member = &mut members[*number];
         member.running = starting.contains(number);
         if !member.running {
             continue;
         }
-        member.behind = None;
+        member.behind = false;
         member.restart = None;
         if round.installs.contains(number) {
             if let Some(target) = member.staged(release) {

@@ -342,7 +342,7 @@ mod tests {
     fn scripts(instance: &Instance, seen: &Seen) -> Vec<(&'static str, String)> {
         let instances = std::slice::from_ref(instance);
         let world = world([(instance, seen.clone())]);
-        let plan = plan(&Input { instances, facts: &world, catalogue: &Catalogue::default() });
+        let plan = plan(&Input::new(instances, &world, &Catalogue::default()));
         let facts = facts(instance, seen);
         plan.actions().map(|action| (action.verb(), script(&plan, action, &facts).unwrap().text)).collect()
     }
@@ -384,11 +384,7 @@ mod tests {
     fn what_runs_is_not_started_again() {
         let (instance, stopped) = (manager("m", "25.6.1"), Seen { running: None, ..Seen::default() });
         let world = world([(&instance, stopped.clone())]);
-        let plan = plan(&Input {
-            instances: std::slice::from_ref(&instance),
-            facts: &world,
-            catalogue: &Catalogue::default(),
-        });
+        let plan = plan(&Input::new(std::slice::from_ref(&instance), &world, &Catalogue::default()));
         let action = plan.actions().next().unwrap();
         let text = |seen: &Seen| script(&plan, action, &facts(&instance, seen)).unwrap().text;
         assert!(text(&stopped).contains("setsid -f /bin/sh -c"));
