@@ -8,7 +8,7 @@ use crate::desired::{Instance, InstanceId};
 use crate::facts::{CommandQuery, FileQuery, HostFacts, Observed, VenvQuery, WorkQuery, facts_of};
 use crate::model::HostName;
 use crate::release::SchemaState;
-use crate::resource::component::{Assessment, Installed, Running, assess};
+use crate::resource::component::{Assessment, Cause, Installed, Running, assess};
 
 /// Fresh facts of the hosts that an action concerns.
 pub type World = BTreeMap<HostName, HostFacts>;
@@ -100,6 +100,12 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
     let Some(instance) = plan.instance(&action.instance()) else {
         return mismatch("an instance of the plan", "none of that name");
     };
+    // What leads there already needs nobody to be stopped: on the way back, most of it was never switched.
+    if let ActionKind::Switch { venv, target, packages, .. } = &action.kind
+        && let done @ Readiness::AlreadyDone(_) = ready_to_switch(instance, venv, target, packages, world)
+    {
+        return done;
+    }
     for id in action.must_be_stopped() {
         if let Some(readiness) = not_stopped(plan, id, world) {
             return readiness;
@@ -458,7 +464,7 @@ fn confirm_start(instance: &Instance, assessment: &Assessment, release: &crate::
     let wrong: Vec<String> = assessment
         .differences
         .iter()
-        .filter(|difference| !matches!(difference, crate::resource::component::Difference::Package { .. }))
+        .filter(|difference| !matches!(difference.cause(), Cause::Package | Cause::Frozen))
         .map(ToString::to_string)
         .collect();
     if !wrong.is_empty() {

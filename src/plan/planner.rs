@@ -58,7 +58,13 @@ pub fn plan(input: &Input<'_>) -> Plan {
     for release in releases(&members) {
         let rounds: Vec<Round> =
             groups.iter().filter_map(|group| round(&release, group, &members, &databases)).collect();
-        let (major, rounds): (Vec<Round>, Vec<Round>) = rounds.into_iter().partition(|round| round.is_major);
+        let left: BTreeSet<Option<&str>> =
+            rounds.iter().filter(|round| round.is_major).map(|round| round.product(&members)).collect();
+        // Of a product that leaves its train, everything takes part: also what a killed run has brought there before.
+        let (major, rounds): (Vec<Round>, Vec<Round>) = rounds.into_iter().partition(|round| {
+            let product = round.product(&members);
+            round.is_major || (product.is_some() && left.contains(&product))
+        });
         for round in by_product(major, &members) {
             full_stop(&release, &round, &mut members, &mut databases, input, &mut made);
         }
@@ -117,6 +123,11 @@ pub(super) struct Round {
 }
 
 impl Round {
+    /// The product that it is about; one round has one, because its members share an environment or a database.
+    fn product<'a>(&self, members: &[Member<'a>]) -> Option<&'a str> {
+        self.affected.iter().chain(&self.restarts).find_map(|n| members[*n].product)
+    }
+
     /// Where no database changes, the hosts of a round need not stop together: they take turns.
     fn rolled(self, members: &[Member<'_>]) -> Vec<Round> {
         let touched = || self.affected.iter().chain(&self.restarts).copied();
@@ -198,9 +209,8 @@ impl Round {
 fn round<'a>(release: &Release, group: &[usize], members: &[Member<'a>], databases: &Databases<'a>) -> Option<Round> {
     let of_group = || group.iter().copied();
     let installs: Vec<usize> = of_group().filter(|n| members[*n].hop(release).is_some()).collect();
-    let moving = |n: usize| {
-        members[n].is_behind_at(release) || (installs.contains(&n) && !databases.keeps(&members[n], release))
-    };
+    let waits = |n: usize| members[n].is_behind_at(release);
+    let moving = |n: usize| (waits(n) || installs.contains(&n)) && !databases.keeps(&members[n], release);
     let mut migrations: Vec<(Database, usize)> = Vec::new();
     for number in of_group().filter(|n| moving(*n)) {
         if let Some(database) = &members[number].database
@@ -219,7 +229,7 @@ fn round<'a>(release: &Release, group: &[usize], members: &[Member<'a>], databas
     let shares_database = |n: usize| {
         members[n].database.as_ref().is_some_and(|mine| migrations.iter().any(|(database, _)| database == mine))
     };
-    let affected: Vec<usize> = of_group().filter(|n| shares_venv(*n) || shares_database(*n)).collect();
+    let affected: Vec<usize> = of_group().filter(|n| shares_venv(*n) || shares_database(*n) || waits(*n)).collect();
     let restarts: Vec<usize> = of_group()
         .filter(|n| !affected.contains(n))
         .filter(|n| members[*n].restart.is_some() && members[*n].instance.component.release == *release)
@@ -231,7 +241,7 @@ fn round<'a>(release: &Release, group: &[usize], members: &[Member<'a>], databas
 
 /// Joins the rounds of each product, which a major upgrade stops as a whole: also what doesn't move itself.
 fn by_product(rounds: Vec<Round>, members: &[Member<'_>]) -> Vec<Round> {
-    let product_of = |round: &Round| round.installs.first().and_then(|n| members[*n].product);
+    let product_of = |round: &Round| round.product(members);
     let mut joined: Vec<Round> = Vec::new();
     for round in rounds {
         match joined.iter_mut().find(|other| product_of(other).is_some() && product_of(other) == product_of(&round)) {
