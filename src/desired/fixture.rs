@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Instance;
 use crate::facts::{
-    Database, DatabaseKind, Disk, Distribution, Fact, Health, HostFacts, Observed, Pins, Process, Processes, Published,
-    Query, SchemaFact, System, Unit, Venv,
+    Database, DatabaseKind, Disk, Distribution, Fact, Health, HostFacts, Interpreter, Interpreters, Observed, Pins,
+    Process, Processes, Published, Query, SchemaFact, System, Unit, Venv,
 };
 use crate::model::{Digest, HostName, Timestamp};
 use crate::release::{Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
@@ -101,6 +101,8 @@ pub(crate) struct Seen {
     pub(crate) uid: u32,
     pub(crate) load_state: &'static str,
     pub(crate) kill_signal: u32,
+    /// Versions of the interpreters that an environment can be made with.
+    pub(crate) interpreters: Observed<&'static [&'static str]>,
 }
 
 impl Default for Seen {
@@ -119,6 +121,7 @@ impl Default for Seen {
             uid: 1000,
             load_state: "loaded",
             kill_signal: 2,
+            interpreters: Observed::Known(&["3.11.2"]),
         }
     }
 }
@@ -182,6 +185,15 @@ pub(crate) fn facts(instance: &Instance, seen: &Seen) -> HostFacts {
     };
     answers.insert(Query::Published(component.published_query()), Fact::Published(published));
     answers.insert(Query::Pins(component.pins_query()), Fact::Pins(Observed::Known(Pins::default())));
+    let interpreters = match &seen.interpreters {
+        Observed::Known(versions) => Observed::Known(Interpreters {
+            found: versions.iter().map(|version| interpreter(version)).collect(),
+            unfit: Vec::new(),
+        }),
+        Observed::Absent => Observed::Absent,
+        Observed::Unknown(reason) => Observed::Unknown(reason.clone()),
+    };
+    answers.insert(Query::Interpreters(component.interpreters_query()), Fact::Interpreters(interpreters));
     if let Observed::Known(releases) = &seen.published {
         let queries = releases.iter().filter_map(|text| component.wheel_query(&release(text)));
         answers.extend(queries.map(|query| {
@@ -190,6 +202,10 @@ pub(crate) fn facts(instance: &Instance, seen: &Seen) -> HostFacts {
         }));
     }
     HostFacts { host: instance.host.clone(), observed_at: Timestamp(3_000), unreachable: None, answers }
+}
+
+fn interpreter(version: &str) -> Interpreter {
+    Interpreter { path: format!("/opt/{version}/bin/python3"), version: version.to_owned() }
 }
 
 /// The package of a release: each brings one revision more than the one before, as far as its number tells.

@@ -250,7 +250,7 @@ fn read_fact(query: &Query, answer: &Answer<'_>) -> Fact {
         Query::System => known_or!(System, system::parse(answer)),
         Query::Disk(_) => known_or!(Disk, disk::parse(answer)),
         Query::File(_) => known_or!(File, file::parse(answer)),
-        Query::Venv(_) => known_or!(Venv, venv::parse(answer)),
+        Query::Venv(query) => known_or!(Venv, venv::parse(query, answer)),
         Query::Process(query) => known_or!(Process, process::parse(query, answer)),
         Query::Unit(_) => known_or!(Unit, unit::parse(answer)),
         Query::Health(query) => known_or!(Health, health::parse(query, answer)),
