@@ -6,6 +6,7 @@
 
 mod command;
 mod disk;
+mod effects;
 mod file;
 mod health;
 mod package_source;
@@ -32,6 +33,7 @@ use crate::release::Wheel;
 
 pub use command::{CommandAnswer, CommandQuery};
 pub use disk::{Disk, DiskQuery};
+pub use effects::{Effect, EffectKind, Effects, EffectsQuery, RevisionEffects};
 pub use file::{File, FileQuery};
 pub use health::{Health, HealthQuery};
 pub use package_source::{PackageSource, PackageSourceQuery};
@@ -125,6 +127,8 @@ pub enum Query {
     PackageSource(PackageSourceQuery),
     /// A release's wheel, fetched and not installed. Slow: asked only where a release is about to be installed.
     Wheel(WheelQuery),
+    /// What revisions bring, compared with a database. Reads every revision file: asked only where it is needed.
+    Effects(EffectsQuery),
 }
 
 /// The answer to one [`Query`].
@@ -161,6 +165,8 @@ pub enum Fact {
     PackageSource(Observed<PackageSource>),
     /// Answer to [`Query::Wheel`].
     Wheel(Observed<Wheel>),
+    /// Answer to [`Query::Effects`].
+    Effects(Observed<Effects>),
 }
 
 /// Everything observed on one host in one round trip.
@@ -254,6 +260,10 @@ impl HostFacts {
         /// A release's wheel.
         wheel, WheelQuery, Wheel, Wheel
     );
+    accessor!(
+        /// What revisions bring, and whether it is there.
+        effects, EffectsQuery, Effects, Effects
+    );
 
     /// The operating system.
     #[must_use]
@@ -303,6 +313,7 @@ impl fmt::Display for Query {
             Query::Pins(query) => write!(f, "pins {}", query.venv),
             Query::PackageSource(query) => write!(f, "package source {}", query.venv),
             Query::Wheel(query) => write!(f, "wheel {query}"),
+            Query::Effects(query) => write!(f, "effects in {}", query.database.ini),
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::model::{HostName, Timestamp};
 
 use super::{Fact, HostFacts, Observed, Query};
 use super::{
-    command, disk, file, health, package_source, paths, pins, process, published, schema, system, unit, venv, wheel,
-    work,
+    command, disk, effects, file, health, package_source, paths, pins, process, published, schema, system, unit, venv,
+    wheel, work,
 };
 
 /// A probe ready to be sent: the questions and the script that asks them.
@@ -159,7 +159,8 @@ fn title_of(query: &Query) -> Option<&str> {
         | Query::Paths(_)
         | Query::Pins(_)
         | Query::PackageSource(_)
-        | Query::Wheel(_) => None,
+        | Query::Wheel(_)
+        | Query::Effects(_) => None,
     }
 }
 
@@ -181,6 +182,7 @@ fn ask(query: &Query) -> (Vec<Cow<'static, str>>, String) {
         Query::Published(query) => (vec![published::function().into()], published::call(query)),
         Query::PackageSource(query) => (vec![package_source::FUNCTION.into()], package_source::call(query)),
         Query::Wheel(query) => (vec![wheel::function().into()], wheel::call(query)),
+        Query::Effects(query) => (vec![effects::function().into()], effects::call(query)),
     }
 }
 
@@ -260,6 +262,7 @@ fn read_fact(query: &Query, answer: &Answer<'_>) -> Fact {
         Query::Pins(_) => known_or!(Pins, pins::parse(answer)),
         Query::PackageSource(_) => known_or!(PackageSource, package_source::parse(answer)),
         Query::Wheel(query) => known_or!(Wheel, wheel::parse(query, answer)),
+        Query::Effects(_) => known_or!(Effects, effects::parse(answer)),
     }
 }
 

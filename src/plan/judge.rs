@@ -78,7 +78,8 @@ pub fn state_of(instance: &Instance, facts: &HostFacts) -> String {
 }
 
 /// A schema state in words.
-pub(super) fn describe(state: &SchemaState) -> String {
+#[must_use]
+pub fn describe(state: &SchemaState) -> String {
     match state {
         SchemaState::AtHead { head } => format!("at head {head}"),
         SchemaState::Behind { current, head, .. } => format!("at {current}, behind {head}"),

@@ -7,11 +7,13 @@ mod group;
 mod judge;
 mod planner;
 mod saved;
+mod schema_job;
 mod script;
 
 pub use action::{Action, ActionKind, PackageMove, Plan, Stage, StageKind, Track, Undo};
 pub use checker::{Violation, check};
-pub use judge::{Confirmation, Readiness, World, confirm, ready, state_of};
+pub use judge::{Confirmation, Readiness, World, confirm, describe as schema_in_words, ready, state_of};
 pub use planner::{Input, plan};
 pub use saved::{SavedPlan, SavedPlanError, StalePlan};
+pub use schema_job::{SchemaJob, migrate, rehearse};
 pub use script::{BUSY, Script, log_script, script};

@@ -111,7 +111,7 @@ pub const BUSY: u32 = 75;
 
 /// Holds a lock for as long as anything started from here lives: a pip or alembic that outlived its session
 /// keeps a second one out.
-fn lock(file: &str, what: &str) -> String {
+pub(super) fn lock(file: &str, what: &str) -> String {
     format!(
         "if command -v flock >/dev/null; then exec 9>>{} || exit; flock -n 9 || {{ echo {} >&2; exit {BUSY}; }}; fi\n",
         q(file),
