@@ -260,7 +260,13 @@ class Run:
             raise Busy("another migration is at work on this database (it holds the advisory lock %d)" % LOCK)
 
     def skipped(self, script, one):
-        revision = script.get_revision(one)
+        from alembic.util import CommandError
+
+        try:
+            revision = script.get_revision(one)
+        except CommandError:
+            revision = None
+        # alembic also takes the beginning of an identifier.
         if revision is None or revision.revision != one:
             raise Refused("the package has no revision %s (expected it below %s)" % (one, listed(ROWS)))
         with open(revision.path, encoding="utf8") as file:
@@ -320,8 +326,10 @@ def carry_out(target):
         if run.at is not None:
             at = "revision %s (%s)%s: " % (run.at.revision, one_line(run.at.doc or ""), where_in_revision(why, run.at))
         complain("%s%s: %s" % (at, type(why).__name__, one_line(why)))
-        if run.before is not None:
+        if run.began:
             told_after_failure(target, run)
+        else:
+            complain("no revision was run: the database is as it was")
         raise SystemExit(1)
     rows, digest = target.look()
     if rows != {HEAD}:
