@@ -1,12 +1,14 @@
 //! Single actions, made from what the planner knows of a member.
 
+use std::collections::BTreeSet;
+
 use super::action::{Action, ActionKind, Migration, PackageMove, Undo};
 use super::databases::Databases;
 use super::member::Member;
 use crate::desired::InstanceId;
 use crate::facts::{CommandQuery, Database, DatabaseKind, HostFacts, Observed, WorkQuery, normalize_name};
 use crate::model::{HostName, Timestamp};
-use crate::release::{PendingRevision, Release, SchemaPreview};
+use crate::release::{PendingRevision, Release, RevisionId, SchemaPreview};
 use crate::resource::component::{Component, Running, SchemaSpec};
 
 /// Downloading and unpacking 400 MB of wheels over a slow line takes minutes; half an hour is a hang.
@@ -183,6 +185,8 @@ pub(super) struct Store<'m, 'a> {
     pub(super) users: Vec<InstanceId>,
     /// What is run, in words.
     why: String,
+    /// Revisions of it that reach outside of the database.
+    outside: BTreeSet<RevisionId>,
     name: String,
     seen_at: Timestamp,
 }
@@ -201,9 +205,13 @@ impl<'m, 'a> Store<'m, 'a> {
         let schema = component.schema.as_ref()?;
         let Some(Observed::Known(fact)) = component.schema_fact(facts) else { return None };
         let migration = databases.migration(member, release)?;
-        let why = waiting(&databases.preview(member, release)?);
+        let preview = databases.preview(member, release)?;
+        let why = waiting(&preview);
+        let reaches = |one: &&PendingRevision| one.risks.iter().any(|risk| risk.kind.reaches_outside());
+        let outside =
+            preview.skipped.iter().chain(&preview.pending).filter(reaches).map(|one| one.id.clone()).collect();
         let name = fact.name.clone();
-        Some(Self { member, schema, database, migration, users, why, name, seen_at: facts.observed_at })
+        Some(Self { member, schema, database, migration, users, why, outside, name, seen_at: facts.observed_at })
     }
 
     /// A file beside the backups: `DIRECTORY/NAME-WHEN-RELEASE-TIME.EXTENSION`.
@@ -306,6 +314,7 @@ impl<'m, 'a> Store<'m, 'a> {
                         scratch,
                         venv: venv.to_owned(),
                         migration: self.migration.clone(),
+                        outside: self.outside.clone(),
                     },
                 )
             },

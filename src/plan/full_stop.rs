@@ -158,10 +158,9 @@ impl<'m, 'a> Major<'m, 'a> {
     /// Back to what ran before, as long as no schema has changed.
     fn way_back(&self) -> Recovery {
         let (release, members) = (self.release, self.members);
-        let all = ids(&self.round.affected, members);
         let mut stages = Vec::new();
-        let switches =
-            self.moves().iter().filter_map(|moved| acts::switch_back(release, &whole(moved, &all))).collect();
+        // Whoever goes back needs nobody else to be stopped: a host that can't be reached must not keep the rest.
+        let switches = self.moves().iter().filter_map(|moved| acts::switch_back(release, moved)).collect();
         stages.extend(self.stage("switch every environment back", switches));
         let ran: Vec<usize> = self.round.affected.iter().copied().filter(|n| members[*n].running).collect();
         for numbers in self.plays(&ran).into_values() {

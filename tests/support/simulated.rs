@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use converge::desired::{Instance, InstanceId};
 use converge::execute::{Attempt, Hosts};
 use converge::facts::{
-    CommandAnswer, Database, DatabaseKind, Disk, Distribution, Fact, File, Health, HostFacts, Interpreter,
-    Interpreters, Observed, Pins, Process, ProcessQuery, Processes, Published, Query, SchemaFact, System, Unit, Venv,
-    Work, normalize_name,
+    CommandAnswer, Database, DatabaseKind, Disk, Distribution, Effect, EffectKind, Effects, Fact, File, Health,
+    HostFacts, Interpreter, Interpreters, Observed, Pins, Process, ProcessQuery, Processes, Published, Query,
+    SchemaFact, System, Unit, Venv, Work, normalize_name,
 };
 use converge::model::{Digest, HostName, Timestamp};
 use converge::plan::{Action, ActionKind, PackageMove, Plan};
@@ -339,9 +339,9 @@ impl Cluster {
                 }
                 if let (Some(database), Some(installed)) =
                     (self.uses.get(&action.instance()).cloned(), self.installed(&action.instance()))
-                    && !graph_of(&installed).revisions.contains_key(&self.databases[&database])
+                    && head_of(&installed) != self.databases[&database]
                 {
-                    self.violate(action, "it is started beside a schema that its package doesn't know");
+                    self.violate(action, "it is started beside a schema that is not its own");
                 }
             }
         }
@@ -596,6 +596,19 @@ impl Cluster {
                 found: vec![Interpreter { path: "/usr/bin/python3.13".into(), version: "3.13.1".into() }],
                 unfit: vec![],
             })),
+            Query::Effects(query) => {
+                let component = query.database.ini.trim_start_matches('/').trim_end_matches("/alembic.ini");
+                let id = InstanceId { host: name.clone(), component: component.into() };
+                let applied = &self.applied[&self.uses[&id]];
+                let missing = query.revisions.iter().filter(|revision| !applied.contains(*revision));
+                let missing = missing.map(|revision| Effect {
+                    revision: revision.clone(),
+                    kind: EffectKind::Table,
+                    name: format!("table_of_{revision}"),
+                    left: false,
+                });
+                Fact::Effects(Observed::Known(Effects { missing: missing.collect(), ..Effects::default() }))
+            }
             Query::Published(_) => Fact::Published(Observed::Known(Published::new(
                 self.published.iter().cloned().map(PublishedRelease::plain).collect(),
             ))),
