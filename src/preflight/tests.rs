@@ -114,7 +114,7 @@ fn codes_are_unique_and_stable() {
     no-access mandatory
     unit-unusable mandatory
     stop-signal mandatory
-    major-by-hand mandatory
+    major-in-place mandatory
     work-running-patch waivable
     mixed-releases waivable
     running-differs waivable
@@ -338,9 +338,20 @@ fn a_major_upgrade_is_asked_for_and_starts_from_the_last_patch_and_goes_one_trai
     let observed = of("24.9.0", "23.9.10", true, "skipped-train");
     assert!(observed[0].contains("entered at 24.3.0"), "{observed:?}");
     assert_eq!(of("24.3.11", "23.9.10", true, "skipped-train"), [""; 0]);
-    // What is checked with --major is not yet carried out.
-    assert_eq!(of("24.3.0", "23.9.10", true, "major-by-hand").len(), 1);
-    assert_eq!(of("24.3.0", "23.9.10", false, "major-by-hand"), [""; 0]);
+}
+
+#[test]
+fn a_major_upgrade_needs_a_way_back_and_no_work_or_time_to_wait_for_it() {
+    for (layout, broken) in [(Layout::Auto, 0), (Layout::Staged, 0), (Layout::InPlace, 1)] {
+        let mut instances = [manager("m", "24.3.0")];
+        instances[0].component.environments.layout = layout;
+        let case = Case::new(&instances, &[at_23_9_10()]).major();
+        assert_eq!(case.of("major-in-place").len(), broken, "{layout:?}");
+        // A patch may be made in place.
+        instances[0].component.release = release("23.9.10");
+        let seen = Seen { installed: Observed::Known("23.9.8"), running: Some("23.9.8"), ..at_23_9_10() };
+        assert_eq!(Case::new(&instances, &[seen]).of("major-in-place"), [""; 0]);
+    }
 }
 
 #[test]

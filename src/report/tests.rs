@@ -62,7 +62,7 @@ fn a_plan_says_what_where_and_why() {
           because 25.6.2 is declared
       m: back up the database of manager to /srv/backup/backend-before-25.6.2-19700101T005000Z.dump
           because no schema changes without a backup
-      m: migrate the database of manager to the package's head
+      m: migrate the database of manager to of-25.6.2
           because 1 revision(s) are pending: of-25.6.2
           only a restore takes it back: pg_restore --clean --if-exists --dbname=backend /srv/backup/backend-before-25.6.2-19700101T005000Z.dump
       m: start manager and wait until it answers as 25.6.2
@@ -173,6 +173,8 @@ fn facts_show_every_answer_and_what_is_unknown() {
           package: 2 revisions, head b2
       published backend.ai-manager: UNKNOWN: pip \x1b[31mfailed
       pins /srv/manager/.venv: 0 distributions pin others
+      interpreters for /srv/manager/.venv: 1 can be used
+          /opt/3.11.2/bin/python3 is Python 3.11.2
     "#);
     let lost = HostFacts::unreachable(host("m"), "timed out".into());
     assert_eq!(plain(&facts_text(&lost)), "m: UNREACHABLE: timed out\n");
