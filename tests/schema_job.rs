@@ -327,6 +327,67 @@ fn a_rehearsal_drops_what_another_one_left_and_nothing_else() {
     assert_eq!(shop.rows("shop"), ["b2"]);
 }
 
+/// `converge schema check` on this machine as a host, about one database.
+fn schema_check(shop: &Shop, database: &str, words: &[&str]) -> (i32, String) {
+    let project = shop.packages.path(&format!("project-{database}"));
+    fs::create_dir_all(&project).unwrap();
+    let ini = shop.packages.ini("new", database, &shop.server.url(database));
+    let venv = venv().display();
+    fs::write(project.join("hosts.yaml"), "all:\n  vars: {ansible_connection: local}\n  hosts: {here: }\n").unwrap();
+    let playbook = format!(
+        "- name: Shop\n  hosts: all\n  tasks:\n    - name: The shop\n      component:\n        name: shop\n        \
+         package: shop\n        release: \"1.0\"\n        venv: {venv}\n        process: {{command: sleep 9, \
+         title: ^shop, log: /dev/null}}\n        schema: {{alembic: {ini}, chdir: /tmp, backup: /tmp}}\n"
+    );
+    fs::write(project.join("site.yaml"), playbook).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_converge"));
+    command.args(["-i", "hosts.yaml", "-p", "site.yaml", "schema", "check"]).args(words).current_dir(&project);
+    let output = command.env("HOME", &project).env_remove("SSH_AUTH_SOCK").output().unwrap();
+    let text = said(&output);
+    assert!(!text.contains(support::PASSWORD) && !text.contains("hunter2@x"), "{text}");
+    (output.status.code().unwrap(), text)
+}
+
+#[test]
+fn the_command_tells_a_complete_schema_from_one_that_is_only_at_head() {
+    let shop = Shop::open();
+    let (code, text) = schema_check(&shop, "truth", &[]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("here/shop (truth): at head c3") && text.contains("all as they should be"), "{text}");
+
+    // Behind, with the skipped ones seen already.
+    let (code, text) = schema_check(&shop, "shop", &[]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("at b2, behind c3") && text.contains("column users.kind"), "{text}");
+    assert!(text.contains("must not be run: s1: the database is not at the package's head"), "{text}");
+
+    let ended = shop.job("new", "shop", "b2", "", "c3").migrate();
+    assert_eq!(ended.code, Some(0), "{}", ended.text);
+    let (code, text) = schema_check(&shop, "shop", &[]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("s1 add `users.kind`\n    1 of 1: column users.kind"), "{text}");
+    assert!(text.contains("never ran, and may run now, in this order: s1, s2"), "{text}");
+    let (code, text) = schema_check(&shop, "shop", &["--output", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &json["complete"]), (2, &serde_json::json!(false)));
+    assert_eq!(json["components"][0]["mending"]["sound"], serde_json::json!(["s1", "s2"]));
+
+    // Somebody has put half of it there by hand.
+    shop.server.sql("shop", "alter table users add kind text");
+    let (code, text) = schema_check(&shop, "shop", &[]);
+    assert_eq!(code, 2, "{text}");
+    assert!(
+        text.contains("never ran, and may run now, in this order: s2") && !text.contains("1 of 1: column"),
+        "{text}"
+    );
+
+    // What can't be seen is never complete.
+    shop.server.sql("postgres", "alter database shop allow_connections false");
+    let (code, text) = schema_check(&shop, "shop", &[]);
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("UNKNOWN: the schema:"), "{text}");
+}
+
 /// Everything in an SQLite database.
 fn sqlite_truth(file: &Path) -> Vec<String> {
     let program = "import sqlite3, sys\nfor l in sqlite3.connect(sys.argv[1]).iterdump(): print(l)";

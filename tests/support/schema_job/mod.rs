@@ -322,9 +322,10 @@ impl Running {
     }
 
     /// As if the machine had lost its power.
-    pub(crate) fn kill(mut self) {
+    pub(crate) fn kill(self) {
         self.signal("KILL");
-        self.0.wait().unwrap();
+        // To the end of its output: all that held it open is gone then, not the shell alone.
+        self.0.wait_with_output().unwrap();
     }
 
     pub(crate) fn end(self) -> Ended {
