@@ -186,7 +186,7 @@ fn server_programs() -> PathBuf {
 }
 
 /// One revision: identifier, message, the one before, and the body of its upgrade().
-type Revision = (&'static str, &'static str, &'static str, &'static str);
+pub(crate) type Revision = (&'static str, &'static str, &'static str, &'static str);
 
 const USERS: Revision = (
     "a1",
@@ -251,7 +251,8 @@ impl Packages {
         self.directory.path().join(name)
     }
 
-    fn package(&self, name: &str, revisions: &[Revision]) {
+    /// Writes a package of these revisions.
+    pub(crate) fn package(&self, name: &str, revisions: &[Revision]) {
         let versions = self.path(name).join("versions");
         fs::create_dir_all(&versions).unwrap();
         fs::write(self.path(name).join("env.py"), include_str!("env.py")).unwrap();
