@@ -1,6 +1,6 @@
-//! The schema job against a real PostgreSQL (and SQLite) with real alembic: a package whose new release has revisions spliced in
-//! below the database's row. What it leaves is compared with a twin: the same database, brought to the same head by
-//! the new package alone.
+//! The schema job against a real PostgreSQL (and SQLite) with real alembic: a package whose new release has revisions
+//! spliced in below the database's row. What it leaves is compared with a twin: the same database, brought to the same
+//! head by the new package alone.
 
 #[path = "support/schema_job/mod.rs"]
 mod support;

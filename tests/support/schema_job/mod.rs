@@ -1,5 +1,5 @@
-//! A PostgreSQL server of the test's own, and two packages of migrations: an old one, and a new one in which revisions were
-//! spliced in below the old one's head.
+//! A PostgreSQL server of the test's own, and two packages of migrations: an old one, and a new one in which revisions
+//! were spliced in below the old one's head.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
