@@ -181,6 +181,8 @@ fn what_the_plan_does_not_say_is_refused_and_a_failure_leaves_nothing() {
         (Job { pending: vec![], ..shop.sound("shop") }, "alembic would run c3 (expected nothing)"),
         (Job { head: "b2".into(), ..shop.sound("shop") }, "the package's head is c3 (expected b2)"),
         (shop.job("new", "shop", "b2", "s9", "c3"), "the package has no revision s9"),
+        (shop.job("new", "shop", "b2", "s2 s1", "c3"), "the skipped revision s2 comes after s1"),
+        (shop.job("new", "shop", "b2", "s1 c3", "c3"), "the revision c3 is not below b2"),
         (Job { kind: DatabaseKind::Sqlite, ..shop.sound("shop") }, "of kind postgresql (expected sqlite)"),
     ];
     for (job, said) in refusals {

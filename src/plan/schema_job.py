@@ -236,6 +236,7 @@ class Run:
                 "alembic would run %s (expected %s)" % (" ".join(ids) or "nothing", " ".join(PENDING) or "nothing")
             )
         skipped = [self.skipped(script, one) for one in SKIPPED]
+        in_order(script, skipped)
         self.before = digest_of(connection)
         mark = transaction_of(connection)
         self.began, total = True, len(skipped) + len(todo)
@@ -284,6 +285,31 @@ class Run:
             if "autocommit_block" in file.read():
                 raise Refused("the skipped revision %s asks for a transaction of its own" % one)
         return revision
+
+
+def below(script, one):
+    """A revision and everything before it."""
+    seen, left = set(), [one]
+    while left:
+        one = left.pop()
+        if one not in seen:
+            seen.add(one)
+            left.extend(script.get_revision(one)._all_down_revisions)
+    return seen
+
+
+def in_order(script, skipped):
+    """What was skipped lies below the rows, or alembic would run it again; and each after those that it follows."""
+    applied = set().union(*(below(script, row) for row in ROWS))
+    later = {revision.revision for revision in skipped}
+    for revision in skipped:
+        one = revision.revision
+        if one not in applied:
+            raise Refused("the revision %s is not below %s (expected it among those skipped)" % (one, listed(ROWS)))
+        later.discard(one)
+        early = below(script, one) & later
+        if early:
+            raise Refused("the skipped revision %s comes after %s (expected them in order)" % (one, listed(early)))
 
 
 class Timed:
