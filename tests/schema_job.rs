@@ -1,6 +1,6 @@
-//! The schema job against a real PostgreSQL (and SQLite) with real alembic: a package whose new release has revisions spliced in
-//! below the database's row. What it leaves is compared with a twin: the same database, brought to the same head by
-//! the new package alone.
+//! The schema job against a real PostgreSQL (and SQLite) with real alembic: a package whose new release has revisions
+//! spliced in below the database's row. What it leaves is compared with a twin: the same database, brought to the same
+//! head by the new package alone.
 
 #[path = "support/schema_job/mod.rs"]
 mod support;
@@ -16,7 +16,7 @@ use converge::model::HostName;
 use converge::plan::{BUSY, SchemaJob, migrate, rehearse};
 use converge::release::{RevisionGraph, RevisionPresence, mendable};
 
-use support::{Ended, Packages, Running, Server, act, run, said, venv};
+use support::{Ended, Packages, Revision, Running, Server, act, run, said, venv};
 
 fn ids(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
@@ -181,6 +181,8 @@ fn what_the_plan_does_not_say_is_refused_and_a_failure_leaves_nothing() {
         (Job { pending: vec![], ..shop.sound("shop") }, "alembic would run c3 (expected nothing)"),
         (Job { head: "b2".into(), ..shop.sound("shop") }, "the package's head is c3 (expected b2)"),
         (shop.job("new", "shop", "b2", "s9", "c3"), "the package has no revision s9"),
+        (shop.job("new", "shop", "b2", "s2 s1", "c3"), "the skipped revision s2 comes after s1"),
+        (shop.job("new", "shop", "b2", "s1 c3", "c3"), "the revision c3 is not below b2"),
         (Job { kind: DatabaseKind::Sqlite, ..shop.sound("shop") }, "of kind postgresql (expected sqlite)"),
     ];
     for (job, said) in refusals {
@@ -325,6 +327,217 @@ fn a_rehearsal_drops_what_another_one_left_and_nothing_else() {
     let itself = act(&job.rehearsal(&backup, "shop", ""), &[]);
     assert!(itself.code == Some(1) && itself.text.contains("is the database itself"), "{}", itself.text);
     assert_eq!(shop.rows("shop"), ["b2"]);
+}
+
+/// `converge schema check` on this machine as a host, about one database.
+fn schema_check(shop: &Shop, database: &str, words: &[&str]) -> (i32, String) {
+    let project = shop.packages.path(&format!("project-{database}"));
+    fs::create_dir_all(&project).unwrap();
+    let ini = shop.packages.ini("new", database, &shop.server.url(database));
+    let venv = venv().display();
+    fs::write(project.join("hosts.yaml"), "all:\n  vars: {ansible_connection: local}\n  hosts: {here: }\n").unwrap();
+    let playbook = format!(
+        "- name: Shop\n  hosts: all\n  tasks:\n    - name: The shop\n      component:\n        name: shop\n        \
+         package: shop\n        release: \"1.0\"\n        venv: {venv}\n        process: {{command: sleep 9, \
+         title: ^shop, log: /dev/null}}\n        schema: {{alembic: {ini}, chdir: /tmp, backup: /tmp}}\n"
+    );
+    fs::write(project.join("site.yaml"), playbook).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_converge"));
+    command.args(["-i", "hosts.yaml", "-p", "site.yaml", "schema", "check"]).args(words).current_dir(&project);
+    let output = command.env("HOME", &project).env_remove("SSH_AUTH_SOCK").output().unwrap();
+    let text = said(&output);
+    assert!(!text.contains(support::PASSWORD) && !text.contains("hunter2@x"), "{text}");
+    (output.status.code().unwrap(), text)
+}
+
+#[test]
+fn the_command_tells_a_complete_schema_from_one_that_is_only_at_head() {
+    let shop = Shop::open();
+    let (code, text) = schema_check(&shop, "truth", &[]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("here/shop (truth): at head c3") && text.contains("all as they should be"), "{text}");
+
+    // Behind, with the skipped ones seen already.
+    let (code, text) = schema_check(&shop, "shop", &[]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("at b2, behind c3") && text.contains("column users.kind"), "{text}");
+    assert!(text.contains("must not be run: s1: the database is not at the package's head"), "{text}");
+
+    let ended = shop.job("new", "shop", "b2", "", "c3").migrate();
+    assert_eq!(ended.code, Some(0), "{}", ended.text);
+    let (code, text) = schema_check(&shop, "shop", &[]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("s1 add `users.kind`\n    1 of 1: column users.kind"), "{text}");
+    assert!(text.contains("never ran, and may run now, in this order: s1, s2"), "{text}");
+    let (code, text) = schema_check(&shop, "shop", &["--output", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &json["complete"]), (2, &serde_json::json!(false)));
+    assert_eq!(json["components"][0]["mending"]["sound"], serde_json::json!(["s1", "s2"]));
+
+    // Somebody has put half of it there by hand.
+    shop.server.sql("shop", "alter table users add kind text");
+    let (code, text) = schema_check(&shop, "shop", &[]);
+    assert_eq!(code, 2, "{text}");
+    assert!(
+        text.contains("never ran, and may run now, in this order: s2") && !text.contains("1 of 1: column"),
+        "{text}"
+    );
+
+    // What can't be seen is never complete.
+    shop.server.sql("postgres", "alter database shop allow_connections false");
+    let (code, text) = schema_check(&shop, "shop", &[]);
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("UNKNOWN: the schema:"), "{text}");
+}
+
+/// Revisions written in the ways in which people write them; later ones take back what earlier ones bring.
+const FORMS: [Revision; 8] = [
+    (
+        "f1",
+        "tables by name, by loop and by SQL",
+        "",
+        r#"
+    op.create_table("a", sa.Column("id", sa.Integer), sa.Column("gone", sa.Integer), sa.Column("typo", sa.Integer))
+    for name in ("b", "c"):
+        op.create_table(name, sa.Column("id", sa.Integer), sa.Column(f"{name}_old", sa.Integer))
+    op.execute("create table if not exists D (id int) -- drop table a")
+    op.execute("alter table d add column \"Mixed\" int;")
+    op.create_index(op.f("ix_a_gone"), "a", ["gone"])
+    op.create_index("ix_a_id", "a", ["id"], unique=True)
+"#,
+    ),
+    (
+        "f2",
+        "drops and renames",
+        "f1",
+        r#"
+    op.drop_column("a", "gone")
+    op.alter_column("a", "typo", new_column_name="right")
+    op.rename_table("b", "bee")
+    op.execute("ALTER TABLE ONLY d RENAME COLUMN \"Mixed\" TO plain")
+    op.execute(sa.text("ALTER INDEX ix_a_id RENAME TO ix_a_number"))
+"#,
+    ),
+    (
+        "f3",
+        "conditions",
+        "f2",
+        r#"
+    inspector = sa.inspect(op.get_bind())
+    if "never" in inspector.get_table_names():
+        op.add_column("a", sa.Column("never", sa.Integer))
+    name = "one"
+    if len(name) > 5:
+        name = "other"
+    op.add_column("a", sa.Column(name, sa.Integer))
+    helper("bee")
+    if not inspector.get_table_names():
+        return
+    op.add_column("a", sa.Column("late", sa.Integer))
+
+
+def helper(table):
+    op.add_column(table, sa.Column("helped", sa.Integer))
+"#,
+    ),
+    (
+        "f4",
+        "names that are computed",
+        "f3",
+        r#"
+    for column in inspect_columns():
+        op.execute(f"ALTER TABLE c DROP COLUMN {column}")
+    op.execute("ALTER TABLE c ADD COLUMN {} int".format("formatted"))
+
+
+def inspect_columns():
+    return [one["name"] for one in sa.inspect(op.get_bind()).get_columns("c") if one["name"].endswith("old")]
+"#,
+    ),
+    (
+        "f5",
+        "types",
+        "f4",
+        r#"
+    op.execute("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+    op.add_column("a", sa.Column("mood", sa.Enum("sad", "ok", name="mood", create_type=False)))
+"#,
+    ),
+    (
+        "f6",
+        "labels",
+        "f5",
+        r#"
+    new = "happy"
+    op.execute(f"ALTER TYPE mood ADD VALUE '{new}' BEFORE 'ok'")
+    op.execute("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'")
+"#,
+    ),
+    (
+        "f7",
+        "batches, and a table that comes again",
+        "f6",
+        r#"
+    with op.batch_alter_table("a") as batch:
+        batch.add_column(sa.Column("batched", sa.Integer))
+        batch.create_index("ix_batched", ["batched"])
+    op.drop_table("d")
+    op.create_table("d", sa.Column("again", sa.Integer))
+"#,
+    ),
+    ("f8", "data alone", "f7", "\n    op.execute(\"insert into a (id) values (1)\")\n"),
+];
+
+#[test]
+fn however_revisions_are_written_a_sound_database_lacks_nothing() {
+    let (server, packages) = (Server::start(), Packages::new());
+    packages.package("forms", &FORMS);
+    // An empty database stays one where a revision fails.
+    server.create("empty");
+    let ini = packages.ini("new", "empty", &server.url("empty"));
+    let first = Job::new(&ini, packages.directory.path(), DatabaseKind::Postgresql, "", "", "a1 s1 s2 b2 c3");
+    let failed = act(&first.migration(), &[("SHOP_FAIL", "1")]);
+    assert!(failed.line("rolled back").contains("holds none"), "{}", failed.text);
+    assert!(
+        server.sql("empty", "select relname from pg_class where relname in ('users', 'alembic_version')").is_empty()
+    );
+
+    server.create("forms");
+    let ini = packages.ini("forms", "forms", &server.url("forms"));
+    let pending = FORMS.map(|one| one.0).join(" ");
+    let place = packages.directory.path();
+    let made = Job::new(&ini, place, DatabaseKind::Postgresql, "", "", &pending).migrate();
+    assert_eq!(made.code, Some(0), "{}", made.text);
+    let job = Job::new(&ini, place, DatabaseKind::Postgresql, "f8", "", "");
+    let sound = job.effects();
+    assert_eq!(sound.missing, BTreeSet::new());
+    // What is under a condition, computed or data alone is not counted, and said.
+    assert_eq!(sound.untold.keys().collect::<Vec<_>>(), ["f3", "f4", "f8"]);
+
+    // Each change by hand is one thing that is not as a revision left it, and is told with that revision.
+    let changes = [
+        ("drop table bee", "f2 table bee, f1 column bee.b_old, f1 column bee.id, f3 column bee.helped"),
+        ("alter table a drop \"right\"", "f2 column a.right"),
+        ("alter table a add gone int", "f2 column a.gone is still there"),
+        ("drop index ix_a_number", "f2 index ix_a_number"),
+        ("alter table a rename batched to other", "f7 column a.batched"),
+        ("alter table d add plain int", ""),
+        (
+            "alter table a drop mood; drop type mood; create type mood as enum ('blue', 'ok')",
+            "f5 column a.mood, f6 label mood.happy",
+        ),
+    ];
+    for (number, (change, expected)) in changes.into_iter().enumerate() {
+        let copy = format!("changed{number}");
+        server.copy("forms", &copy);
+        server.sql(&copy, change);
+        let ini = packages.ini("forms", &copy, &server.url(&copy));
+        let effects = Job { ini, ..job.clone() }.effects();
+        let found: BTreeSet<String> = effects.missing.iter().map(|one| format!("{} {one}", one.revision)).collect();
+        let expected: BTreeSet<String> =
+            expected.split(", ").filter(|one| !one.is_empty()).map(str::to_owned).collect();
+        assert_eq!(found, expected, "{change}");
+    }
 }
 
 /// Everything in an SQLite database.

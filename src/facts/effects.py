@@ -1,5 +1,5 @@
 # Reads the revision files of a package and compares what they bring with the database as it is. Sent to hosts by
-# effects.rs, behind the program that reads the operator's alembic.ini, which defines kind, name, env and A. Nothing of the
+# effects.rs, behind the program that reads the operator's alembic.ini and defines kind, name, env and A. Nothing of the
 # package runs: files are parsed (`ast`) and followed as far as names can be told.
 # Arguments behind the ini and the directory: nonce, question, environment, then revisions (none: all that are applied).
 import ast, glob, re, shutil, subprocess
@@ -31,7 +31,7 @@ class Batch:
 
 
 class Expected:
-    """What should be there after the revisions so far, and what should no longer be: each with the revision that says so."""
+    """What should be there after the revisions so far, and what should be gone: each with the revision that says so."""
 
     def __init__(self):
         self.there, self.gone, self.untold = {}, {}, {}
@@ -115,7 +115,16 @@ class Expected:
 
     def forget_table(self, table):
         for thing in list(self.there) + list(self.gone):
-            if table is UNKNOWN or thing[1] == table or (thing[0] == "index" and self.index_on.get(thing[1], (0,))[0] == table):
+            if (
+                table is UNKNOWN
+                or thing[1] == table
+                or (thing[0] == "index" and self.index_on.get(thing[1], (0,))[0] == table)
+            ):
+                self.forget(thing)
+
+    def forget_indexes(self):
+        for thing in list(self.there) + list(self.gone):
+            if thing[0] == "index":
                 self.forget(thing)
 
     def forget_type(self, of):
@@ -128,29 +137,45 @@ def is_text(*values):
     return all(isinstance(v, str) for v in values)
 
 
+# Stands in SQL for what could not be told; it may be part of an identifier.
+GAP = "\u00a7"
 # Simple SQL; anything else that would change a table makes what is expected of it unknown.
-ID = r'(?:"[^"]+"|[A-Za-z_][\w$]*)'
+ID = r'(?:"[^"]+"|[A-Za-z_\u00a7][\w$\u00a7]*)'
 PATH = r"(?:%s\s*\.\s*)?(%s)" % (ID, ID)
 IF = r"(?:if\s+(?:not\s+)?exists\s+)?"
+TABLE = r"alter\s+table\s+" + IF + r"(?:only\s+)?" + PATH
+END = r"(?:\s+(?:cascade|restrict))?"
+NO_COLUMN = r"(?!(?:constraint|primary|unique|foreign|check|exclude)\b)"
 FORMS = [
-    (kind_of, re.compile(r"^\s*" + pattern + r"\s*$", re.I | re.S))
-    for kind_of, pattern in (
-        ("drop-table", r"drop\s+table\s+" + IF + PATH + r"(?:\s+(?:cascade|restrict))?"),
+    (form, re.compile(r"^\s*" + pattern + r"\s*$", re.I | re.S))
+    for form, pattern in (
+        ("drop-table", r"drop\s+table\s+" + IF + PATH + END),
         ("create-table", r"create\s+table\s+" + IF + PATH + r"\s*\(.*"),
-        ("rename-table", r"alter\s+table\s+" + IF + r"(?:only\s+)?" + PATH + r"\s+rename\s+to\s+(%s)" % ID),
-        ("rename-column", r"alter\s+table\s+" + IF + r"(?:only\s+)?" + PATH + r"\s+rename\s+(?:column\s+)?(%s)\s+to\s+(%s)" % (ID, ID)),
-        ("drop-column", r"alter\s+table\s+" + IF + r"(?:only\s+)?" + PATH + r"\s+drop\s+(?:column\s+)?(?!constraint\b)" + IF + r"(%s)(?:\s+(?:cascade|restrict))?" % ID),
-        ("add-column", r"alter\s+table\s+" + IF + r"(?:only\s+)?" + PATH + r"\s+add\s+(?!constraint\b|primary\b|unique\b|foreign\b|check\b|exclude\b)(?:column\s+)?" + IF + r"(%s)\s[^;]*" % ID),
-        ("create-index", r"create\s+(?:unique\s+)?index\s+(?:concurrently\s+)?" + IF + "(%s)" % ID + r"\s+on\s+(?:only\s+)?" + PATH + r"\s*.*"),
-        ("drop-index", r"drop\s+index\s+(?:concurrently\s+)?" + IF + PATH + r"(?:\s+(?:cascade|restrict))?"),
+        ("rename-table", TABLE + r"\s+rename\s+to\s+(%s)" % ID),
+        ("rename-column", TABLE + r"\s+rename\s+(?:column\s+)?(%s)\s+to\s+(%s)" % (ID, ID)),
+        ("drop-column", TABLE + r"\s+drop\s+(?:column\s+)?" + NO_COLUMN + IF + "(%s)" % ID + END),
+        ("add-column", TABLE + r"\s+add\s+" + NO_COLUMN + r"(?:column\s+)?" + IF + r"(%s)\s[^;]*" % ID),
+        (
+            "create-index",
+            r"create\s+(?:unique\s+)?index\s+(?:concurrently\s+)?%s(%s)\s+on\s+(?:only\s+)?" % (IF, ID) + PATH + ".*",
+        ),
+        ("drop-index", r"drop\s+index\s+(?:concurrently\s+)?" + IF + PATH + END),
         ("rename-index", r"alter\s+index\s+" + IF + PATH + r"\s+rename\s+to\s+(%s)" % ID),
-        ("add-label", r"alter\s+type\s+" + PATH + r"\s+add\s+value\s+" + IF + r"'([^']+)'(?:\s+(?:before|after)\s+'[^']*')?"),
+        (
+            "add-label",
+            r"alter\s+type\s+" + PATH + r"\s+add\s+value\s+" + IF + r"'([^']+)'(?:\s+(?:before|after)\s+'[^']*')?",
+        ),
         ("rename-label", r"alter\s+type\s+" + PATH + r"\s+rename\s+value\s+'([^']+)'\s+to\s+'([^']+)'"),
         ("rename-type", r"alter\s+type\s+" + PATH + r"\s+rename\s+to\s+(%s)" % ID),
-        ("drop-type", r"drop\s+type\s+" + IF + PATH + r".*"),
+        ("drop-type", r"drop\s+type\s+" + IF + PATH + ".*"),
         ("create-type", r"create\s+type\s+" + PATH + r"\s+as\s+enum.*"),
         # These leave tables and columns as they are called.
-        ("nothing", r"alter\s+table\s+" + IF + r"(?:only\s+)?" + PATH + r"\s+(?:(?:alter|add\s+constraint|drop\s+constraint|validate|enable|disable|set|owner|add\s+primary|add\s+unique|add\s+foreign|add\s+check)\b.*)"),
+        (
+            "nothing",
+            TABLE
+            + r"\s+(?:alter|validate|enable|disable|set|owner|drop\s+constraint"
+            + r"|add\s+(?:constraint|primary|unique|foreign|check))\b.*",
+        ),
     )
 ]
 CHANGES = re.compile(r"\b(?:create|drop|alter|rename)\b", re.I)
@@ -250,6 +275,21 @@ class Reader:
     def body(self, statements, scope, certain):
         for statement in statements:
             self.statement(statement, scope, certain)
+            if isinstance(statement, ast.Return):
+                return
+            if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and any(
+                isinstance(one, ast.Return) for one in ast.walk(statement)
+            ):
+                # What follows runs only where it did not return.
+                certain = False
+
+    def branch(self, statements, scope):
+        """Statements that may not run: what they change of names is not known afterwards."""
+        inner = dict(scope)
+        self.body(statements, inner, False)
+        for bound, value in inner.items():
+            if bound not in scope or scope[bound] is not value:
+                scope[bound] = UNKNOWN
 
     def statement(self, node, scope, certain):
         if isinstance(node, (ast.Assign, ast.AnnAssign)):
@@ -261,18 +301,18 @@ class Reader:
             self.give(node.target, UNKNOWN, scope)
         elif isinstance(node, ast.If):
             self.calls(node.test, scope, certain)
-            self.body(node.body, scope, False)
-            self.body(node.orelse, scope, False)
+            self.branch(node.body, scope)
+            self.branch(node.orelse, scope)
         elif isinstance(node, (ast.For, ast.AsyncFor)):
             self.loop(node, scope, certain)
         elif isinstance(node, ast.While):
             self.calls(node.test, scope, certain)
-            self.body(node.body, scope, False)
+            self.branch(node.body, scope)
         elif isinstance(node, ast.Try):
             self.body(node.body, scope, certain and not node.handlers)
             for handler in node.handlers:
-                self.body(handler.body, scope, False)
-            self.body(node.orelse, scope, False)
+                self.branch(handler.body, scope)
+            self.branch(node.orelse, scope)
             self.body(node.finalbody, scope, certain)
         elif isinstance(node, (ast.With, ast.AsyncWith)):
             for item in node.items:
@@ -297,7 +337,7 @@ class Reader:
                 self.body(node.body, scope, certain and not leaves)
         else:
             self.give(node.target, UNKNOWN, scope)
-            self.body(node.body, scope, False)
+            self.branch(node.body, scope)
         self.body(node.orelse, scope, certain and not leaves)
 
     def calls(self, node, scope, certain):
@@ -338,7 +378,9 @@ class Reader:
         """One of alembic's; `table` is that of a batch, where the arguments begin one later."""
         shift = 0 if table is None else -1
         word = lambda position, keyword: self.word(node, scope, position + shift, keyword)
-        on = lambda position=0, keyword="table_name": self.word(node, scope, position, keyword) if table is None else table
+        on = lambda position=0, keyword="table_name": (
+            self.word(node, scope, position, keyword) if table is None else table
+        )
         x, r, what = self.x, self.r, node.func.attr
         if what == "create_table":
             made = self.word(node, scope, 0, "table_name")
@@ -362,7 +404,9 @@ class Reader:
         elif what == "drop_column":
             self.named(lambda t, c: x.drop_column(r, t, c, certain), on(), word(1, "column_name"))
         elif what == "alter_column":
-            new = next((self.value(k.value, scope) for k in node.keywords if k.arg in ("new_column_name", "name")), None)
+            new = next(
+                (self.value(k.value, scope) for k in node.keywords if k.arg in ("new_column_name", "name")), None
+            )
             if new is not None:
                 self.named(lambda t, c, n: x.rename_column(r, t, c, n, certain), on(), word(1, "column_name"), new)
         elif what == "create_index":
@@ -405,7 +449,7 @@ class Reader:
     def sql(self, node, scope, certain):
         if not node.args:
             return
-        text = self.value(node.args[0], scope)
+        text = self.with_gaps(node.args[0], scope)
         if not is_text(text):
             return
         text = re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
@@ -415,19 +459,46 @@ class Reader:
             if statement.strip():
                 self.one_statement(statement, certain)
 
+    def with_gaps(self, node, scope):
+        """SQL as far as it can be told; what is put into it may not be."""
+        text = self.value(node, scope)
+        if is_text(text):
+            return text
+        if isinstance(node, ast.JoinedStr):
+            parts = [self.value(p.value if isinstance(p, ast.FormattedValue) else p, scope) for p in node.values]
+            return "".join(str(p) if isinstance(p, (str, int)) else GAP for p in parts)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+            inner = self.value(node.func.value, scope)
+            return re.sub(r"\{[^{}]*\}", GAP, inner) if is_text(inner) else UNKNOWN
+        if isinstance(node, ast.Call) and node.args:
+            return self.with_gaps(node.args[0], scope)
+        return UNKNOWN
+
     def one_statement(self, statement, certain):
         for form, pattern in FORMS:
             found = pattern.match(statement)
             if found:
-                return self.form(form, [g if "label" in form and n else plain(g) for n, g in enumerate(found.groups())], certain, statement)
+                words = [g if "label" in form and n else plain(g) for n, g in enumerate(found.groups())]
+                if form != "nothing" and any(GAP in word for word in words):
+                    return self.not_told(form, words)
+                return self.form(form, words, certain, statement)
         first = statement.split(None, 1)[0].lower()
         if first in ("create", "drop", "alter") and CHANGES.search(statement):
             self.x.hint(self.r, "SQL that is not understood")
             named = re.match(r"^\s*(?:drop|alter)\s+(table|type)\s+" + IF + PATH, statement, re.I)
-            if named and named[1].lower() == "table":
-                self.x.forget_table(plain(named[2]))
-            elif named:
-                self.x.forget_type(plain(named[2]))
+            if named:
+                self.not_told("drop-" + named[1].lower(), [plain(named[2])])
+
+    def not_told(self, form, words):
+        """A change of something whose name can't be told: whatever it may be isn't expected any more."""
+        self.x.hint(self.r, "SQL that is computed")
+        of = UNKNOWN if GAP in words[0] else words[0]
+        if "type" in form or "label" in form:
+            self.x.forget_type(of)
+        elif "index" in form:
+            self.x.forget_indexes()
+        elif form not in ("create-table", "add-column"):
+            self.x.forget_table(of)
 
     def form(self, form, words, certain, statement):
         x, r = self.x, self.r
@@ -467,7 +538,9 @@ class Reader:
         elif form == "rename-type":
             x.forget_type(words[0])
             x.forget_type(words[1])
-        elif form == "nothing" and re.search(r"[,\s](?:drop\s+(?:column\s+)?(?!constraint|default|not|identity|expression)\w|rename\s)", statement, re.I):
+        elif form == "nothing" and re.search(
+            r"[,\s](?:drop\s+(?:column\s+)?(?!constraint|default|not|identity|expression)\w|rename\s)", statement, re.I
+        ):
             x.hint(r, "SQL that is not understood")
             x.forget_table(words[0])
 
@@ -492,9 +565,17 @@ def revisions():
                 raise OSError("%s can't be parsed: %s" % (os.path.basename(file), why))
         said = {}
         for node in tree.body:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+            targets = (
+                node.targets
+                if isinstance(node, ast.Assign)
+                else [node.target] if isinstance(node, ast.AnnAssign) else []
+            )
             for target in targets:
-                if isinstance(target, ast.Name) and target.id in ("revision", "down_revision", "depends_on") and node.value is not None:
+                if (
+                    isinstance(target, ast.Name)
+                    and target.id in ("revision", "down_revision", "depends_on")
+                    and node.value is not None
+                ):
                     try:
                         said[target.id] = ast.literal_eval(node.value)
                     except ValueError:
@@ -529,11 +610,13 @@ def in_order(downs, tops):
 
 CATALOGUE = """
 with mine as (select oid from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'),
-relations as (select c.oid, c.relname from pg_class c join mine m on m.oid = c.relnamespace where c.relkind in ('r','p','f','v','m'))
+relations as (select c.oid, c.relname from pg_class c join mine m on m.oid = c.relnamespace
+  where c.relkind in ('r','p','f','v','m'))
 select 'table', relname, '' from relations
 union all select 'column', r.relname, a.attname from relations r join pg_attribute a on a.attrelid = r.oid
   and a.attnum > 0 and not a.attisdropped
-union all select 'index', i.relname, '' from pg_class i join mine m on m.oid = i.relnamespace where i.relkind in ('i','I')
+union all select 'index', i.relname, '' from pg_class i join mine m on m.oid = i.relnamespace
+  where i.relkind in ('i','I')
 union all select 'label', t.typname, l.enumlabel from pg_type t join mine m on m.oid = t.typnamespace
   join pg_enum l on l.enumtypid = t.oid
 union all select 'row', version_num, '' from alembic_version
@@ -561,7 +644,10 @@ def catalogue():
         done = subprocess.run(
             ["psql", "-XAtqw", "-F", "\t", "-c", CATALOGUE],
             env={**os.environ, **env, "PGOPTIONS": "-c statement_timeout=10000"},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         if done.returncode:
             raise OSError(done.stderr.decode("utf8", "replace"))
         for line in done.stdout.decode("utf8", "replace").splitlines():
@@ -610,7 +696,10 @@ def main():
             if one in counts:
                 e("revision", "%s %d %d %s" % (one, counts[one][0], counts[one][1], heads[one]))
             if one in expected.untold or one not in counts:
-                why = ", ".join(sorted(expected.untold.get(one, ()))) or "nothing whose name can be told, or all of it replaced since"
+                why = (
+                    ", ".join(sorted(expected.untold.get(one, ())))
+                    or "nothing whose name can be told, or all of it replaced since"
+                )
                 e("untold", "%s %s" % (one, why))
     e("compared", kind)
 

@@ -1,5 +1,5 @@
 # Migrates a database in one transaction, or rehearses that on a copy of it. Sent to hosts by schema_job.rs, behind the
-# program that reads the operator's alembic.ini (facts::DATABASE_URL_PY), which defines ini, raw, url, kind, name and env.
+# program that reads the operator's alembic.ini (facts::DATABASE_URL_PY) and defines ini, raw, url, kind, name and env.
 # Argument 3 is the job in JSON. Runs in the environment whose package migrates, with that package's alembic, so that
 # its own env.py opens the connection. Python 3.8 and later, alembic 1.8 and later, SQLAlchemy 1.4 and later.
 import hashlib, json, re, signal, shutil, subprocess, time
@@ -146,11 +146,13 @@ def rows_of(connection):
 # The whole schema as lines that don't depend on the order of columns, owners, statistics or object numbers.
 # What belongs to an extension comes and goes with the extension's release, so only its name is looked at.
 POSTGRESQL = """
-with mine as (select n.oid, n.nspname from pg_namespace n where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'),
+with mine as (select n.oid, n.nspname from pg_namespace n
+  where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'),
 foreign_objects as (select classid, objid from pg_depend where deptype = 'e'),
 relations as (select c.*, m.nspname from pg_class c join mine m on m.oid = c.relnamespace where not exists
   (select 1 from foreign_objects f where f.classid = 'pg_class'::regclass and f.objid = c.oid))
-select 'relation '||relkind::text||' '||nspname||'.'||relname from relations where relkind::text in ('r','p','v','m','f','S')
+select 'relation '||relkind::text||' '||nspname||'.'||relname from relations
+  where relkind::text in ('r','p','v','m','f','S')
 union all select 'column '||nspname||'.'||relname||'.'||a.attname||' '||format_type(a.atttypid, a.atttypmod)
   ||case when a.attnotnull then ' not null' else '' end||coalesce(' default '||pg_get_expr(d.adbin, d.adrelid), '')
   ||' '||a.attidentity::text||a.attgenerated::text
@@ -162,14 +164,17 @@ union all select 'constraint '||nspname||'.'||relname||' '||k.conname||' '||pg_g
   from relations r join pg_constraint k on k.conrelid = r.oid where k.contype::text <> 'n'
 union all select 'trigger '||pg_get_triggerdef(t.oid) from relations r join pg_trigger t on t.tgrelid = r.oid
   where not t.tgisinternal
-union all select 'view '||nspname||'.'||relname||' '||pg_get_viewdef(oid) from relations where relkind::text in ('v','m')
-union all select 'enum '||m.nspname||'.'||t.typname||' '||(select string_agg(e.enumlabel::text, ',' order by e.enumsortorder)
-  from pg_enum e where e.enumtypid = t.oid) from pg_type t join mine m on m.oid = t.typnamespace
+union all select 'view '||nspname||'.'||relname||' '||pg_get_viewdef(oid) from relations
+  where relkind::text in ('v','m')
+union all select 'enum '||m.nspname||'.'||t.typname||' '||
+  (select string_agg(e.enumlabel::text, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid)
+  from pg_type t join mine m on m.oid = t.typnamespace
   where t.typtype::text = 'e' and not exists
   (select 1 from foreign_objects f where f.classid = 'pg_type'::regclass and f.objid = t.oid)
 union all select 'domain '||m.nspname||'.'||t.typname||' '||format_type(t.typbasetype, t.typtypmod) from pg_type t
   join mine m on m.oid = t.typnamespace where t.typtype::text = 'd'
-union all select 'function '||m.nspname||'.'||p.proname||' '||pg_get_function_identity_arguments(p.oid)||' '||md5(p.prosrc)
+union all select 'function '||m.nspname||'.'||p.proname||' '||pg_get_function_identity_arguments(p.oid)
+  ||' '||md5(p.prosrc)
   from pg_proc p join mine m on m.oid = p.pronamespace where not exists
   (select 1 from foreign_objects f where f.classid = 'pg_proc'::regclass and f.objid = p.oid)
 union all select 'extension '||extname from pg_extension
@@ -185,7 +190,9 @@ def postgresql_lines(connection):
 
 
 def sqlite_lines(connection):
-    for type_, found, sql in ask(connection, "select type, name, sql from sqlite_master where name not like 'sqlite_' || '%'"):
+    for type_, found, sql in ask(
+        connection, "select type, name, sql from sqlite_master where name not like 'sqlite_' || '%'"
+    ):
         yield type_ + " " + found
         if type_ != "table":
             yield found + " " + "".join((sql or "").split())
@@ -199,6 +206,8 @@ def sqlite_lines(connection):
 
 def digest_of(connection):
     lines = sqlite_lines(connection) if kind == "sqlite" else postgresql_lines(connection)
+    # The table of rows is alembic's, and is judged by its rows. On an empty database alembic has just made it.
+    lines = (line for line in lines if "alembic_version" not in line)
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
@@ -223,8 +232,11 @@ class Run:
         todo = list(script._upgrade_revs("head", tuple(heads)))
         ids = [step.revision.revision for step in todo]
         if ids != PENDING:
-            raise Refused("alembic would run %s (expected %s)" % (" ".join(ids) or "nothing", " ".join(PENDING) or "nothing"))
+            raise Refused(
+                "alembic would run %s (expected %s)" % (" ".join(ids) or "nothing", " ".join(PENDING) or "nothing")
+            )
         skipped = [self.skipped(script, one) for one in SKIPPED]
+        in_order(script, skipped)
         self.before = digest_of(connection)
         mark = transaction_of(connection)
         self.began, total = True, len(skipped) + len(todo)
@@ -273,6 +285,31 @@ class Run:
             if "autocommit_block" in file.read():
                 raise Refused("the skipped revision %s asks for a transaction of its own" % one)
         return revision
+
+
+def below(script, one):
+    """A revision and everything before it."""
+    seen, left = set(), [one]
+    while left:
+        one = left.pop()
+        if one not in seen:
+            seen.add(one)
+            left.extend(script.get_revision(one)._all_down_revisions)
+    return seen
+
+
+def in_order(script, skipped):
+    """What was skipped lies below the rows, or alembic would run it again; and each after those that it follows."""
+    applied = set().union(*(below(script, row) for row in ROWS))
+    later = {revision.revision for revision in skipped}
+    for revision in skipped:
+        one = revision.revision
+        if one not in applied:
+            raise Refused("the revision %s is not below %s (expected it among those skipped)" % (one, listed(ROWS)))
+        later.discard(one)
+        early = below(script, one) & later
+        if early:
+            raise Refused("the skipped revision %s comes after %s (expected them in order)" % (one, listed(early)))
 
 
 class Timed:
@@ -396,29 +433,40 @@ class PostgresqlCopy:
         """Drops what a killed rehearsal left, and nothing else."""
         found = sql(
             "select coalesce(shobj_description(oid, 'pg_database'), ''), datconnlimit from pg_database where datname = "
-            + text_of(self.scratch), "looking for %s" % self.scratch)
+            + text_of(self.scratch),
+            "looking for %s" % self.scratch,
+        )
         if not found:
             return
         comment, limit = "|".join(found[0][:-1]), found[0][-1]
         if not comment.startswith(MARK):
-            empty = "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'public'"
+            empty = (
+                "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+                "where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
+            )
             if limit != str(MARK_LIMIT) or sql(empty, "looking into %s" % self.scratch, self.scratch)[0][0] != "0":
                 raise Refused(
-                    "there is a database %s that no rehearsal has made (its comment does not begin with \"%s\"); it was "
-                    "not touched: declare another scratch database, or drop it yourself" % (self.scratch, MARK))
+                    'there is a database %s that no rehearsal has made (its comment does not begin with "%s"); it was '
+                    "not touched: declare another scratch database, or drop it yourself" % (self.scratch, MARK)
+                )
         print("dropping %s, which an earlier rehearsal left" % self.scratch)
         self.drop()
 
     def drop(self):
-        sql("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = "
-            + text_of(self.scratch), "ending what is connected to %s" % self.scratch)
+        sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = "
+            + text_of(self.scratch),
+            "ending what is connected to %s" % self.scratch,
+        )
         sql("drop database if exists " + name_of(self.scratch), "dropping %s" % self.scratch)
 
     def room(self):
         size = int(sql("select pg_database_size(current_database())", "asking for the database's size")[0][0])
         told = "it needs about %d MiB on the database server" % (size // (1 << 20) + 1)
         # Only a server on this very machine has its files where this process can ask how much room there is.
-        here = sql("select inet_server_addr() is null or inet_server_addr() = inet_client_addr()", "asking for the server")
+        here = sql(
+            "select inet_server_addr() is null or inet_server_addr() = inet_client_addr()", "asking for the server"
+        )
         try:
             if here[0][0] != "t":
                 raise Refused("the server is another machine")
@@ -433,17 +481,40 @@ class PostgresqlCopy:
 
     def make(self, backup):
         like = sql(
-            "select pg_encoding_to_char(encoding), datcollate, datctype from pg_database where datname = current_database()",
-            "asking for the encoding")[0]
+            "select pg_encoding_to_char(encoding), datcollate, datctype from pg_database "
+            "where datname = current_database()",
+            "asking for the encoding",
+        )[0]
         # template0, because a site's template1 may hold what the backup brings itself.
-        sql("create database %s template template0 encoding %s lc_collate %s lc_ctype %s connection limit %d"
-            % ((name_of(self.scratch),) + tuple(map(text_of, like)) + (MARK_LIMIT,)), "creating %s" % self.scratch)
-        sql("comment on database %s is %s" % (name_of(self.scratch), text_of("%s of %s: may be dropped" % (MARK, name))),
-            "marking %s" % self.scratch)
+        sql(
+            "create database %s template template0 encoding %s lc_collate %s lc_ctype %s connection limit %d"
+            % ((name_of(self.scratch),) + tuple(map(text_of, like)) + (MARK_LIMIT,)),
+            "creating %s (its user needs CREATEDB)" % self.scratch,
+        )
+        sql(
+            "comment on database %s is %s"
+            % (name_of(self.scratch), text_of("%s of %s: may be dropped" % (MARK, name))),
+            "marking %s" % self.scratch,
+        )
         # Roles of the source need not be the ones that may be set here, and a copy that lives for minutes needs neither
-        # owners nor grants. A restored subscription would connect to its publisher, a comment on an extension needs its owner.
-        tool(["pg_restore", "-w", "--exit-on-error", "--no-owner", "--no-privileges", "--no-comments", "--no-publications",
-              "--no-subscriptions", "-d", self.scratch, backup], "restoring %s into %s" % (backup, self.scratch))
+        # owners nor grants. A restored subscription would connect to its publisher, and only the owner of an extension
+        # may comment on it.
+        tool(
+            [
+                "pg_restore",
+                "-w",
+                "--exit-on-error",
+                "--no-owner",
+                "--no-privileges",
+                "--no-comments",
+                "--no-publications",
+                "--no-subscriptions",
+                "-d",
+                self.scratch,
+                backup,
+            ],
+            "restoring %s into %s" % (backup, self.scratch),
+        )
 
 
 class SqliteCopy:
@@ -466,8 +537,10 @@ class SqliteCopy:
             mark = str(why)
         database.close()
         if mark != MARK_SQLITE:
-            raise Refused("there is a file %s that no rehearsal has made; it was not touched: declare another one, or "
-                          "remove it yourself" % self.scratch)
+            raise Refused(
+                "there is a file %s that no rehearsal has made; it was not touched: declare another one, or "
+                "remove it yourself" % self.scratch
+            )
         print("removing %s, which an earlier rehearsal left" % self.scratch)
         self.drop()
 
@@ -479,7 +552,10 @@ class SqliteCopy:
     def room(self):
         place, size = os.path.dirname(self.scratch), os.path.getsize(JOB["backup"])
         free = shutil.disk_usage(place).free
-        print("room: it needs about %d MiB in %s, where %d MiB are free" % (size // (1 << 20) + 1, place, free // (1 << 20)))
+        print(
+            "room: it needs about %d MiB in %s, where %d MiB are free"
+            % (size // (1 << 20) + 1, place, free // (1 << 20))
+        )
         if free < size + size // 10:
             raise Refused("%s has too little room for a copy" % place)
 
@@ -534,8 +610,10 @@ def rehearse():
             complain("the rehearsal failed; %s itself was not touched" % name)
     if part is not None:
         revision = part.revision
-        print("%s (%s) reaches outside of the database, and was not run; %d of %d revisions were"
-              % (revision.revision, one_line(revision.doc or ""), part.ran, part.total))
+        print(
+            "%s (%s) reaches outside of the database, and was not run; %d of %d revisions were"
+            % (revision.revision, one_line(revision.doc or ""), part.ran, part.total)
+        )
         print("rehearsed part %.1f" % took)
     else:
         print("rehearsed ok %.1f" % took)

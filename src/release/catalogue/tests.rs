@@ -120,6 +120,23 @@ products:
 }
 
 #[test]
+fn deviations_are_laid_by_revision_and_thing() {
+    let known = backend_ai().deviations;
+    assert!(known.iter().any(|one| one.thing == "column endpoints.scaling_group" && !one.source.is_empty()));
+    let laid = laid(
+        "products:\n  backend.ai:\n    deviations:\n      \
+         - {revision: 85984c98b90f, thing: column endpoints.scaling_group, remove: true}\n      \
+         - {revision: a1, thing: index ix_own, reason: ours, source: ours}\n",
+    )
+    .unwrap();
+    let laid = &laid.product("backend.ai").unwrap().deviations;
+    assert_eq!(laid.len(), known.len());
+    assert!(laid.iter().any(|one| one.revision == "a1") && !laid.iter().any(|one| one.revision == "85984c98b90f"));
+    let mistake = wrong("products: {backend.ai: {deviations: [{revision: a1, thing: ix_own, reason: r, source: s}]}}");
+    assert!(mistake.contains("a thing as `converge schema check` writes it"), "{mistake}");
+}
+
+#[test]
 fn texts_are_laid_one_over_the_other_and_all_their_mistakes_come_at_once() {
     let first = Source::new("a.yaml", "products: {shop: {main-package: shop, scheme: semver}}");
     let second = Source::new("b.yaml", "products: {shop: {trains: [{train: 2, source: us}]}}");

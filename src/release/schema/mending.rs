@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn what_is_partly_there_or_overtaken_may_not() {
-        let mending = mendable(&chain("a b c d"), &rows("d"), &presence("a:2:1 b:1:1:c c:1:1"));
+        let mending = mendable(&chain("a b c d"), &rows("d"), &presence("a:2:1 b:1:1:d c:1:1 d:1:0"));
         assert_eq!(mending.sound, ["c"]);
         assert_eq!(mending.unsound.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert!(mending.unsound[0].1.starts_with("1 of the 2 things"), "{:?}", mending.unsound);

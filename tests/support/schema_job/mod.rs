@@ -1,5 +1,5 @@
-//! A PostgreSQL server of the test's own, and two packages of migrations: an old one, and a new one in which revisions were
-//! spliced in below the old one's head.
+//! A PostgreSQL server of the test's own, and two packages of migrations: an old one, and a new one in which revisions
+//! were spliced in below the old one's head.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -186,7 +186,7 @@ fn server_programs() -> PathBuf {
 }
 
 /// One revision: identifier, message, the one before, and the body of its upgrade().
-type Revision = (&'static str, &'static str, &'static str, &'static str);
+pub(crate) type Revision = (&'static str, &'static str, &'static str, &'static str);
 
 const USERS: Revision = (
     "a1",
@@ -251,7 +251,8 @@ impl Packages {
         self.directory.path().join(name)
     }
 
-    fn package(&self, name: &str, revisions: &[Revision]) {
+    /// Writes a package of these revisions.
+    pub(crate) fn package(&self, name: &str, revisions: &[Revision]) {
         let versions = self.path(name).join("versions");
         fs::create_dir_all(&versions).unwrap();
         fs::write(self.path(name).join("env.py"), include_str!("env.py")).unwrap();
@@ -322,9 +323,10 @@ impl Running {
     }
 
     /// As if the machine had lost its power.
-    pub(crate) fn kill(mut self) {
+    pub(crate) fn kill(self) {
         self.signal("KILL");
-        self.0.wait().unwrap();
+        // To the end of its output: all that held it open is gone then, not the shell alone.
+        self.0.wait_with_output().unwrap();
     }
 
     pub(crate) fn end(self) -> Ended {
