@@ -4,10 +4,12 @@
 mod action;
 mod checker;
 mod group;
+mod installer;
 mod judge;
 mod planner;
 mod saved;
 mod script;
+mod staging;
 
 pub use action::{Action, ActionKind, PackageMove, Plan, Stage, StageKind, Track, Undo};
 pub use checker::{Violation, check};
@@ -15,3 +17,4 @@ pub use judge::{Confirmation, Readiness, World, confirm, ready, state_of};
 pub use planner::{Input, plan};
 pub use saved::{SavedPlan, SavedPlanError, StalePlan};
 pub use script::{BUSY, Script, log_script, script};
+pub use staging::{Staging, prune, stage, switch};

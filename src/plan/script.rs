@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::action::{Action, ActionKind, PackageMove, Plan};
+use super::installer::{Wanted, install_into};
 use crate::facts::{DATABASE_URL_PY, DatabaseKind, HostFacts, Process, normalize_name};
 use crate::model::shell_quote as q;
 use crate::resource::component::{Component, Running, SchemaSpec, Signal, Supervisor, assess};
@@ -111,7 +112,7 @@ pub const BUSY: u32 = 75;
 
 /// Holds a lock for as long as anything started from here lives: a pip or alembic that outlived its session
 /// keeps a second one out.
-fn lock(file: &str, what: &str) -> String {
+pub(super) fn lock(file: &str, what: &str) -> String {
     format!(
         "if command -v flock >/dev/null; then exec 9>>{} || exit; flock -n 9 || {{ echo {} >&2; exit {BUSY}; }}; fi\n",
         q(file),
@@ -120,7 +121,6 @@ fn lock(file: &str, what: &str) -> String {
 }
 
 fn install(component: &Component, venv: &str, packages: &[PackageMove], others: &[String]) -> String {
-    let python = q(&format!("{venv}/bin/python"));
     let mut text = lock(&format!("{venv}/.converge.lock"), "pip");
     // What a killed pip left: unpacked distributions without a RECORD, which pip would take for installed and then
     // fail to replace, and several releases of one package, of which it would replace one.
@@ -140,12 +140,13 @@ done
             writeln!(text, "set -- \"$p\"/{glob}-[0-9]*.dist-info; [ $# -gt 1 ] && for d; do rm -rf -- \"$d\"; done");
     }
     text.push_str("done\n");
-    let mut words: Vec<String> = component.pip_args.iter().map(|word| q(word)).collect();
-    words.extend(packages.iter().map(|moved| q(&format!("{}=={}", moved.package, moved.to.normalized()))));
+    let wanted: Vec<String> =
+        packages.iter().map(|moved| format!("{}=={}", moved.package, moved.to.normalized())).collect();
+    let release = packages.first().map_or(&component.release, |moved| &moved.to);
     let _ = writeln!(
         text,
-        "{python} -m pip --disable-pip-version-check --no-input install -U {} || exit\n{}",
-        words.join(" "),
+        "{} || exit\n{}",
+        install_into(component, release, venv, &Wanted::Upgrade(&wanted)),
         pip_check(venv)
     );
     // The originals that a killed pip moved aside (`~` and the name without its first letter or two) tell the release
@@ -363,7 +364,10 @@ mod tests {
     #[test]
     fn an_install_names_the_release_exactly_and_a_busy_one_keeps_out() {
         let text = only(&manager("m", "25.6.2"), &Seen::default(), "install");
-        assert!(text.contains("install -U --find-links '/srv/it'\\''s wheels' backend.ai-manager==25.6.2"), "{text}");
+        assert!(
+            text.contains("install \"$@\" --find-links '/srv/it'\\''s wheels' -U backend.ai-manager==25.6.2"),
+            "{text}"
+        );
         assert!(text.contains("exit 75"), "{text}");
     }
 
