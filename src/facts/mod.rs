@@ -15,6 +15,7 @@ mod pins;
 mod probe;
 mod process;
 mod published;
+mod resolution;
 mod schema;
 mod system;
 mod unit;
@@ -42,6 +43,7 @@ pub use pins::{Pins, PinsQuery};
 pub use probe::{Probe, ProbeError, read_answers};
 pub use process::{Process, ProcessQuery, Processes};
 pub use published::{Published, PublishedQuery, Told};
+pub use resolution::{Resolution, ResolutionQuery};
 pub use schema::{DATABASE_URL_PY, Database, DatabaseKind, SchemaFact, SchemaQuery};
 pub use system::System;
 pub use unit::{Unit, UnitQuery};
@@ -129,6 +131,8 @@ pub enum Query {
     Wheel(WheelQuery),
     /// Which interpreters a new environment could be made with. Asked only before something moves.
     Interpreters(InterpretersQuery),
+    /// What would be installed for a release. Slow: asked only by `converge lock`.
+    Resolution(ResolutionQuery),
 }
 
 /// The answer to one [`Query`].
@@ -167,6 +171,8 @@ pub enum Fact {
     Wheel(Observed<Wheel>),
     /// Answer to [`Query::Interpreters`].
     Interpreters(Observed<Interpreters>),
+    /// Answer to [`Query::Resolution`].
+    Resolution(Observed<Resolution>),
 }
 
 /// Everything observed on one host in one round trip.
@@ -261,6 +267,10 @@ impl HostFacts {
         wheel, WheelQuery, Wheel, Wheel
     );
     accessor!(
+        /// What would be installed for a release.
+        resolution, ResolutionQuery, Resolution, Resolution
+    );
+    accessor!(
         /// Interpreters that a new environment could be made with.
         interpreters, InterpretersQuery, Interpreters, Interpreters
     );
@@ -313,6 +323,7 @@ impl fmt::Display for Query {
             Query::Pins(query) => write!(f, "pins {}", query.venv),
             Query::PackageSource(query) => write!(f, "package source {}", query.venv),
             Query::Wheel(query) => write!(f, "wheel {query}"),
+            Query::Resolution(query) => write!(f, "resolution of {query}"),
             Query::Interpreters(query) => write!(f, "interpreters for {}", query.venv),
         }
     }

@@ -17,4 +17,4 @@ pub use judge::{Confirmation, Readiness, World, confirm, ready, state_of};
 pub use planner::{Input, plan};
 pub use saved::{SavedPlan, SavedPlanError, StalePlan};
 pub use script::{BUSY, Script, log_script, script};
-pub use staging::{Staging, prune, stage, switch};
+pub use staging::{Staging, locked_for, prune, stage, switch};

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::action::{Action, ActionKind, PackageMove, Plan};
 use super::installer::{Wanted, install_into};
+use super::staging::{ASKED, locked_for};
 use crate::facts::{DATABASE_URL_PY, DatabaseKind, HostFacts, Process, normalize_name};
 use crate::model::shell_quote as q;
+use crate::release::LockedSet;
 use crate::resource::component::{Component, Running, SchemaSpec, Signal, Supervisor, assess};
 
 /// A script for one host.
@@ -28,7 +30,13 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
     let body = match &action.kind {
         ActionKind::Stop => stop(component, facts),
         ActionKind::Install { venv, packages, .. } => {
-            install(component, venv, packages, &others(plan, action, packages))
+            let moving = action.must_be_stopped().iter().filter_map(|id| plan.instance(id));
+            let python = component.venv_fact(facts).known().map(|venv| venv.python.clone()).unwrap_or_default();
+            match locked_for(moving.map(|instance| &instance.component), packages, &python) {
+                Ok(locked) => install(component, venv, packages, &others(plan, action, packages), locked.as_ref()),
+                // The rule not-locked refuses it before the run; whatever came between, nothing unlocked is installed.
+                Err(reason) => format!("echo {} >&2\nexit 1\n", q(&format!("{reason}: nothing was installed"))),
+            }
         }
         ActionKind::Backup { database, file, .. } => backup(component.schema.as_ref()?, component, database.kind, file),
         ActionKind::Migrate { .. } => migrate(component.schema.as_ref()?, component),
@@ -120,7 +128,13 @@ pub(super) fn lock(file: &str, what: &str) -> String {
     )
 }
 
-fn install(component: &Component, venv: &str, packages: &[PackageMove], others: &[String]) -> String {
+fn install(
+    component: &Component,
+    venv: &str,
+    packages: &[PackageMove],
+    others: &[String],
+    locked: Option<&LockedSet>,
+) -> String {
     let mut text = lock(&format!("{venv}/.converge.lock"), "pip");
     // What a killed pip left: unpacked distributions without a RECORD, which pip would take for installed and then
     // fail to replace, and several releases of one package, of which it would replace one.
@@ -140,15 +154,18 @@ done
             writeln!(text, "set -- \"$p\"/{glob}-[0-9]*.dist-info; [ $# -gt 1 ] && for d; do rm -rf -- \"$d\"; done");
     }
     text.push_str("done\n");
-    let wanted: Vec<String> =
+    let asked = format!("{venv}/{ASKED}");
+    let named: Vec<String> =
         packages.iter().map(|moved| format!("{}=={}", moved.package, moved.to.normalized())).collect();
     let release = packages.first().map_or(&component.release, |moved| &moved.to);
-    let _ = writeln!(
-        text,
-        "{} || exit\n{}",
-        install_into(component, release, venv, &Wanted::Upgrade(&wanted)),
-        pip_check(venv)
-    );
+    let wanted = match locked {
+        None => Wanted::Upgrade(&named),
+        Some(set) => {
+            let _ = write!(text, "cat >{} <<'CONVERGE_LOCK' || exit\n{}CONVERGE_LOCK\n", q(&asked), set.requirements());
+            Wanted::Locked(&asked)
+        }
+    };
+    let _ = writeln!(text, "{} || exit\n{}", install_into(component, release, venv, &wanted), pip_check(venv));
     // The originals that a killed pip moved aside (`~` and the name without its first letter or two) tell the release
     // to go on from, so they go last, and those of packages whose turn is still to come stay.
     let keep: String =

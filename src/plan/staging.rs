@@ -19,9 +19,9 @@ use serde::Serialize;
 use super::action::PackageMove;
 use super::installer::{Wanted, find_uv, install_into};
 use super::script::lock;
-use crate::facts::PublishedQuery;
+use crate::facts::{PublishedQuery, normalize_name};
 use crate::model::shell_quote as q;
-use crate::release::{LockedSet, Release};
+use crate::release::{LockedSet, Release, series};
 use crate::resource::component::{Carried, Component, Installer};
 
 const REQUIREMENTS: &str = include_str!("staging/requirements.py");
@@ -39,7 +39,7 @@ if users:
 "#;
 
 /// The file in an environment that says what was asked of the installer.
-const ASKED: &str = "converge-requirements.txt";
+pub(super) const ASKED: &str = "converge-requirements.txt";
 
 /// An environment to be made.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,38 @@ pub struct Staging<'a> {
     pub target: &'a str,
     /// What exactly goes into it, where the project has a lock file.
     pub locked: Option<&'a LockedSet>,
+}
+
+/// What exactly is to be installed to move `packages` into an environment with a Python of version `python` (`x.y.z`);
+/// `components` are those that run from it. `None` where the project has no lock file.
+///
+/// # Errors
+/// When there is a lock file, and one of the packages isn't in it, or two of them need different things.
+pub fn locked_for<'a>(
+    components: impl IntoIterator<Item = &'a Component>,
+    packages: &[PackageMove],
+    python: &str,
+) -> Result<Option<LockedSet>, String> {
+    let components: Vec<&Component> = components.into_iter().collect();
+    let mut joined: Option<LockedSet> = None;
+    for moved in packages {
+        let component = components.iter().find(|one| normalize_name(&one.package) == normalize_name(&moved.package));
+        let Some(locked) = component.and_then(|component| component.environments.locked.as_ref()) else { continue };
+        let Some(found) = locked.find(&moved.package, &moved.to, python) else {
+            return Err(format!(
+                "{} {} on Python {} is not in {}",
+                moved.package,
+                moved.to,
+                series(python),
+                locked.file
+            ));
+        };
+        joined
+            .get_or_insert_default()
+            .join(found.set.clone())
+            .map_err(|reason| format!("{}: packages of one environment don't agree: {reason}", locked.file))?;
+    }
+    Ok(joined)
 }
 
 /// What [`REQUIREMENTS`] and [`CHECK`] are told.

@@ -13,7 +13,7 @@ pub use catalogue::{
     BrokenRelease, Catalogue, DEFAULT_PRODUCT, Evidence, KnownHop, KnownTrain, ManualStep, Predicate, Product,
     ReleaseRisk, Risk, Unusable, WorkTable,
 };
-pub use lock::{LockedDistribution, LockedFile, LockedSet};
+pub use lock::{Lock, LockError, Locked, LockedDistribution, LockedEnvironment, LockedFile, LockedSet, series};
 pub use numbering::{RangeError, Release, ReleaseError, ReleaseRange, Scheme, Train, TrainError};
 pub use path::{
     Avoided, Hop, HopKind, NearestTargets, NoPath, Obstacle, PassedOver, PathRequest, Succession, TargetError,

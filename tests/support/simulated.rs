@@ -426,6 +426,7 @@ impl Cluster {
             Query::Command(_) => Fact::Command(Observed::Unknown("no shell in here".into())),
             Query::Paths(_) => Fact::Paths(Observed::Absent),
             Query::Pins(_) => Fact::Pins(Observed::Known(Pins::default())),
+            Query::Resolution(_) => Fact::Resolution(Observed::Unknown("no pip in here".into())),
             Query::Interpreters(_) => Fact::Interpreters(Observed::Known(Interpreters::default())),
             Query::Published(_) => Fact::Published(Observed::Known(Published::new(
                 self.published.iter().cloned().map(PublishedRelease::plain).collect(),
