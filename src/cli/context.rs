@@ -9,7 +9,7 @@ use super::catalogue::catalogue;
 use super::error::CliError;
 use super::options::Options;
 use super::survey::Subject;
-use super::{machine, output, project};
+use super::{lock, machine, output, project};
 use crate::desired::{Batch, Declaration, Desired, Instance, SkippedPlay, resolve};
 use crate::document::{Diagnostic, Diagnostics, place_of};
 use crate::gather::{Fleet, Limits, Sessions};
@@ -73,6 +73,18 @@ pub(super) fn load(options: &Options) -> Result<Context, CliError> {
 
 /// The same within another limit.
 pub(super) fn load_limited(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
+    let mut context = read(options, limit)?;
+    lock::attach(&mut context.instances)?;
+    lock::attach(&mut context.out_of_scope)?;
+    Ok(context)
+}
+
+/// The same without the lock file, which is about to be written.
+pub(super) fn load_to_lock(options: &Options) -> Result<Context, CliError> {
+    read(options, options.limit.as_deref())
+}
+
+fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
     let path = options.inventory.as_deref().ok_or(CliError::NoInventory)?;
     let root = Path::new(".");
     let playbook_path = options.playbook.as_deref();

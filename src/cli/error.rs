@@ -6,7 +6,7 @@ use super::exit::Exit;
 use crate::document::Diagnostics;
 use crate::packages::PackagesError;
 use crate::plan::{SavedPlanError, Violation};
-use crate::release::SnapshotError;
+use crate::release::{LockError, SnapshotError};
 
 /// Why a command can't give an answer.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,20 @@ pub enum CliError {
         /// The cause.
         source: SnapshotError,
     },
+    /// A lock file can't be used.
+    #[error("{}: {source}", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: LockError,
+    },
+    /// What would be installed could not be found out, of the hosts and releases that are named.
+    #[error("what would be installed could not be found out; no lock file was written:\n{}", .0.join("\n"))]
+    Unresolved(Vec<String>),
+    /// Files that can't be had.
+    #[error("{} can't be had; what was fetched is whole and stays:\n{}", files(.0.len()), .0.join("\n"))]
+    Fetch(Vec<String>),
     /// A package index or a directory of wheels did not answer.
     #[error("what is published could not be found out: {0}")]
     Packages(#[from] PackagesError),
@@ -61,6 +75,10 @@ pub enum CliError {
     /// Stopped by a signal before anything was changed.
     #[error("interrupted; nothing was changed")]
     Interrupted,
+}
+
+fn files(count: usize) -> String {
+    if count == 1 { "a file".to_owned() } else { format!("{count} files") }
 }
 
 fn listed(violations: &[Violation]) -> String {
@@ -93,6 +111,9 @@ impl CliError {
             | CliError::File { .. }
             | CliError::SavedPlan { .. }
             | CliError::Snapshot { .. }
+            | CliError::Lock { .. }
+            | CliError::Unresolved(_)
+            | CliError::Fetch(_)
             | CliError::Packages(_)
             | CliError::Releases(_)
             | CliError::UnsoundPlan(_)

@@ -126,6 +126,11 @@ pub(super) fn start_logging(verbose: u8) {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
+/// Whether there is a file of this name.
+pub(super) fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
 /// Reads a file whole.
 pub(super) fn read_file(path: &Path) -> Result<String, CliError> {
     fs::read_to_string(path).map_err(|source| CliError::File { what: "read", path: path.to_path_buf(), source })

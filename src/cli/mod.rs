@@ -9,7 +9,9 @@ mod error;
 mod exit;
 mod explain;
 mod facts;
+mod fetch;
 mod interrupt;
+mod lock;
 mod machine;
 mod options;
 mod output;
@@ -80,6 +82,8 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Facts(arguments)) => facts::run(options, arguments).await,
         Some(Verb::Releases(arguments)) => releases::run(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Check(arguments))) => schema::check(options, arguments).await,
+        Some(Verb::Lock(arguments)) => lock::run(options, arguments).await,
+        Some(Verb::Fetch(arguments)) => fetch::run(arguments).await,
         Some(Verb::Path(arguments)) => path::run(options, arguments).await,
     }
 }

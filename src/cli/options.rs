@@ -97,6 +97,10 @@ pub enum Verb {
     /// Look at databases: whether they have all that their revisions bring.
     #[command(subcommand)]
     Schema(SchemaVerb),
+    /// Write down what exactly would be installed for each release on the way, with digests; installs then take nothing else.
+    Lock(LockArguments),
+    /// Download exactly the locked files into a directory of wheels.
+    Fetch(FetchArguments),
     /// Show the releases to go through from one to another: exit code 0 with a path, 3 without.
     Path(PathArguments),
 }
@@ -151,6 +155,28 @@ pub struct DriftArguments {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub output: Format,
+}
+
+/// Arguments of `lock`.
+#[derive(Debug, Args)]
+pub struct LockArguments {
+    /// The lock file [default: the declared one, or converge.lock]
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Arguments of `fetch`.
+#[derive(Debug, Args)]
+pub struct FetchArguments {
+    /// The directory; made where it isn't there.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// The lock file.
+    #[arg(long, value_name = "FILE", default_value = super::lock::DEFAULT_FILE)]
+    pub lock: PathBuf,
+    /// Where the files come from.
+    #[command(flatten)]
+    pub source: SourceArguments,
 }
 
 /// Arguments of `preflight`.

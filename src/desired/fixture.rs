@@ -189,6 +189,7 @@ pub(crate) fn facts(instance: &Instance, seen: &Seen) -> HostFacts {
         Observed::Known(versions) => Observed::Known(Interpreters {
             found: versions.iter().map(|version| interpreter(version)).collect(),
             unfit: Vec::new(),
+            machine: "x86_64".into(),
         }),
         Observed::Absent => Observed::Absent,
         Observed::Unknown(reason) => Observed::Unknown(reason.clone()),

@@ -41,6 +41,9 @@ pub struct UnfitInterpreter {
 /// The interpreters of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Interpreters {
+    /// The kind of the machine, as `uname -m` names it.
+    #[serde(default)]
+    pub machine: String,
     /// Those that can be used, in order of preference.
     pub found: Vec<Interpreter>,
     /// Those that are there, or are declared, and can't be used.
@@ -61,7 +64,7 @@ print("%d.%d.%d"%sys.version_info[:3])' 2>&1) && case $r in *[!0-9.]*|'') false;
 { [ "$d" ] || e unfit "$p	it doesn't start as a Python 3: $(printf %s "$r" | tail -n 1)"; continue; }
 x=$("$p" -I -c "import venv$n" 2>&1) || { e unfit "$p	Python $r, $(printf %s "$x" | tail -n 1)"; continue; }
 e found "$r $p"
-elif [ ! "$d" ]; then e unfit "$p	there is no such program"; fi; done; e asked 1
+elif [ ! "$d" ]; then e unfit "$p	there is no such program"; fi; done; e asked "$(uname -m)"
 }
 "#;
 
@@ -75,12 +78,13 @@ pub(super) fn call(query: &InterpretersQuery) -> String {
 }
 
 pub(super) fn parse(answer: &Answer<'_>) -> Observed<Interpreters> {
-    if answer.get("asked").is_none() {
+    let Some(machine) = answer.get("asked") else {
         return Observed::Unknown("the host's answer about interpreters broke off".into());
-    }
+    };
     let found = answer.all("found").filter_map(|line| line.split_once(' '));
     let unfit = answer.all("unfit").filter_map(|line| line.split_once('\t'));
     Observed::Known(Interpreters {
+        machine: machine.to_owned(),
         found: found.map(|(version, path)| Interpreter { path: path.into(), version: version.into() }).collect(),
         unfit: unfit.map(|(path, reason)| UnfitInterpreter { path: path.into(), reason: reason.into() }).collect(),
     })
@@ -96,11 +100,12 @@ mod tests {
         let records = [
             ("found", "3.12.1 /opt/my python/bin/python3"),
             ("unfit", "/usr/bin/python3.13\tPython 3.13.0, no module named ensurepip"),
-            ("asked", "1"),
+            ("asked", "x86_64"),
         ];
         let records = records.iter().map(|(key, value)| Record { key, value }).collect();
         let read = parse(&Answer { records, clock: Clock::default() });
         let read = read.known().unwrap();
+        assert_eq!(read.machine, "x86_64");
         assert_eq!(read.found[0], Interpreter { path: "/opt/my python/bin/python3".into(), version: "3.12.1".into() });
         assert_eq!(read.unfit[0].reason, "Python 3.13.0, no module named ensurepip");
     }

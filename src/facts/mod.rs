@@ -16,6 +16,7 @@ mod pins;
 mod probe;
 mod process;
 mod published;
+mod resolution;
 mod schema;
 mod system;
 mod unit;
@@ -44,6 +45,7 @@ pub use pins::{Pins, PinsQuery};
 pub use probe::{Probe, ProbeError, read_answers};
 pub use process::{Process, ProcessQuery, Processes};
 pub use published::{Published, PublishedQuery, Told};
+pub use resolution::{Resolution, ResolutionQuery};
 pub use schema::{DATABASE_URL_PY, Database, DatabaseKind, SchemaFact, SchemaQuery};
 pub use system::System;
 pub use unit::{Unit, UnitQuery};
@@ -133,6 +135,8 @@ pub enum Query {
     Interpreters(InterpretersQuery),
     /// What revisions bring, compared with a database. Reads every revision file: asked only where it is needed.
     Effects(EffectsQuery),
+    /// What would be installed for a release. Slow: asked only by `converge lock`.
+    Resolution(ResolutionQuery),
 }
 
 /// The answer to one [`Query`].
@@ -173,6 +177,8 @@ pub enum Fact {
     Interpreters(Observed<Interpreters>),
     /// Answer to [`Query::Effects`].
     Effects(Observed<Effects>),
+    /// Answer to [`Query::Resolution`].
+    Resolution(Observed<Resolution>),
 }
 
 /// Everything observed on one host in one round trip.
@@ -267,6 +273,10 @@ impl HostFacts {
         wheel, WheelQuery, Wheel, Wheel
     );
     accessor!(
+        /// What would be installed for a release.
+        resolution, ResolutionQuery, Resolution, Resolution
+    );
+    accessor!(
         /// Interpreters that a new environment could be made with.
         interpreters, InterpretersQuery, Interpreters, Interpreters
     );
@@ -323,6 +333,7 @@ impl fmt::Display for Query {
             Query::Pins(query) => write!(f, "pins {}", query.venv),
             Query::PackageSource(query) => write!(f, "package source {}", query.venv),
             Query::Wheel(query) => write!(f, "wheel {query}"),
+            Query::Resolution(query) => write!(f, "resolution of {query}"),
             Query::Interpreters(query) => write!(f, "interpreters for {}", query.venv),
             Query::Effects(query) => write!(f, "effects in {}", query.database.ini),
         }

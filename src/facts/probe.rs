@@ -15,8 +15,8 @@ use crate::model::{HostName, Timestamp};
 
 use super::{Fact, HostFacts, Observed, Query};
 use super::{
-    command, disk, effects, file, health, interpreters, package_source, paths, pins, process, published, schema,
-    system, unit, venv, wheel, work,
+    command, disk, effects, file, health, interpreters, package_source, paths, pins, process, published, resolution,
+    schema, system, unit, venv, wheel, work,
 };
 
 /// A probe ready to be sent: the questions and the script that asks them.
@@ -161,7 +161,8 @@ fn title_of(query: &Query) -> Option<&str> {
         | Query::PackageSource(_)
         | Query::Wheel(_)
         | Query::Interpreters(_)
-        | Query::Effects(_) => None,
+        | Query::Effects(_)
+        | Query::Resolution(_) => None,
     }
 }
 
@@ -183,6 +184,7 @@ fn ask(query: &Query) -> (Vec<Cow<'static, str>>, String) {
         Query::Published(query) => (vec![published::function().into()], published::call(query)),
         Query::PackageSource(query) => (vec![package_source::FUNCTION.into()], package_source::call(query)),
         Query::Wheel(query) => (vec![wheel::function().into()], wheel::call(query)),
+        Query::Resolution(query) => (vec![resolution::function().into()], resolution::call(query)),
         Query::Interpreters(query) => (vec![interpreters::FUNCTION.into()], interpreters::call(query)),
         Query::Effects(query) => (vec![effects::function().into()], effects::call(query)),
     }
@@ -264,6 +266,7 @@ fn read_fact(query: &Query, answer: &Answer<'_>) -> Fact {
         Query::Pins(_) => known_or!(Pins, pins::parse(answer)),
         Query::PackageSource(_) => known_or!(PackageSource, package_source::parse(answer)),
         Query::Wheel(query) => known_or!(Wheel, wheel::parse(query, answer)),
+        Query::Resolution(_) => known_or!(Resolution, resolution::parse(answer)),
         Query::Interpreters(_) => known_or!(Interpreters, interpreters::parse(answer)),
         Query::Effects(_) => known_or!(Effects, effects::parse(answer)),
     }

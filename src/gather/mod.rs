@@ -121,7 +121,7 @@ where
         let command = Command {
             script: probe.script().as_bytes().to_vec(),
             limit: self.limits.probe.max(slowest(probe.queries())),
-            output_limit: OUTPUT_LIMIT + wheels(probe.queries()) * WHEEL_OUTPUT_LIMIT,
+            output_limit: OUTPUT_LIMIT + packed(probe.queries()) * WHEEL_OUTPUT_LIMIT,
         };
         match self.run(&host, &command, &mut |_| {}).await {
             Err(error) => HostFacts::unreachable(host, error.in_full()),
@@ -195,15 +195,23 @@ const WHEEL_LIMIT: Duration = Duration::from_secs(300);
 /// What comes back of one wheel: 557 revisions, packed, make 1 MB.
 const WHEEL_OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
 
-fn wheels(queries: &[Query]) -> usize {
-    queries.iter().filter(|query| matches!(query, Query::Wheel(_))).count()
+/// Wheels, and what would be installed: both answers are packed, and of like size.
+fn packed(queries: &[Query]) -> usize {
+    queries.iter().filter(|query| matches!(query, Query::Wheel(_) | Query::Resolution(_))).count()
 }
+
+/// 190 MB of distributions, some of which pip must fetch to know what they need. The host's own limit is a little lower.
+const RESOLUTION_LIMIT: Duration = Duration::from_secs(900);
 
 /// The longest that the questions may take, where that is longer than usual. Wheels are fetched one after the other.
 fn slowest(queries: &[Query]) -> Duration {
     let times = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let published = queries.iter().filter(|query| matches!(query, Query::Published(_))).count();
-    PUBLISHED_LIMIT.saturating_mul(times(published)) + WHEEL_LIMIT.saturating_mul(times(wheels(queries)))
+    let resolutions = queries.iter().filter(|query| matches!(query, Query::Resolution(_))).count();
+    let wheels = packed(queries) - resolutions;
+    PUBLISHED_LIMIT.saturating_mul(times(published))
+        + WHEEL_LIMIT.saturating_mul(times(wheels))
+        + RESOLUTION_LIMIT.saturating_mul(times(resolutions))
 }
 
 /// Fresh letters and digits: what marks the answers of this probe and no other output. The standard library

@@ -6,6 +6,7 @@
 
 mod cache;
 mod client;
+mod fetch;
 mod ini;
 mod netrc;
 mod settings;
@@ -21,6 +22,7 @@ use crate::model::Digest;
 use crate::release::IndexPageError;
 
 pub use cache::Cache;
+pub use fetch::{Fetched, fetch};
 pub use settings::{Environment, Settings};
 pub use source::{PackageIndex, Reach};
 pub use wheel::{NoWheel, WheelStore};
@@ -124,6 +126,22 @@ pub enum PackagesError {
         /// What was fetched.
         found: Digest,
     },
+    /// Nobody offers a file of this name.
+    #[error("{file} is not offered in {places}")]
+    NoFile {
+        /// Its name.
+        file: String,
+        /// Where it was looked, without credentials.
+        places: String,
+    },
+    /// A file can't be written.
+    #[error("can't write {}: {reason}", path.display())]
+    Unwritten {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A file or directory can't be read.
     #[error("can't read {}: {reason}", path.display())]
     File {
@@ -159,6 +177,8 @@ impl PackagesError {
             | PackagesError::Gone { .. }
             | PackagesError::TooLarge { .. }
             | PackagesError::Digest { .. }
+            | PackagesError::NoFile { .. }
+            | PackagesError::Unwritten { .. }
             | PackagesError::File { .. } => false,
         }
     }

@@ -5,9 +5,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::action::{Action, ActionKind, Migration, PackageMove, Plan};
+use super::installer::{Wanted, install_into};
 use super::schema_job::{self, SchemaJob};
+use super::staging::{ASKED, locked_for};
 use crate::facts::{DATABASE_URL_PY, DatabaseKind, HostFacts, Process, normalize_name};
 use crate::model::shell_quote as q;
+use crate::release::LockedSet;
 use crate::resource::component::{Component, FreezeSpec, Running, SchemaSpec, Signal, Supervisor, assess};
 
 /// A script for one host.
@@ -38,7 +41,13 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
         ActionKind::Drain { .. } => "true\n".to_owned(),
         ActionKind::Snapshot { command, file } => snapshot(command, file),
         ActionKind::Install { venv, packages, .. } => {
-            install(component, venv, packages, &others(plan, action, packages))
+            let moving = action.must_be_stopped().iter().filter_map(|id| plan.instance(id));
+            let python = component.venv_fact(facts).known().map(|venv| venv.python.clone()).unwrap_or_default();
+            match locked_for(moving.map(|instance| &instance.component), packages, &python) {
+                Ok(locked) => install(component, venv, packages, &others(plan, action, packages), locked.as_ref()),
+                // The rule not-locked refuses it before the run; whatever came between, nothing unlocked is installed.
+                Err(reason) => format!("echo {} >&2\nexit 1\n", q(&format!("{reason}: nothing was installed"))),
+            }
         }
         ActionKind::Backup { database, file, .. } => backup(component.schema.as_ref()?, component, database.kind, file),
         ActionKind::Migrate { database, migration, .. } => {
@@ -132,8 +141,13 @@ pub(super) fn lock(file: &str, what: &str) -> String {
     )
 }
 
-fn install(component: &Component, venv: &str, packages: &[PackageMove], others: &[String]) -> String {
-    let python = q(&format!("{venv}/bin/python"));
+fn install(
+    component: &Component,
+    venv: &str,
+    packages: &[PackageMove],
+    others: &[String],
+    locked: Option<&LockedSet>,
+) -> String {
     let mut text = lock(&format!("{venv}/.converge.lock"), "pip");
     // What a killed pip left: unpacked distributions without a RECORD, which pip would take for installed and then
     // fail to replace, and several releases of one package, of which it would replace one.
@@ -153,14 +167,18 @@ done
             writeln!(text, "set -- \"$p\"/{glob}-[0-9]*.dist-info; [ $# -gt 1 ] && for d; do rm -rf -- \"$d\"; done");
     }
     text.push_str("done\n");
-    let mut words: Vec<String> = component.pip_args.iter().map(|word| q(word)).collect();
-    words.extend(packages.iter().map(|moved| q(&format!("{}=={}", moved.package, moved.to.normalized()))));
-    let _ = writeln!(
-        text,
-        "{python} -m pip --disable-pip-version-check --no-input install -U {} || exit\n{}",
-        words.join(" "),
-        pip_check(venv)
-    );
+    let asked = format!("{venv}/{ASKED}");
+    let named: Vec<String> =
+        packages.iter().map(|moved| format!("{}=={}", moved.package, moved.to.normalized())).collect();
+    let release = packages.first().map_or(&component.release, |moved| &moved.to);
+    let wanted = match locked {
+        None => Wanted::Upgrade(&named),
+        Some(set) => {
+            let _ = write!(text, "cat >{} <<'CONVERGE_LOCK' || exit\n{}CONVERGE_LOCK\n", q(&asked), set.requirements());
+            Wanted::Locked(&asked)
+        }
+    };
+    let _ = writeln!(text, "{} || exit\n{}", install_into(component, release, venv, &wanted), pip_check(venv));
     // The originals that a killed pip moved aside (`~` and the name without its first letter or two) tell the release
     // to go on from, so they go last, and those of packages whose turn is still to come stay.
     let keep: String =
@@ -410,7 +428,10 @@ mod tests {
     #[test]
     fn an_install_names_the_release_exactly_and_a_busy_one_keeps_out() {
         let text = only(&manager("m", "25.6.2"), &Seen::default(), "install");
-        assert!(text.contains("install -U --find-links '/srv/it'\\''s wheels' backend.ai-manager==25.6.2"), "{text}");
+        assert!(
+            text.contains("install \"$@\" --find-links '/srv/it'\\''s wheels' -U backend.ai-manager==25.6.2"),
+            "{text}"
+        );
         assert!(text.contains("exit 75"), "{text}");
     }
 

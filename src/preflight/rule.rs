@@ -52,7 +52,7 @@ impl Breach {
 
 /// All rules, the worst first: this is the order in which findings are reported.
 #[must_use]
-pub fn rules() -> [Rule; 34] {
+pub fn rules() -> [Rule; 35] {
     [
         unreachable::RULE,
         unknown_fact::RULE,
@@ -66,6 +66,7 @@ pub fn rules() -> [Rule; 34] {
         yanked_release::RULE,
         broken_release::RULE,
         wrong_python::RULE,
+        not_locked::RULE,
         // The database.
         schema::RULE,
         schema_target::RULE,

@@ -50,6 +50,14 @@ impl<'a> Subject<'a> {
         self.product.map_or_else(|| release.train(), |product| product.scheme.train_of(release))
     }
 
+    /// The Requires-Python of a release: what the index says, or else what the catalogue knows of the train.
+    pub(super) fn required_python(&self, release: &Release) -> Option<String> {
+        let published = self.facts.published(&self.instance.component.published_query());
+        let told = published.known().and_then(|published| published.release(release)?.requires_python.clone());
+        let train = self.train_of(release);
+        told.or_else(|| self.product.and_then(|product| product.train(train)?.python.clone()))
+    }
+
     /// Whether its package would move.
     pub(super) fn moves(&self) -> bool {
         !self.hops().is_empty()

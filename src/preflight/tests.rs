@@ -6,7 +6,7 @@ use std::slice::from_ref;
 use super::*;
 use crate::desired::fixture::{Seen, agent, manager, world};
 use crate::facts::{CommandAnswer, DatabaseKind, Fact, HostFacts, Observed, Paths, Pins, Query, Work};
-use crate::release::Release;
+use crate::release::{Locked, LockedEnvironment, LockedSet, Release};
 use crate::resource::component::Layout;
 
 /// A run to be checked.
@@ -103,6 +103,7 @@ fn codes_are_unique_and_stable() {
     yanked-release mandatory
     broken-release mandatory
     wrong-python mandatory
+    not-locked mandatory
     schema-unsound mandatory
     schema-target mandatory
     schema-skips mandatory
@@ -435,6 +436,34 @@ fn the_interpreter_must_run_what_comes() {
     let instances = [manager("m", "23.9.10")];
     let seen = Seen { installed: Observed::Known("23.9.8"), running: Some("23.9.8"), ..at_23_9_10() };
     assert_eq!(Case::new(&instances, &[seen]).known().of("wrong-python"), [""; 0]);
+}
+
+#[test]
+fn what_is_not_locked_is_not_installed() {
+    let mut instances = [manager("m", "25.6.4")];
+    assert_eq!(Case::new(&instances, &[Seen::default()]).of("not-locked"), [""; 0]);
+    let set = LockedSet::default();
+    let locked = |release: &str, python: &str| LockedEnvironment {
+        package: "backend-ai-manager".into(),
+        release: Release::parse(release).unwrap(),
+        python: python.into(),
+        machines: Vec::new(),
+        set: set.clone(),
+    };
+    let file = "converge.lock".to_owned();
+    let environments = vec![locked("25.6.2", "3.11"), locked("25.6.4", "3.12")];
+    instances[0].component.environments.locked = Some(Locked { file: file.clone(), environments });
+    let observed = Case::new(&instances, &[Seen::default()]).of("not-locked");
+    assert_eq!(observed, ["backend.ai-manager 25.6.4 on Python 3.11 is not in converge.lock"]);
+    // With an environment of its own, the Python is the one that this is made with.
+    instances[0].component.environments.layout = Layout::Staged;
+    let seen = Seen { interpreters: Observed::Known(&["3.12.1"]), ..Seen::default() };
+    let observed = Case::new(&instances, &[seen]).of("not-locked");
+    assert_eq!(observed, ["backend.ai-manager 25.6.2 on Python 3.12 is not in converge.lock"]);
+    instances[0].component.environments.layout = Layout::InPlace;
+    let environments = vec![locked("25.6.2", "3.11"), locked("25.6.4", "3.11")];
+    instances[0].component.environments.locked = Some(Locked { file, environments });
+    assert_eq!(Case::new(&instances, &[Seen::default()]).of("not-locked"), [""; 0]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! hold, and the revision graphs that they bring. Pure.
 
 mod catalogue;
+mod lock;
 mod numbering;
 mod path;
 mod published;
@@ -12,6 +13,7 @@ pub use catalogue::{
     BrokenRelease, Catalogue, DEFAULT_PRODUCT, Deviation, Evidence, KnownHop, KnownTrain, ManualStep, Predicate,
     Product, ReleaseRisk, Risk, Unusable, WorkTable,
 };
+pub use lock::{Lock, LockError, Locked, LockedDistribution, LockedEnvironment, LockedFile, LockedSet, series};
 pub use numbering::{RangeError, Release, ReleaseError, ReleaseRange, Scheme, Train, TrainError};
 pub use path::{
     Avoided, Hop, HopKind, NearestTargets, NoPath, Obstacle, PassedOver, PathRequest, Succession, TargetError,

@@ -131,6 +131,11 @@ fn lines(fact: &Fact) -> (String, Vec<String>) {
             let head = format!("{package} {release}{python}: {file}, {bytes} bytes, SHA-256 {}", sha256.short());
             (head, super::preview::wheel_lines(wheel))
         }),
+        Fact::Resolution(fact) => observed(fact, |resolution| {
+            let all = resolution.set.distributions.iter().map(|one| format!("{} {}", one.name, one.version));
+            let head = format!("for Python {} on {}", resolution.python, resolution.machine);
+            (head, all.collect())
+        }),
         Fact::Interpreters(fact) => observed(fact, |interpreters| {
             let found = interpreters.found.iter().map(|one| format!("{} is Python {}", one.path, one.version));
             let unfit = interpreters.unfit.iter().map(|one| format!("{} can't be used: {}", one.path, one.reason));

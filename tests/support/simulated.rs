@@ -609,6 +609,7 @@ impl Cluster {
                 });
                 Fact::Effects(Observed::Known(Effects { missing: missing.collect(), ..Effects::default() }))
             }
+            Query::Resolution(_) => Fact::Resolution(Observed::Unknown("no pip in here".into())),
             Query::Published(_) => Fact::Published(Observed::Known(Published::new(
                 self.published.iter().cloned().map(PublishedRelease::plain).collect(),
             ))),

@@ -14,6 +14,7 @@ pub(super) mod missing_module;
 pub(super) mod mixed_releases;
 pub(super) mod no_access;
 pub(super) mod not_last_patch;
+pub(super) mod not_locked;
 pub(super) mod not_published;
 pub(super) mod outside_window;
 pub(super) mod running_differs;

@@ -29,7 +29,7 @@ fn check(subject: &Subject<'_>) -> Vec<Breach> {
     let mut python = (component.venv.as_str(), venv.python.as_str());
     let interpreters = subject.facts.interpreters(&component.interpreters_query());
     for (hop, staged) in subject.reach().iter().zip(staged) {
-        let required = required_by(subject, &hop.to);
+        let required = subject.required_python(&hop.to);
         if staged {
             match chosen(&interpreters, required.as_deref(), &hop.to) {
                 Ok(interpreter) => python = (&interpreter.path, &interpreter.version),
@@ -53,14 +53,6 @@ fn check(subject: &Subject<'_>) -> Vec<Breach> {
         )];
     }
     Vec::new()
-}
-
-/// The Requires-Python of a release: what the index says, or else what the catalogue knows of the train.
-fn required_by(subject: &Subject<'_>, release: &Release) -> Option<String> {
-    let published = subject.facts.published(&subject.instance.component.published_query());
-    let told = published.known().and_then(|published| published.release(release)?.requires_python.clone());
-    let train = subject.train_of(release);
-    told.or_else(|| subject.product.and_then(|product| product.train(train)?.python.clone()))
 }
 
 fn chosen<'a>(

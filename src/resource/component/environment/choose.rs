@@ -39,7 +39,7 @@ mod tests {
         let found = versions
             .iter()
             .map(|version| Interpreter { path: format!("/opt/{version}/bin/python3"), version: (*version).into() });
-        Interpreters { found: found.collect(), unfit: Vec::new() }
+        Interpreters { found: found.collect(), ..Interpreters::default() }
     }
 
     #[test]

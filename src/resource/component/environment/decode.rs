@@ -18,7 +18,9 @@ pub(in crate::resource::component) fn environments(node: &Node) -> Result<Enviro
     let installer = fields.given("installer", installer).unwrap_or(Installer::Pip);
     let constraints = fields.given("constraints", paths).unwrap_or_default();
     let lock = fields.given("lock", filled);
-    fields.build(|| Some(EnvironmentSpec { layout, keep, interpreters, carry, installer, constraints, lock }))
+    fields.build(|| {
+        Some(EnvironmentSpec { layout, keep, interpreters, carry, installer, constraints, lock, locked: None })
+    })
 }
 
 fn layout(node: &Node) -> Result<Layout, Diagnostic> {

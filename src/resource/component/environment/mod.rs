@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::path::PlannedHop;
 use super::spec::Component;
-use crate::facts::{InterpretersQuery, Query, Venv, VenvQuery};
-use crate::release::Release;
+use crate::facts::{InterpretersQuery, Query, ResolutionQuery, Venv, VenvQuery};
+use crate::release::{Locked, Release};
 
 pub use choose::choose;
 pub(super) use decode::environments;
@@ -42,6 +42,9 @@ pub struct EnvironmentSpec {
     pub constraints: Vec<String>,
     /// The lock file of the project, where one is declared.
     pub lock: Option<String>,
+    /// What it holds for the component's package. Not declared: whoever reads files puts it here.
+    #[serde(default)]
+    pub locked: Option<Locked>,
 }
 
 impl Default for EnvironmentSpec {
@@ -54,6 +57,7 @@ impl Default for EnvironmentSpec {
             installer: Installer::Pip,
             constraints: Vec::new(),
             lock: None,
+            locked: None,
         }
     }
 }
@@ -200,6 +204,30 @@ impl Component {
         let train = release.train().to_string();
         let written = self.environments.constraints.iter();
         written.map(|path| Constraint { path: path.replace(TRAIN, &train), optional: path.contains(TRAIN) }).collect()
+    }
+
+    /// The question what would be installed for `release`, with `interpreter` where it gets an environment of its own.
+    #[must_use]
+    pub fn resolution_query(&self, release: &Release, interpreter: Option<&str>) -> ResolutionQuery {
+        let version = release.normalized();
+        let mut requirements = vec![format!("{}=={version}", self.package)];
+        let mut same = Vec::new();
+        for carried in &self.environments.carry {
+            match carried {
+                Carried::Same { package } => same.push(package.clone()),
+                Carried::Follow { package } => requirements.push(format!("{package}=={version}")),
+                Carried::Fixed { requirement } => requirements.push(requirement.clone()),
+            }
+        }
+        let constraints = self.constraints_for(release);
+        ResolutionQuery {
+            venv: self.venv.clone(),
+            interpreter: interpreter.map(str::to_owned),
+            requirements,
+            same,
+            constraints: constraints.into_iter().map(|constraint| (constraint.path, constraint.optional)).collect(),
+            args: self.pip_args.clone(),
+        }
     }
 
     /// The question about interpreters, where a release might get an environment of its own.
