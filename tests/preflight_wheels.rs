@@ -49,6 +49,7 @@ fn facts(component: &Component, from: &str, to: &str) -> HostFacts {
         rows: graph.heads(),
         bytes: 1 << 20,
         graph: Observed::Known(graph),
+        previous: None,
         dump_tool: Some(16),
         server: Some(16),
     };
@@ -83,7 +84,7 @@ fn says(from: &str, to: &str) -> String {
         out_of_scope: &[],
         facts: &facts,
         catalogue: &Catalogue::default(),
-        request: &Request { major: true, waivers: vec![] },
+        request: &Request { major: true, ..Request::default() },
         now: Timestamp(3),
     });
     let codes = BTreeSet::from(["schema-skips", "schema-target", "schema-unsound", "missing-module"]);

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use converge::facts::{
-    CommandQuery, DiskQuery, FileQuery, Health, HealthQuery, HostFacts, Observed, PathsQuery, PinsQuery, Probe,
-    ProcessQuery, Query, SchemaQuery, UnitQuery, VenvQuery, WorkQuery, read_answers,
+    CommandQuery, DiskQuery, FileQuery, Health, HealthQuery, HostFacts, InterpretersQuery, Observed, PathsQuery,
+    PinsQuery, Probe, ProcessQuery, Query, SchemaQuery, UnitQuery, VenvQuery, WorkQuery, read_answers,
 };
 use converge::model::HostName;
 use converge::release::{Release, SchemaState};
@@ -137,6 +137,97 @@ fn a_venv_is_read_from_its_directories() {
     assert_eq!(venv.moved_aside, [("ackend-ai-common".to_owned(), "23.9.8".to_owned())]);
     assert!(venv.installed_at.is_some());
     assert_eq!(facts.venv(&none), Observed::Absent);
+}
+
+#[test]
+fn a_link_to_an_environment_is_told_with_what_it_leads_to() {
+    let scratch = tempfile::tempdir().unwrap();
+    let real = scratch.path().join("real place");
+    for venv in ["manager/.venv-1.0", "elsewhere"] {
+        fs::create_dir_all(real.join(venv)).unwrap();
+        fs::write(real.join(venv).join("pyvenv.cfg"), "home = /usr/bin\nversion = 3.11.2\n").unwrap();
+    }
+    fs::write(real.join("manager/.venv-1.0/converge.json"), "{}").unwrap();
+    // The declared directory is itself below a link: what lies beside it is told as it would be declared.
+    std::os::unix::fs::symlink(&real, scratch.path().join("home")).unwrap();
+    let home = scratch.path().join("home/manager");
+    let links = [("beside", ".venv-1.0"), ("twice", "beside"), ("away", "../elsewhere"), ("dangling", "gone")];
+    for (name, target) in links {
+        std::os::unix::fs::symlink(target, home.join(name)).unwrap();
+    }
+    let query = |name: &str| VenvQuery { path: text(&home.join(name)), package: "p".into() };
+    let names = ["beside", "twice", "away", "dangling", ".venv-1.0"];
+    let facts = observe(names.map(|name| Query::Venv(query(name))));
+    let link = |name: &str| facts.venv(&query(name)).known().map(|venv| (venv.link.clone(), venv.marker));
+    let staged = text(&home.join(".venv-1.0"));
+    assert_eq!(link("beside"), Some((Some(staged.clone()), true)));
+    assert_eq!(link("twice"), Some((Some(staged), true)));
+    let away = text(&fs::canonicalize(real.join("elsewhere")).unwrap());
+    assert_eq!(link("away"), Some((Some(away), false)));
+    assert_eq!(link(".venv-1.0"), Some((None, true)));
+    assert!(facts.venv(&query("dangling")).unknown().is_some_and(|reason| reason.contains("/pyvenv.cfg")));
+}
+
+#[test]
+fn interpreters_tell_their_version_and_what_they_lack() {
+    let scratch = tempfile::tempdir().unwrap();
+    let program = |name: &str, body: &str| {
+        let path = scratch.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        text(&path)
+    };
+    let python = std::env::var("PATH").unwrap();
+    let python = python.split(':').map(|directory| Path::new(directory).join("python3")).find(|path| path.exists());
+    let python = text(&python.unwrap());
+    // As Debian's without python3-venv, and as the shim of a version manager without that version.
+    let split = program(
+        "split python",
+        "case $3 in *ensurepip*) echo 'No module named ensurepip' >&2; exit 1;; esac; echo 3.12.1",
+    );
+    let shim = program("shim", "echo 'shim: no such version' >&2; exit 127");
+    let none = text(&scratch.path().join("none"));
+    let ask = |venv: &str, paths: &[&String], ensurepip| InterpretersQuery {
+        venv: venv.to_owned(),
+        paths: paths.iter().map(|path| (*path).clone()).collect(),
+        ensurepip,
+    };
+    let with_pip = ask("/v", &[&shim, &none, &split, &python, &python], true);
+    let without = ask("/v", &[&split, &python], false);
+    let facts = observe([&with_pip, &without].map(|query| Query::Interpreters(query.clone())));
+    let told = facts.interpreters(&with_pip);
+    let reasons: Vec<(&str, &str)> =
+        told.known().unwrap().unfit.iter().map(|one| (one.path.as_str(), one.reason.as_str())).collect();
+    assert_eq!(
+        reasons[..3],
+        [
+            (shim.as_str(), "it doesn't start as a Python 3: shim: no such version"),
+            (none.as_str(), "there is no such program"),
+            (split.as_str(), "Python 3.12.1, No module named ensurepip"),
+        ]
+    );
+    let told = facts.interpreters(&without);
+    let found = &told.known().unwrap().found;
+    assert_eq!((found[0].path.as_str(), found[0].version.as_str()), (split.as_str(), "3.12.1"));
+    assert_eq!(found[1].path, python);
+}
+
+#[test]
+fn the_environments_own_interpreter_comes_first_where_none_is_declared() {
+    let scratch = tempfile::tempdir().unwrap();
+    let bin = scratch.path().join("venv/bin");
+    fs::create_dir_all(&bin).unwrap();
+    let own = scratch.path().join("my python3.9");
+    fs::write(&own, "#!/bin/sh\necho 3.9.18\n").unwrap();
+    fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink(&own, bin.join("python")).unwrap();
+    let query = InterpretersQuery { venv: text(&scratch.path().join("venv")), paths: vec![], ensurepip: true };
+    let facts = observe([Query::Interpreters(query.clone())]);
+    let told = facts.interpreters(&query);
+    let told = told.known().unwrap();
+    assert_eq!((told.found[0].path.clone(), told.found[0].version.as_str()), (text(&own), "3.9.18"));
+    // What PATH offers and doesn't start is nothing that anybody declared.
+    assert!(told.unfit.iter().all(|one| one.reason.starts_with("Python 3.")), "{:?}", told.unfit);
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn requests() -> Vec<Request> {
         request("not-published", &["-erelease=23.9.9"]),
         request("yanked-release", &["-erelease=24.12.1", "--major"]),
         request("broken-release", &["-erelease=24.9.14", "--major"]),
-        request("wrong-python", &[major, "--major"]),
+        request("wrong-python", &[major, "--major", "-einterpreters=/srv/nothing/python3"]),
         request("users-not-notified", &[major, "--major"]),
         request("manual-step", &[major, "--major"]),
         request("change-log", &[patch]),

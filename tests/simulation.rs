@@ -12,7 +12,7 @@ use converge::event::Event;
 use converge::execute::{Executor, RunOutcome};
 use converge::facts::HostFacts;
 use converge::model::{HostName, Timestamp};
-use converge::plan::{ActionKind, Input, Plan, StageKind, check, plan};
+use converge::plan::{Action, ActionKind, Input, Migration, Plan, StageKind, check, plan};
 use converge::preflight;
 use converge::release::{Catalogue, Release};
 use proptest::prelude::*;
@@ -27,30 +27,51 @@ enum Turn {
     ControllerDied,
 }
 
+/// What the operator asks for.
+struct Asked {
+    major: bool,
+    drain_timeout: Option<u32>,
+    catalogue: Catalogue,
+}
+
+impl Asked {
+    fn patches() -> Self {
+        Self { major: false, drain_timeout: None, catalogue: Catalogue::default() }
+    }
+
+    fn major() -> Self {
+        Self { major: true, drain_timeout: Some(600), catalogue: Catalogue::bundled() }
+    }
+
+    fn plan(&self, instances: &[Instance], facts: &BTreeMap<HostName, HostFacts>) -> Plan {
+        plan(&Input { drain_timeout: self.drain_timeout, ..Input::new(instances, facts, &self.catalogue) })
+    }
+}
+
 /// The codes of what stops a run whose operator answers for all that can be answered for.
-fn refusing(instances: &[Instance], facts: &BTreeMap<HostName, HostFacts>) -> Vec<String> {
+fn refusing(asked: &Asked, instances: &[Instance], facts: &BTreeMap<HostName, HostFacts>) -> Vec<String> {
     let waivable = preflight::rules().into_iter().filter(|rule| rule.severity == preflight::Severity::Waivable);
     let waivers = waivable.map(|rule| preflight::parse_waiver(&format!("{}=simulated", rule.code)).unwrap()).collect();
     let findings = preflight::check(&preflight::Input {
         instances,
         out_of_scope: &[],
         facts,
-        catalogue: &Catalogue::default(),
-        request: &preflight::Request { major: false, waivers },
+        catalogue: &asked.catalogue,
+        request: &preflight::Request { major: asked.major, waivers, drain_timeout: asked.drain_timeout },
         now: Timestamp(0),
     });
     findings.into_iter().filter(preflight::Finding::refuses).map(|finding| finding.code).collect()
 }
 
 /// Looks, plans, checks the plan, carries it out.
-fn turn(simulated: &Simulated) -> Turn {
+fn turn(asked: &Asked, simulated: &Simulated) -> Turn {
     let instances = simulated.lock().instances.clone();
     let facts = simulated.observe_all();
-    let refusing = refusing(&instances, &facts);
+    let refusing = refusing(asked, &instances, &facts);
     if !refusing.is_empty() {
         return Turn::Refused(refusing);
     }
-    let plan = plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() });
+    let plan = asked.plan(&instances, &facts);
     let violations = check(&plan, &facts);
     assert!(violations.is_empty(), "{violations:?}\n{plan:#?}");
     if plan.is_empty() {
@@ -70,13 +91,17 @@ fn turn(simulated: &Simulated) -> Turn {
 
 /// Takes turns until the plan is empty. A fault costs at most one turn, and each turn without one must end well.
 fn converge(simulated: &Simulated) -> usize {
+    converge_as(&Asked::patches(), simulated)
+}
+
+fn converge_as(asked: &Asked, simulated: &Simulated) -> usize {
     let allowed = simulated.lock().faults.len() + 2;
     for turns in 0..allowed {
         for state in simulated.lock().hosts.values_mut() {
             state.away = false;
         }
         let faults_before = simulated.lock().faults.len();
-        match turn(simulated) {
+        match turn(asked, simulated) {
             Turn::Empty => return turns,
             Turn::Refused(codes) => panic!("refused by {codes:?}\n{:#?}", simulated.lock().log),
             Turn::ControllerDied => {}
@@ -96,7 +121,7 @@ fn converge(simulated: &Simulated) -> usize {
 const PATCHES: [&str; 6] = ["25.6.1", "25.6.2", "25.6.4", "25.6.5", "25.6.7", "25.6.8"];
 
 fn published() -> Vec<Release> {
-    PATCHES.iter().chain(&["25.7.0"]).map(|text| release(text)).collect()
+    PATCHES.iter().chain(&["25.7.0", "25.7.1", "25.7.2"]).map(|text| release(text)).collect()
 }
 
 /// Managers `mgr*` on one database, agents `gpu*`, and a web server in the environment of the first manager if asked.
@@ -138,10 +163,14 @@ fn verbs(plan: &Plan) -> Vec<String> {
 }
 
 fn plan_of(simulated: &Simulated) -> Plan {
+    plan_as(&Asked::patches(), simulated)
+}
+
+fn plan_as(asked: &Asked, simulated: &Simulated) -> Plan {
     let instances = simulated.lock().instances.clone();
     let facts = simulated.observe_all();
-    assert_eq!(refusing(&instances, &facts), [""; 0]);
-    plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() })
+    assert_eq!(refusing(asked, &instances, &facts), [""; 0]);
+    asked.plan(&instances, &facts)
 }
 
 #[test]
@@ -248,7 +277,7 @@ fn a_host_that_fails_stops_there_and_the_others_of_its_stage_finish() {
     let mut broken = at(cluster(0, 3, false, "25.6.4"), "25.6.1");
     broken.faults = BTreeMap::from([(0, Fault::FailsAtOnce)]);
     let simulated = Simulated::new(broken);
-    let Turn::Ran(_, outcome) = turn(&simulated) else { panic!("the run did not end") };
+    let Turn::Ran(_, outcome) = turn(&Asked::patches(), &simulated) else { panic!("the run did not end") };
     let failed = &outcome.failures[0];
     assert_eq!(outcome.failures.len(), 1);
     assert!(failed.left[0].contains("25.6.1 installed, running 25.6.1"), "{:?}", failed.left);
@@ -305,7 +334,7 @@ fn unknown_facts_refuse_the_run() {
     let mut away = at(cluster(1, 2, false, "25.6.2"), "25.6.1");
     away.hosts.get_mut(&host("gpu2")).unwrap().away = true;
     let simulated = Simulated::new(away);
-    let Turn::Refused(codes) = turn(&simulated) else { panic!("it was not refused") };
+    let Turn::Refused(codes) = turn(&Asked::patches(), &simulated) else { panic!("it was not refused") };
     assert_eq!(codes, ["host-unreachable"]);
     assert_eq!(simulated.lock().acts, 0);
 }
@@ -395,7 +424,9 @@ fn a_manager_that_fell_behind_its_database_catches_up() {
     uneven.install(0, &release("25.6.4"));
     uneven.databases.insert("main".into(), head_of(&release("25.6.4")));
     let simulated = Simulated::new(uneven);
-    let Turn::Refused(codes) = turn(&simulated) else { panic!("a database two hops ahead was not refused") };
+    let Turn::Refused(codes) = turn(&Asked::patches(), &simulated) else {
+        panic!("a database two hops ahead was not refused")
+    };
     assert_eq!(codes, ["schema-unsound"]);
 }
 
@@ -461,7 +492,7 @@ fn a_migration_that_is_left_out_is_noticed() {
 fn one_database_and_two_declared_releases_are_refused() {
     let mut uneven = at(cluster(2, 0, false, "25.6.4"), "25.6.1");
     uneven.instances[1].component.release = release("25.6.2");
-    let Turn::Refused(codes) = turn(&Simulated::new(uneven)) else { panic!("it was not refused") };
+    let Turn::Refused(codes) = turn(&Asked::patches(), &Simulated::new(uneven)) else { panic!("it was not refused") };
     assert_eq!(codes, ["shared-database", "shared-database"]);
 }
 
@@ -486,6 +517,206 @@ struct Found {
 
 fn found() -> impl Strategy<Value = Found> {
     (0..PATCHES.len(), 0u8..4).prop_map(|(patch, process)| Found { patch, process })
+}
+
+/// A cluster at the last patch of its train, with the next one declared.
+fn before_a_major(managers: usize, agents: usize, web: bool) -> Cluster {
+    let mut cluster = at(cluster(managers, agents, web, "25.7.2"), "25.6.8");
+    for schema in cluster.instances.iter_mut().filter_map(|instance| instance.component.schema.as_mut()) {
+        schema.snapshots.insert("etcd".into(), "print-etcd".into());
+    }
+    cluster
+}
+
+#[test]
+fn a_major_upgrade_stops_everything_and_leaves_no_revision_out() {
+    let simulated = Simulated::new(before_a_major(2, 2, false));
+    let asked = Asked { drain_timeout: None, ..Asked::major() };
+    let plan = plan_as(&asked, &simulated);
+    let titles: Vec<&str> = plan.stages.iter().map(|stage| stage.title.as_str()).collect();
+    assert_eq!(
+        titles[..12],
+        [
+            "25.7.0: build the new environments",
+            "25.7.0: rehearse the migration on a copy",
+            "25.7.0: freeze the cluster",
+            "25.7.0: stop agent",
+            "25.7.0: stop manager",
+            "25.7.0: back up",
+            "25.7.0: switch every environment",
+            "25.7.0: migrate",
+            "25.7.0: start manager",
+            "25.7.0: start agent",
+            "25.7.0: unfreeze the cluster",
+            "25.7.0: tidy up",
+        ]
+    );
+    let migrations: Vec<&Migration> = plan
+        .actions()
+        .filter_map(|action| match &action.kind {
+            ActionKind::Migrate { migration, .. } => Some(migration),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(migrations.len(), 2);
+    assert_eq!(migrations[0].skipped, ["spliced1", "spliced2"]);
+    assert_eq!(migrations[0].pending, ["next00"]);
+    assert_eq!((migrations[1].skipped.len(), migrations[1].head.as_str()), (0, "next01"));
+    // The patches that follow find links, so that nothing is stopped while they are built.
+    let patch: Vec<&str> = plan.stages[12..].iter().map(|stage| stage.title.as_str()).collect();
+    assert_eq!(patch[0], "25.7.1: manager on mgr1");
+    let first: Vec<&str> = plan.stages[12].actions().map(Action::verb).collect();
+    assert_eq!(first, ["stage", "stop", "switch", "start", "prune"]);
+
+    assert_eq!(converge_as(&asked, &simulated), 1);
+    let cluster = simulated.lock();
+    assert_eq!(cluster.violations, Vec::<String>::new());
+    assert_eq!((cluster.databases["main"].as_str(), cluster.frozen), ("next01", false));
+    assert!(cluster.applied["main"].contains("spliced1"));
+}
+
+#[test]
+fn a_failure_before_the_migration_takes_the_cluster_back() {
+    for verb in ["freeze", "stop", "backup", "switch"] {
+        for fault in [Fault::FailsAtOnce, Fault::FailsHalfWay] {
+            let mut cluster = before_a_major(2, 2, false);
+            let asked = Asked::major();
+            let plan = plan_as(&asked, &Simulated::new(cluster.clone()));
+            // Drain finds nothing to wait for, so it isn't carried out and doesn't count.
+            let carried_out = plan.actions().filter(|action| action.verb() != "drain");
+            let number = carried_out.take_while(|action| !action.id.ends_with(&format!("/{verb}"))).count();
+            cluster.faults = BTreeMap::from([(number, fault)]);
+            let simulated = Simulated::new(cluster);
+            let Turn::Ran(plan, outcome) = turn(&asked, &simulated) else { panic!("the run did not end") };
+            let recovered = outcome.recovered.clone().unwrap_or_else(|| panic!("{verb}: no recovery"));
+            assert!(recovered.took_back, "{verb}: {recovered:?}");
+            let cluster = simulated.lock().clone();
+            assert_eq!(cluster.violations, Vec::<String>::new(), "{verb}");
+            for instance in &plan.instances {
+                assert_eq!(cluster.installed(&instance.id()), Some(release("25.6.8")), "{verb}");
+                let process = &cluster.hosts[&instance.host].processes[&instance.component.name];
+                assert_eq!(process.release, release("25.6.8"), "{verb}");
+            }
+            assert_eq!((cluster.databases["main"].as_str(), cluster.frozen), ("rev04", false), "{verb}");
+            converge_as(&asked, &simulated);
+            assert_eq!(simulated.lock().violations, Vec::<String>::new(), "{verb}");
+        }
+    }
+}
+
+#[test]
+fn a_failure_in_the_migration_names_the_restore() {
+    let mut cluster = before_a_major(2, 1, false);
+    let asked = Asked::major();
+    let plan = plan_as(&asked, &Simulated::new(cluster.clone()));
+    let carried_out = plan.actions().filter(|action| action.verb() != "drain");
+    let number = carried_out.take_while(|action| action.verb() != "migrate").count();
+    cluster.faults = BTreeMap::from([(number, Fault::FailsHalfWay)]);
+    let simulated = Simulated::new(cluster);
+    let Turn::Ran(plan, outcome) = turn(&asked, &simulated) else { panic!("the run did not end") };
+    let ActionKind::Migrate { backup, .. } =
+        plan.actions().find(|action| action.verb() == "migrate").unwrap().kind.clone()
+    else {
+        panic!()
+    };
+    let recovered = outcome.recovered.unwrap();
+    assert!(!recovered.took_back && recovered.failures.is_empty());
+    assert!(recovered.advice.iter().any(|line| line.contains("pg_restore") && line.contains(&backup)));
+    assert!(recovered.advice.iter().any(|line| line == "back, on mgr1: ln -sfn /manager-25.6.8 /manager"));
+    {
+        let cluster = simulated.lock();
+        assert!(!cluster.frozen && cluster.hosts.values().all(|host| host.processes.is_empty()));
+        assert_eq!(cluster.databases["main"], "rev04");
+    }
+    // Going on brings in what alembic would have left out, although the old package is no longer the installed one.
+    assert_eq!(converge_as(&asked, &simulated), 1);
+    let cluster = simulated.lock();
+    assert_eq!(cluster.violations, Vec::<String>::new());
+    assert!(cluster.applied["main"].contains("spliced2"));
+}
+
+#[test]
+fn running_work_refuses_a_major_upgrade_or_is_waited_for() {
+    let busy = |sessions| {
+        let mut cluster = before_a_major(1, 1, false);
+        cluster.sessions = sessions;
+        cluster
+    };
+    let at_once = Asked { drain_timeout: None, ..Asked::major() };
+    let Turn::Refused(codes) = turn(&at_once, &Simulated::new(busy(5))) else { panic!("it was not refused") };
+    assert_eq!(codes, ["work-running"]);
+
+    let simulated = Simulated::new(busy(5));
+    converge_as(&Asked::major(), &simulated);
+    assert_eq!(simulated.lock().violations, Vec::<String>::new());
+
+    // It does not end in time: nothing was stopped, and the freeze is undone.
+    let simulated = Simulated::new(busy(1_000_000));
+    let Turn::Ran(_, outcome) = turn(&Asked::major(), &simulated) else { panic!("the run did not end") };
+    assert!(outcome.failures[0].observed.contains("RUNNING") || outcome.failures[0].observed.contains("run"));
+    assert!(outcome.recovered.unwrap().took_back);
+    let cluster = simulated.lock();
+    assert!(!cluster.frozen && cluster.hosts.values().all(|host| !host.processes.is_empty()));
+    assert_eq!(cluster.violations, Vec::<String>::new());
+}
+
+#[test]
+fn the_checker_catches_broken_major_plans() {
+    type Breakage = fn(&mut Plan);
+    fn remove(plan: &mut Plan, verb: &str) {
+        for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
+            track.actions.retain(|action| action.verb() != verb);
+        }
+    }
+    fn each(plan: &mut Plan, change: impl Fn(&mut ActionKind)) {
+        let tracks = plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks);
+        tracks.flat_map(|track| &mut track.actions).for_each(|action| change(&mut action.kind));
+    }
+    let breakages: [(&str, Breakage); 9] = [
+        ("never built and checked", |plan| remove(plan, "stage")),
+        ("may run during a major upgrade", |plan| {
+            for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
+                track.actions.retain(|action| action.verb() != "stop" || action.component != "agent");
+            }
+        }),
+        ("never unfrozen", |plan| remove(plan, "unfreeze")),
+        ("no backup was made", |plan| remove(plan, "backup")),
+        ("no migration runs it", |plan| {
+            each(plan, |kind| {
+                if let ActionKind::Migrate { migration, .. } = kind {
+                    migration.skipped.clear();
+                }
+            });
+        }),
+        ("another migration was rehearsed", |plan| {
+            each(plan, |kind| {
+                if let ActionKind::Rehearse { migration, .. } = kind {
+                    migration.skipped.clear();
+                }
+            });
+        }),
+        ("elsewhere than where it stands", |plan| {
+            each(plan, |kind| {
+                if let ActionKind::Migrate { migration, .. } = kind {
+                    migration.rows = ["rev03".to_owned()].into();
+                }
+            });
+        }),
+        ("its recovery never starts", |plan| {
+            plan.recoveries[0].stages.retain(|stage| !stage.title.contains("start"));
+        }),
+        ("names the restore", |plan| plan.recoveries[1].advice.clear()),
+    ];
+    let simulated = Simulated::new(before_a_major(1, 1, false));
+    let sound = plan_as(&Asked::major(), &simulated);
+    let facts = simulated.observe_all();
+    assert_eq!(check(&sound, &facts), []);
+    for (expected, breakage) in breakages {
+        let mut broken = sound.clone();
+        breakage(&mut broken);
+        let violations: Vec<String> = check(&broken, &facts).iter().map(ToString::to_string).collect();
+        assert!(violations.iter().any(|rule| rule.contains(expected)), "{expected:?} is not in {violations:#?}");
+    }
 }
 
 proptest! {
@@ -528,5 +759,27 @@ proptest! {
         if managers > 0 {
             prop_assert_eq!(&cluster.databases["main"], &head_of(&declared));
         }
+    }
+
+    /// The same over a major upgrade and the patches after it: whatever fails or dies, turns lead to the empty plan, nothing
+    /// runs twice, nothing is left out, nothing stays frozen.
+    #[test]
+    fn major_upgrades_converge_whatever_happens_on_the_way(
+        managers in 1usize..3, agents in 0usize..3, web in any::<bool>(), sessions in 0u64..4,
+        faults in prop::collection::btree_map(0usize..60, fault(), 0..4),
+    ) {
+        let mut cluster = before_a_major(managers, agents, web);
+        cluster.sessions = sessions;
+        cluster.faults = faults;
+        let simulated = Simulated::new(cluster);
+        converge_as(&Asked::major(), &simulated);
+        let cluster = simulated.lock();
+        prop_assert_eq!(&cluster.violations, &Vec::<String>::new(), "{:#?}", cluster.log);
+        for instance in &cluster.instances {
+            prop_assert_eq!(cluster.installed(&instance.id()), Some(release("25.7.2")));
+        }
+        prop_assert!(!cluster.frozen);
+        prop_assert_eq!(cluster.databases["main"].as_str(), "next01");
+        prop_assert!(cluster.applied["main"].contains("spliced1") && cluster.applied["main"].contains("spliced2"));
     }
 }

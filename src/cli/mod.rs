@@ -22,6 +22,7 @@ pub mod project;
 mod published;
 mod releases;
 mod run;
+mod schema;
 mod survey;
 mod wheels;
 
@@ -34,7 +35,7 @@ pub use exit::Exit;
 pub use options::Options;
 pub use path::{PathArguments, PathFormat};
 
-use options::Verb;
+use options::{SchemaVerb, Verb};
 
 /// Runs the program with the process's own arguments.
 #[must_use]
@@ -78,6 +79,7 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Explain(arguments)) => explain::run(arguments),
         Some(Verb::Facts(arguments)) => facts::run(options, arguments).await,
         Some(Verb::Releases(arguments)) => releases::run(options, arguments).await,
+        Some(Verb::Schema(SchemaVerb::Check(arguments))) => schema::check(options, arguments).await,
         Some(Verb::Path(arguments)) => path::run(options, arguments).await,
     }
 }

@@ -94,8 +94,27 @@ pub enum Verb {
     Facts(FactsArguments),
     /// List what is published, by train; save it with --save for --offline.
     Releases(ReleasesArguments),
+    /// Look at databases: whether they have all that their revisions bring.
+    #[command(subcommand)]
+    Schema(SchemaVerb),
     /// Show the releases to go through from one to another: exit code 0 with a path, 3 without.
     Path(PathArguments),
+}
+
+/// Commands about schemas.
+#[derive(Debug, Subcommand)]
+pub enum SchemaVerb {
+    /// Compare every database with what its revisions bring, not with what alembic_version says: exit code 0 complete,
+    /// 2 incomplete or behind, others for errors.
+    Check(SchemaCheckArguments),
+}
+
+/// Arguments of `schema check`.
+#[derive(Debug, Args)]
+pub struct SchemaCheckArguments {
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
 }
 
 /// How something is printed.

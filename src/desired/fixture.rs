@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Instance;
 use crate::facts::{
-    Database, DatabaseKind, Disk, Distribution, Fact, Health, HostFacts, Observed, Pins, Process, Processes, Published,
-    Query, SchemaFact, System, Unit, Venv,
+    Database, DatabaseKind, Disk, Distribution, Fact, Health, HostFacts, Interpreter, Interpreters, Observed, Pins,
+    Process, Processes, Published, Query, SchemaFact, System, Unit, Venv,
 };
 use crate::model::{Digest, HostName, Timestamp};
 use crate::release::{Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
 use crate::resource::component::{
-    Asked, Component, EnvironmentSpec, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor,
+    Asked, Component, EnvironmentSpec, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor,
 };
 
 /// The head of the revisions in [`Seen::default`].
@@ -32,6 +32,10 @@ pub(crate) fn manager(host: &str, declared: &str) -> Instance {
         chdir: "/srv/manager dir".into(),
         backup: Some("/srv/backup".into()),
         timeout: 600,
+        keep_backups: 10,
+        snapshots: BTreeMap::new(),
+        rehearsal: Rehearsal::Major,
+        scratch: None,
     };
     instance(host, "manager", declared, supervisor, Signal::Term, Some(schema))
 }
@@ -68,6 +72,7 @@ fn instance(
         process,
         schema,
         health: Some(HealthSpec { http: "http://127.0.0.1:1/".into(), version: Some("/version".into()) }),
+        freeze: None,
         precautions: Precautions::default(),
         declared_at: format!("roles/{name}/tasks/main.yaml:3"),
         release_at: Asked { place: "inventories/prod.yaml:4:14".into(), line: format!("release: \"{declared}\"") },
@@ -96,6 +101,8 @@ pub(crate) struct Seen {
     pub(crate) uid: u32,
     pub(crate) load_state: &'static str,
     pub(crate) kill_signal: u32,
+    /// Versions of the interpreters that an environment can be made with.
+    pub(crate) interpreters: Observed<&'static [&'static str]>,
 }
 
 impl Default for Seen {
@@ -114,6 +121,7 @@ impl Default for Seen {
             uid: 1000,
             load_state: "loaded",
             kill_signal: 2,
+            interpreters: Observed::Known(&["3.11.2"]),
         }
     }
 }
@@ -177,6 +185,15 @@ pub(crate) fn facts(instance: &Instance, seen: &Seen) -> HostFacts {
     };
     answers.insert(Query::Published(component.published_query()), Fact::Published(published));
     answers.insert(Query::Pins(component.pins_query()), Fact::Pins(Observed::Known(Pins::default())));
+    let interpreters = match &seen.interpreters {
+        Observed::Known(versions) => Observed::Known(Interpreters {
+            found: versions.iter().map(|version| interpreter(version)).collect(),
+            unfit: Vec::new(),
+        }),
+        Observed::Absent => Observed::Absent,
+        Observed::Unknown(reason) => Observed::Unknown(reason.clone()),
+    };
+    answers.insert(Query::Interpreters(component.interpreters_query()), Fact::Interpreters(interpreters));
     if let Observed::Known(releases) = &seen.published {
         let queries = releases.iter().filter_map(|text| component.wheel_query(&release(text)));
         answers.extend(queries.map(|query| {
@@ -185,6 +202,10 @@ pub(crate) fn facts(instance: &Instance, seen: &Seen) -> HostFacts {
         }));
     }
     HostFacts { host: instance.host.clone(), observed_at: Timestamp(3_000), unreachable: None, answers }
+}
+
+fn interpreter(version: &str) -> Interpreter {
+    Interpreter { path: format!("/opt/{version}/bin/python3"), version: version.to_owned() }
 }
 
 /// The package of a release: each brings one revision more than the one before, as far as its number tells.
@@ -249,6 +270,7 @@ fn schema(seen: &Seen) -> SchemaFact {
         rows: seen.rows.iter().map(|row| (*row).to_owned()).collect(),
         bytes: 1_048_576,
         graph: Observed::Known(graph(seen)),
+        previous: None,
         dump_tool: seen.dump_tool,
         server: (seen.database == DatabaseKind::Postgresql).then_some(16),
     }

@@ -6,6 +6,7 @@
 
 mod command;
 mod disk;
+mod effects;
 mod file;
 mod health;
 mod interpreters;
@@ -33,6 +34,7 @@ use crate::release::Wheel;
 
 pub use command::{CommandAnswer, CommandQuery};
 pub use disk::{Disk, DiskQuery};
+pub use effects::{Effect, EffectKind, Effects, EffectsQuery, RevisionEffects};
 pub use file::{File, FileQuery};
 pub use health::{Health, HealthQuery};
 pub use interpreters::{Interpreter, Interpreters, InterpretersQuery, UnfitInterpreter};
@@ -129,6 +131,8 @@ pub enum Query {
     Wheel(WheelQuery),
     /// Which interpreters a new environment could be made with. Asked only before something moves.
     Interpreters(InterpretersQuery),
+    /// What revisions bring, compared with a database. Reads every revision file: asked only where it is needed.
+    Effects(EffectsQuery),
 }
 
 /// The answer to one [`Query`].
@@ -167,6 +171,8 @@ pub enum Fact {
     Wheel(Observed<Wheel>),
     /// Answer to [`Query::Interpreters`].
     Interpreters(Observed<Interpreters>),
+    /// Answer to [`Query::Effects`].
+    Effects(Observed<Effects>),
 }
 
 /// Everything observed on one host in one round trip.
@@ -264,6 +270,10 @@ impl HostFacts {
         /// Interpreters that a new environment could be made with.
         interpreters, InterpretersQuery, Interpreters, Interpreters
     );
+    accessor!(
+        /// What revisions bring, and whether it is there.
+        effects, EffectsQuery, Effects, Effects
+    );
 
     /// The operating system.
     #[must_use]
@@ -314,6 +324,7 @@ impl fmt::Display for Query {
             Query::PackageSource(query) => write!(f, "package source {}", query.venv),
             Query::Wheel(query) => write!(f, "wheel {query}"),
             Query::Interpreters(query) => write!(f, "interpreters for {}", query.venv),
+            Query::Effects(query) => write!(f, "effects in {}", query.database.ini),
         }
     }
 }

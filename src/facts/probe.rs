@@ -15,8 +15,8 @@ use crate::model::{HostName, Timestamp};
 
 use super::{Fact, HostFacts, Observed, Query};
 use super::{
-    command, disk, file, health, interpreters, package_source, paths, pins, process, published, schema, system, unit,
-    venv, wheel, work,
+    command, disk, effects, file, health, interpreters, package_source, paths, pins, process, published, schema,
+    system, unit, venv, wheel, work,
 };
 
 /// A probe ready to be sent: the questions and the script that asks them.
@@ -160,7 +160,8 @@ fn title_of(query: &Query) -> Option<&str> {
         | Query::Pins(_)
         | Query::PackageSource(_)
         | Query::Wheel(_)
-        | Query::Interpreters(_) => None,
+        | Query::Interpreters(_)
+        | Query::Effects(_) => None,
     }
 }
 
@@ -183,6 +184,7 @@ fn ask(query: &Query) -> (Vec<Cow<'static, str>>, String) {
         Query::PackageSource(query) => (vec![package_source::FUNCTION.into()], package_source::call(query)),
         Query::Wheel(query) => (vec![wheel::function().into()], wheel::call(query)),
         Query::Interpreters(query) => (vec![interpreters::FUNCTION.into()], interpreters::call(query)),
+        Query::Effects(query) => (vec![effects::function().into()], effects::call(query)),
     }
 }
 
@@ -250,7 +252,7 @@ fn read_fact(query: &Query, answer: &Answer<'_>) -> Fact {
         Query::System => known_or!(System, system::parse(answer)),
         Query::Disk(_) => known_or!(Disk, disk::parse(answer)),
         Query::File(_) => known_or!(File, file::parse(answer)),
-        Query::Venv(_) => known_or!(Venv, venv::parse(answer)),
+        Query::Venv(query) => known_or!(Venv, venv::parse(query, answer)),
         Query::Process(query) => known_or!(Process, process::parse(query, answer)),
         Query::Unit(_) => known_or!(Unit, unit::parse(answer)),
         Query::Health(query) => known_or!(Health, health::parse(query, answer)),
@@ -263,6 +265,7 @@ fn read_fact(query: &Query, answer: &Answer<'_>) -> Fact {
         Query::PackageSource(_) => known_or!(PackageSource, package_source::parse(answer)),
         Query::Wheel(query) => known_or!(Wheel, wheel::parse(query, answer)),
         Query::Interpreters(_) => known_or!(Interpreters, interpreters::parse(answer)),
+        Query::Effects(_) => known_or!(Effects, effects::parse(answer)),
     }
 }
 

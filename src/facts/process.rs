@@ -57,8 +57,8 @@ impl Processes {
 /// `r PID TITLE` emits one process: parent, start and owner come from `/proc/PID`.
 /// Of `/proc/PID/stat`, everything behind the last `)` is safe to split: fields 3 (state), 4 (parent) and 22 (start).
 pub(super) const FUNCTION: &str = r#"r() {
-p=$1; w=$2; read -r s 2>/dev/null </proc/$p/stat || return
-o=; while read -r k v x; do [ "$k" = Uid: ] && { o=$v; break; }; done </proc/$p/status
+p=$1; w=$2; read -r s 2>&- </proc/$p/stat || return
+while read -r k o x; do [ "$k" = Uid: ] && break; done </proc/$p/status
 set -f; set -- ${s##*) }; set +f; [ "$1" = Z ] || e process "$p $2 ${20} $o $w"
 }
 c() { tr '\0\t\n' '   ' <"/proc/$1/cmdline" 2>/dev/null; }
@@ -67,9 +67,9 @@ c() { tr '\0\t\n' '   ' <"/proc/$1/cmdline" 2>/dev/null; }
 /// What awk does with a process: `m(PID, COMMAND-LINE)` matches it with all titles and writes its answers.
 /// Titles and the numbers of their questions come in the environment: a `-v` assignment would interpret backslashes.
 const MATCH: &str = r#"function m(p,t, j,f,l,s,a,b,u){sub(/ +$/,"",t);for(j=2;j<=n;j+=2)if(t~r[j]){
-if(s==""){f="/proc/" p;while((getline l<(f "/stat"))>0)s=s l;sub(/^.*\) /,"",s);split(s,a);
-while((getline l<(f "/status"))>0)if(l~/^Uid/){split(l,b);u=b[2]}close(f "/stat");close(f "/status")}
-if(a[20]&&a[1]!="Z")print N,r[j-1],"process",p " " a[2] " " a[20] " " u " " t}}
+if(s==""){f="/proc/"p;while((getline l<(f"/stat"))>0)s=s l;sub(/^.*\) /,"",s);split(s,a);
+while((getline l<(f"/status"))>0)if(l~/^Uid/){split(l,b);u=b[2]}close(f"/stat");close(f"/status")}
+if(a[20]&&a[1]!="Z")print N,r[j-1],"process",p" "a[2]" "a[20]" "u" "t}}
 BEGIN{N=ENVIRON["N"];OFS="\t";n=split(ENVIRON["R"],r,/[\t\n]/)}
 END{for(j=1;j<n;j+=2)print N,r[j],"asked",1}
 "#;

@@ -37,8 +37,7 @@ o=$(systemctl show -p LoadState,ActiveState,SubState,UnitFileState,KillSignal,Re
 g=; while IFS='=' read -r k v; do case $k in ControlGroup) g=$v;; [A-Z]*) e "$k" "$v";; esac; done <<E
 $o
 E
-[ "$g" ] && for h in "/sys/fs/cgroup$g" "/sys/fs/cgroup/systemd$g"; do
-[ -d "$h" ] && for h in $(find "$h" -name cgroup.procs -exec cat {} +); do r "$h" "$(c "$h")"; done; done
+[ "$g" ] && for h in $(find "/sys/fs/cgroup$g" "/sys/fs/cgroup/systemd$g" -name cgroup.procs -exec cat {} + 2>/dev/null); do r $h "$(c $h)"; done
 }
 "#;
 

@@ -60,13 +60,14 @@ pub struct Venv {
 /// The directories are matched by globs, and looked at one by one only where as many `RECORD`s don't match: a shell takes
 /// two milliseconds to go through 150 of them.
 pub(super) const FUNCTION: &str = r#"v() {
-[ -d "$1" ] || { if [ -h "$1" ]; then e unknown "$1 is a link to a directory that isn't there"; else e absent 1; fi; return; }
-[ -f "$1/pyvenv.cfg" ] || { e unknown "$1 has no pyvenv.cfg"; return; }
-while IFS=' =' read -r k w; do case $k in version|version_info) e python "$w";; home) e base "$w";; esac; done <"$1/pyvenv.cfg"
-[ -x "$1/bin/python" ] && e exe 1
-[ -f "$1/converge.json" ] && e marker 1
-[ -h "$1" ] && cd -P -- "${1%/*}/" && p=$PWD && cd -P -- "$1" && { case $PWD in "${p%/}"/*) e link "${1%/*}/${PWD#"${p%/}/"}";; *) e link "$PWD";; esac; }
-g=$2; for s in "$1"/lib/python3*/site-packages; do cd "$s" 2>/dev/null || continue
+[ -e "$1" ] || [ -h "$1" ] || { e absent 1; return; }
+[ -h "$1" ] && cd -P "${1%/*}/" && e in "$PWD"
+cd -P "$1" 2>&- && [ -f pyvenv.cfg ] || { e unknown "no $1/pyvenv.cfg"; return; }
+e to "$PWD"
+while IFS=' =' read -r k w; do case $k in version*) e python "$w";; home) e base "$w";; esac; done <pyvenv.cfg
+[ -x bin/python ] && e exe 1
+[ -f converge.json ] && e marker 1
+g=$2; for s in "$PWD"/lib/python3*/site-packages; do cd "$s" 2>&- || continue
 set -- *.dist-info/RECORD; n=$#; set -- *.dist-info/; e dists "$*"
 [ $n = $# ] && [ -e "$1RECORD" ] || for p; do [ -e "${p}RECORD" ] || e part "$p"; done
 for p in '~'*.dist-info; do [ -e "$p" ] && e aside "${p%.*}"; done
@@ -90,7 +91,7 @@ fn name_glob(package: &str) -> String {
         .collect()
 }
 
-pub(super) fn parse(answer: &Answer<'_>) -> Observed<Venv> {
+pub(super) fn parse(query: &VenvQuery, answer: &Answer<'_>) -> Observed<Venv> {
     if answer.get("absent").is_some() {
         return Observed::Absent;
     }
@@ -120,7 +121,7 @@ pub(super) fn parse(answer: &Answer<'_>) -> Observed<Venv> {
         python: python.to_owned(),
         base: answer.get("base").unwrap_or_default().to_owned(),
         executable: answer.get("exe").is_some(),
-        link: answer.get("link").map(str::to_owned),
+        link: answer.get("in").map(|parent| declared_way(&query.path, parent, answer.get("to").unwrap_or_default())),
         marker: answer.get("marker").is_some(),
         distributions,
         moved_aside,
@@ -128,10 +129,22 @@ pub(super) fn parse(answer: &Answer<'_>) -> Observed<Venv> {
     })
 }
 
+/// `link` as seen from the declared `path`: what lies in the directory that `path` lies in (`physical`, without links) is
+/// spelled with the declared one.
+fn declared_way(path: &str, physical: &str, link: &str) -> String {
+    let beside = link.strip_prefix(physical.trim_end_matches('/')).filter(|rest| rest.starts_with('/'));
+    let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    beside.map_or_else(|| link.to_owned(), |rest| format!("{parent}{rest}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::probe::{Clock, Record};
     use super::*;
+
+    fn query() -> VenvQuery {
+        VenvQuery { path: "/home/bai/.venv".into(), package: "p".into() }
+    }
 
     fn answer<'a>(records: &[(&'a str, &'a str)]) -> Answer<'a> {
         Answer { records: records.iter().map(|(key, value)| Record { key, value }).collect(), clock: Clock::default() }
@@ -146,17 +159,32 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_told_as_it_would_be_declared() {
+        for (physical, link, expected) in [
+            ("/data/bai", "/data/bai/.venv-1.0", "/home/bai/.venv-1.0"),
+            ("/data/bai", "/data/bait/.venv-1.0", "/data/bait/.venv-1.0"),
+            ("/", "/srv/v", "/home/bai/srv/v"),
+        ] {
+            assert_eq!(declared_way("/home/bai/.venv", physical, link), expected);
+        }
+        assert_eq!(declared_way("/v", "/", "/v-1"), "/v-1");
+    }
+
+    #[test]
     fn half_done_installs_show() {
-        let venv = parse(&answer(&[
-            ("python", "3.11.7"),
-            (
-                "dists",
-                "aiohttp-3.8.5.dist-info/ backend.ai_manager-23.9.9.dist-info/ ~ackend.ai_manager-23.9.8.dist-info/",
-            ),
-            ("part", "backend.ai_manager-23.9.9.dist-info/"),
-            ("aside", "~ackend.ai_manager-23.9.8"),
-            ("at", "1700000000"),
-        ]));
+        let venv = parse(
+            &query(),
+            &answer(&[
+                ("python", "3.11.7"),
+                (
+                    "dists",
+                    "aiohttp-3.8.5.dist-info/ backend.ai_manager-23.9.9.dist-info/ ~ackend.ai_manager-23.9.8.dist-info/",
+                ),
+                ("part", "backend.ai_manager-23.9.9.dist-info/"),
+                ("aside", "~ackend.ai_manager-23.9.8"),
+                ("at", "1700000000"),
+            ]),
+        );
         let venv = venv.known().unwrap();
         assert!(!venv.distributions["backend-ai-manager"][0].complete);
         assert!(venv.distributions["aiohttp"][0].complete);
@@ -167,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_directory_without_a_version_is_no_environment() {
-        assert_eq!(parse(&answer(&[("absent", "1")])), Observed::Absent);
-        assert!(parse(&answer(&[("dists", "")])).unknown().is_some());
+        assert_eq!(parse(&query(), &answer(&[("absent", "1")])), Observed::Absent);
+        assert!(parse(&query(), &answer(&[("dists", "")])).unknown().is_some());
     }
 }

@@ -6,10 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{Instance, InstanceId};
-use crate::facts::{CommandQuery, Database, FileQuery, Query, VenvQuery, WorkQuery};
+use crate::facts::{CommandQuery, Database, EffectsQuery, FileQuery, Query, VenvQuery, WorkQuery};
 use crate::model::{Digest, HostName};
 use crate::release::{Release, RevisionId};
-use crate::resource::component::FreezeSpec;
+use crate::resource::component::{Component, FreezeSpec};
 
 /// A package that an install moves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,14 @@ pub struct Migration {
     pub pending: Vec<RevisionId>,
     /// The one row that must be there afterwards.
     pub head: RevisionId,
+}
+
+impl Migration {
+    /// Everything that is run.
+    #[must_use]
+    pub fn revisions(&self) -> BTreeSet<RevisionId> {
+        self.skipped.iter().chain(&self.pending).cloned().collect()
+    }
 }
 
 /// What an action does.
@@ -103,6 +111,8 @@ pub enum ActionKind {
         venv: String,
         /// The same migration as the one that follows.
         migration: Migration,
+        /// Revisions that reach outside of the database, which a rehearsal must not run.
+        outside: BTreeSet<RevisionId>,
     },
     /// Save what a command prints beside the backups.
     Snapshot {
@@ -386,6 +396,12 @@ impl Plan {
         }
         let mut ask = |host: &HostName, query: Query| questions.entry(host.clone()).or_default().push(query);
         let component = self.instance(&own).map(|instance| &instance.component);
+        if let (ActionKind::Migrate { migration, .. }, Some(database)) =
+            (&action.kind, component.and_then(Component::schema_query))
+            && !migration.revisions().is_empty()
+        {
+            ask(&action.host, Query::Effects(EffectsQuery { database, revisions: migration.revisions() }));
+        }
         match &action.kind {
             ActionKind::Backup { file, .. }
             | ActionKind::Migrate { backup: file, .. }

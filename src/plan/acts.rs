@@ -1,11 +1,14 @@
 //! Single actions, made from what the planner knows of a member.
 
+use std::collections::BTreeSet;
+
 use super::action::{Action, ActionKind, Migration, PackageMove, Undo};
+use super::databases::Databases;
 use super::member::Member;
 use crate::desired::InstanceId;
 use crate::facts::{CommandQuery, Database, DatabaseKind, HostFacts, Observed, WorkQuery, normalize_name};
 use crate::model::{HostName, Timestamp};
-use crate::release::Release;
+use crate::release::{PendingRevision, Release, RevisionId, SchemaPreview};
 use crate::resource::component::{Component, Running, SchemaSpec};
 
 /// Downloading and unpacking 400 MB of wheels over a slow line takes minutes; half an hour is a hang.
@@ -49,14 +52,16 @@ pub(super) fn stop(release: &Release, member: &Member<'_>, why: String) -> Actio
 }
 
 /// What moves in one environment on one host.
-pub(super) struct Move<'a> {
+pub(super) struct Move<'m, 'a> {
     /// The members whose packages move.
-    pub(super) moving: Vec<&'a Member<'a>>,
+    pub(super) moving: Vec<&'m Member<'a>>,
     /// Everything that runs from the environment.
     pub(super) stopped: Vec<InstanceId>,
+    /// Whether the packages are known to leave a schema as it is.
+    pub(super) keeps_schema: bool,
 }
 
-impl Move<'_> {
+impl Move<'_, '_> {
     /// The packages, each once.
     fn packages(&self, release: &Release) -> Vec<PackageMove> {
         let mut packages: Vec<PackageMove> = Vec::new();
@@ -77,14 +82,14 @@ impl Move<'_> {
         } else {
             format!("{release} lies between what is installed and what is declared, and no patch is skipped")
         };
-        if self.moving.iter().any(|member| member.keeps_schema(release)) {
+        if self.keeps_schema {
             why.push_str("; its package brings no revision: the schema stays as it is");
         }
         why
     }
 }
 
-pub(super) fn install(release: &Release, moved: &Move<'_>) -> Option<Action> {
+pub(super) fn install(release: &Release, moved: &Move<'_, '_>) -> Option<Action> {
     let first = moved.moving.first()?;
     let venv = first.instance.component.venv.clone();
     let kind = ActionKind::Install { venv, packages: moved.packages(release), stopped: moved.stopped.clone() };
@@ -98,7 +103,7 @@ pub(super) fn install(release: &Release, moved: &Move<'_>) -> Option<Action> {
     })
 }
 
-pub(super) fn stage(release: &Release, moved: &Move<'_>) -> Option<Action> {
+pub(super) fn stage(release: &Release, moved: &Move<'_, '_>) -> Option<Action> {
     let first = moved.moving.first()?;
     let kind = ActionKind::Stage {
         venv: first.instance.component.venv.clone(),
@@ -116,7 +121,7 @@ pub(super) fn stage(release: &Release, moved: &Move<'_>) -> Option<Action> {
     })
 }
 
-pub(super) fn switch(release: &Release, moved: &Move<'_>) -> Option<Action> {
+pub(super) fn switch(release: &Release, moved: &Move<'_, '_>) -> Option<Action> {
     let first = moved.moving.first()?;
     let kind = ActionKind::Switch {
         venv: first.instance.component.venv.clone(),
@@ -135,7 +140,7 @@ pub(super) fn switch(release: &Release, moved: &Move<'_>) -> Option<Action> {
 }
 
 /// Takes [`switch`] back.
-pub(super) fn switch_back(release: &Release, moved: &Move<'_>) -> Option<Action> {
+pub(super) fn switch_back(release: &Release, moved: &Move<'_, '_>) -> Option<Action> {
     let first = moved.moving.first()?;
     let turned = |package: PackageMove| {
         let to = package.from?;
@@ -157,7 +162,7 @@ pub(super) fn switch_back(release: &Release, moved: &Move<'_>) -> Option<Action>
     })
 }
 
-pub(super) fn prune(release: &Release, moved: &Move<'_>) -> Option<Action> {
+pub(super) fn prune(release: &Release, moved: &Move<'_, '_>) -> Option<Action> {
     let first = moved.moving.first()?;
     let component = &first.instance.component;
     let kind = ActionKind::Prune { venv: component.venv.clone(), keep: component.environments.keep };
@@ -171,32 +176,42 @@ pub(super) fn prune(release: &Release, moved: &Move<'_>) -> Option<Action> {
 }
 
 /// The database of a member, with what is needed to change it.
-pub(super) struct Store<'a> {
-    pub(super) member: &'a Member<'a>,
-    pub(super) schema: &'a SchemaSpec,
-    pub(super) database: &'a Database,
+pub(super) struct Store<'m, 'a> {
+    pub(super) member: &'m Member<'a>,
+    pub(super) schema: &'m SchemaSpec,
+    pub(super) database: &'m Database,
     pub(super) migration: Migration,
     /// Everything that uses it.
     pub(super) users: Vec<InstanceId>,
+    /// What is run, in words.
+    why: String,
+    /// Revisions of it that reach outside of the database.
+    outside: BTreeSet<RevisionId>,
     name: String,
     seen_at: Timestamp,
 }
 
-impl<'a> Store<'a> {
+impl<'m, 'a> Store<'m, 'a> {
     /// `None` where what is needed isn't known; then the pre-flight refuses.
     pub(super) fn of(
         release: &Release,
-        member: &'a Member<'a>,
-        database: &'a Database,
+        member: &'m Member<'a>,
+        database: &'m Database,
         users: Vec<InstanceId>,
         facts: &HostFacts,
+        databases: &Databases<'a>,
     ) -> Option<Self> {
         let component: &Component = &member.instance.component;
         let schema = component.schema.as_ref()?;
         let Some(Observed::Known(fact)) = component.schema_fact(facts) else { return None };
-        let migration = member.migration(release)?;
+        let migration = databases.migration(member, release)?;
+        let preview = databases.preview(member, release)?;
+        let why = waiting(&preview);
+        let reaches = |one: &&PendingRevision| one.risks.iter().any(|risk| risk.kind.reaches_outside());
+        let outside =
+            preview.skipped.iter().chain(&preview.pending).filter(reaches).map(|one| one.id.clone()).collect();
         let name = fact.name.clone();
-        Some(Self { member, schema, database, migration, users, name, seen_at: facts.observed_at })
+        Some(Self { member, schema, database, migration, users, why, outside, name, seen_at: facts.observed_at })
     }
 
     /// A file beside the backups: `DIRECTORY/NAME-WHEN-RELEASE-TIME.EXTENSION`.
@@ -299,6 +314,7 @@ impl<'a> Store<'a> {
                         scratch,
                         venv: venv.to_owned(),
                         migration: self.migration.clone(),
+                        outside: self.outside.clone(),
                     },
                 )
             },
@@ -307,7 +323,7 @@ impl<'a> Store<'a> {
 
     pub(super) fn migrate(&self, release: &Release, stopped: &[InstanceId]) -> Action {
         Action {
-            why: self.member.pending(release),
+            why: self.why.clone(),
             ensures: "the database holds one revision, the package's head".into(),
             undo: Undo::Restore(self.restore(release)),
             if_interrupted: "a migration runs in one transaction: the old schema, or the new one".into(),
@@ -323,6 +339,21 @@ impl<'a> Store<'a> {
             )
         }
     }
+}
+
+/// What runs, in its order, with the first line of each revision.
+fn waiting(preview: &SchemaPreview) -> String {
+    let listed =
+        |revisions: &[PendingRevision]| revisions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let mut parts = Vec::new();
+    if !preview.skipped.is_empty() {
+        let (count, names) = (preview.skipped.len(), listed(&preview.skipped));
+        parts.push(format!("{count} revision(s) come first that alembic would take for applied: {names}"));
+    }
+    if !preview.pending.is_empty() {
+        parts.push(format!("{} revision(s) are pending: {}", preview.pending.len(), listed(&preview.pending)));
+    }
+    parts.join(". ")
 }
 
 /// `20261122T172006Z`: sorts by time, and names a file on any system.

@@ -179,7 +179,8 @@ impl State {
                 let elsewhere =
                     stage.tracks.iter().filter(|other| other.host != track.host).flat_map(|other| &other.actions);
                 for id in action.must_be_stopped().iter().filter(|id| id.host != track.host) {
-                    if elsewhere.clone().any(|other| other.instance() == *id) {
+                    let moves = |other: &Action| matches!(other.kind, ActionKind::Start { .. } | ActionKind::Stop);
+                    if elsewhere.clone().any(|other| other.instance() == *id && moves(other)) {
                         self.violate(&action.id, &format!("it relies on {id}, which the same stage changes"));
                     }
                 }
@@ -309,15 +310,17 @@ impl State {
                     schema.graph.known().map(|graph| graph.revisions.keys().cloned().collect()).unwrap_or_default()
                 });
                 let wheel = instance.component.wheel_query(&moved.to).map(|query| facts.wheel(&query));
-                let after: Option<BTreeSet<String>> = match wheel {
-                    Some(Observed::Known(wheel)) => {
-                        wheel.revisions().ok().map(|graph| graph.revisions.keys().cloned().collect())
-                    }
+                let graph = match wheel {
+                    Some(Observed::Known(wheel)) => wheel.revisions().ok(),
                     Some(Observed::Absent | Observed::Unknown(_)) | None => None,
                 };
+                let after: Option<BTreeSet<String>> = graph.map(|graph| graph.revisions.keys().cloned().collect());
+                // After an interrupted install nobody knows what the package before brought; where the database stands does.
+                let there = before.is_empty() && graph.is_some_and(|graph| graph.heads() == schema.rows);
                 let migrated = self.migrated.contains(&(schema.database.clone(), moved.to.clone()));
                 self.check_nothing_left_out(plan, action, &schema.database, moved, before, after.as_ref());
-                let same = after.as_ref().is_some_and(|after| after.is_subset(before) || self.ahead(schema, after));
+                let same =
+                    there || after.as_ref().is_some_and(|after| after.is_subset(before) || self.ahead(schema, after));
                 if !migrated && !same {
                     self.violations.push(Violation {
                         place: action.id.clone(),

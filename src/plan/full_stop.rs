@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::action::{Action, Recovery, Stage, StageKind};
 use super::acts::{self, Move, Store};
+use super::databases::Databases;
 use super::member::Member;
 use super::planner::{Input, Made, Round, carry_on, ids, names, stage, starting};
 use crate::desired::InstanceId;
@@ -17,17 +18,18 @@ use crate::release::Release;
 use crate::resource::component::{Rehearsal, work_query};
 
 /// Plans one, and carries the members' state on.
-pub(super) fn full_stop(
+pub(super) fn full_stop<'a>(
     release: &Release,
     round: &Round,
-    members: &mut [Member<'_>],
+    members: &mut [Member<'a>],
+    databases: &mut Databases<'a>,
     input: &Input<'_>,
     made: &mut Made,
 ) {
     let touched = round.affected.clone();
     let starting = starting(release, &touched, round, members);
     let (before, after) = {
-        let major = Major { release, round, members, input };
+        let major = Major { release, round, members, databases, input };
         let first = made.recoveries.len();
         made.recoveries.push(major.way_back());
         made.recoveries.push(major.restore());
@@ -51,7 +53,7 @@ pub(super) fn full_stop(
     };
     made.stages.extend(before);
     made.stages.extend(after);
-    carry_on(release, &touched, &starting, round, members);
+    carry_on(release, &touched, &starting, round, members, databases);
     for number in touched {
         members[number].frozen = false;
     }
@@ -62,25 +64,26 @@ fn recovered(stage: Stage, recovery: usize) -> Stage {
 }
 
 /// One major upgrade, before any of it.
-struct Major<'p, 'm> {
-    release: &'p Release,
-    round: &'p Round,
-    members: &'m [Member<'m>],
-    input: &'p Input<'p>,
+struct Major<'m, 'a> {
+    release: &'m Release,
+    round: &'m Round,
+    members: &'m [Member<'a>],
+    databases: &'m Databases<'a>,
+    input: &'m Input<'m>,
 }
 
-impl<'m> Major<'_, 'm> {
+impl<'m, 'a> Major<'m, 'a> {
     fn stage(&self, title: &str, actions: Vec<Action>) -> Option<Stage> {
         let title = format!("{}: {title}", self.release);
         (!actions.is_empty()).then(|| stage(title, StageKind::Major, actions))
     }
 
-    fn moves(&self) -> Vec<Move<'m>> {
-        self.round.moves(self.members)
+    fn moves(&self) -> Vec<Move<'m, 'a>> {
+        self.round.moves(self.release, self.members, self.databases)
     }
 
-    fn stores(&self) -> Vec<Store<'_>> {
-        self.round.stores(self.release, self.members, self.input)
+    fn stores(&self) -> Vec<Store<'m, 'a>> {
+        self.round.stores(self.release, self.members, self.databases, self.input)
     }
 
     /// What is done while everything runs: a failure here leaves nothing behind that matters.
@@ -155,10 +158,9 @@ impl<'m> Major<'_, 'm> {
     /// Back to what ran before, as long as no schema has changed.
     fn way_back(&self) -> Recovery {
         let (release, members) = (self.release, self.members);
-        let all = ids(&self.round.affected, members);
         let mut stages = Vec::new();
-        let switches =
-            self.moves().iter().filter_map(|moved| acts::switch_back(release, &whole(moved, &all))).collect();
+        // Whoever goes back needs nobody else to be stopped: a host that can't be reached must not keep the rest.
+        let switches = self.moves().iter().filter_map(|moved| acts::switch_back(release, moved)).collect();
         stages.extend(self.stage("switch every environment back", switches));
         let ran: Vec<usize> = self.round.affected.iter().copied().filter(|n| members[*n].running).collect();
         for numbers in self.plays(&ran).into_values() {
@@ -199,8 +201,8 @@ impl<'m> Major<'_, 'm> {
     }
 
     /// One member of each component that can freeze: the state that it sets is the cluster's.
-    fn freezers(&self) -> Vec<&'m Member<'m>> {
-        let mut found: Vec<&Member<'_>> = Vec::new();
+    fn freezers(&self) -> Vec<&'m Member<'a>> {
+        let mut found: Vec<&'m Member<'a>> = Vec::new();
         for number in &self.round.affected {
             let member = &self.members[*number];
             let component = &member.instance.component;
@@ -242,6 +244,6 @@ impl<'m> Major<'_, 'm> {
 }
 
 /// A move for which not only what runs from the environment has to be stopped, but everything.
-fn whole<'m>(moved: &Move<'m>, all: &[InstanceId]) -> Move<'m> {
-    Move { moving: moved.moving.clone(), stopped: all.to_vec() }
+fn whole<'m, 'a>(moved: &Move<'m, 'a>, all: &[InstanceId]) -> Move<'m, 'a> {
+    Move { moving: moved.moving.clone(), stopped: all.to_vec(), keeps_schema: moved.keeps_schema }
 }

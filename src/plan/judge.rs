@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, ActionKind, PackageMove, Plan};
+use super::action::{Action, ActionKind, Migration, PackageMove, Plan};
 use crate::desired::{Instance, InstanceId};
-use crate::facts::{CommandQuery, FileQuery, HostFacts, Observed, VenvQuery, WorkQuery, facts_of};
+use crate::facts::{CommandQuery, EffectsQuery, FileQuery, HostFacts, Observed, VenvQuery, WorkQuery, facts_of};
 use crate::model::HostName;
-use crate::release::SchemaState;
-use crate::resource::component::{Assessment, Installed, Running, assess};
+use crate::release::{Release, SchemaState};
+use crate::resource::component::{Assessment, Cause, Installed, Running, assess};
 
 /// Fresh facts of the hosts that an action concerns.
 pub type World = BTreeMap<HostName, HostFacts>;
@@ -78,7 +78,8 @@ pub fn state_of(instance: &Instance, facts: &HostFacts) -> String {
 }
 
 /// A schema state in words.
-pub(super) fn describe(state: &SchemaState) -> String {
+#[must_use]
+pub fn describe(state: &SchemaState) -> String {
     match state {
         SchemaState::AtHead { head } => format!("at head {head}"),
         SchemaState::Behind { current, head, .. } => format!("at {current}, behind {head}"),
@@ -100,6 +101,12 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
     let Some(instance) = plan.instance(&action.instance()) else {
         return mismatch("an instance of the plan", "none of that name");
     };
+    // What leads there already needs nobody to be stopped: on the way back, most of it was never switched.
+    if let ActionKind::Switch { venv, target, packages, .. } = &action.kind
+        && let done @ Readiness::AlreadyDone(_) = ready_to_switch(instance, venv, target, packages, world)
+    {
+        return done;
+    }
     for id in action.must_be_stopped() {
         if let Some(readiness) = not_stopped(plan, id, world) {
             return readiness;
@@ -159,10 +166,21 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
             }
             Err(reason) => mismatch("a known schema", &reason),
         },
+        ActionKind::Start { release } if !holds_release(&assessment, release) => {
+            mismatch(&format!("{release} installed"), &installed_in_words(&assessment.installed))
+        }
         ActionKind::Start { .. } => match confirm(plan, action, world) {
             Confirmation::Done(evidence) => Readiness::AlreadyDone(evidence),
             Confirmation::NotYet { .. } => match &assessment.running {
-                Running::Stopped { .. } => Readiness::Ready,
+                Running::Stopped { .. } => match &assessment.schema {
+                    // It would start all the same, and answer: beside a schema that it doesn't fit.
+                    Some(Observed::Known(SchemaState::AtHead { .. })) | None => Readiness::Ready,
+                    Some(Observed::Known(state)) => {
+                        mismatch("the database at the package's head", &format!("the database is {}", describe(state)))
+                    }
+                    Some(Observed::Unknown(reason)) => mismatch("a known schema", reason),
+                    Some(Observed::Absent) => mismatch("a known schema", "there is no alembic.ini"),
+                },
                 // Started by its supervisor or by the run before, and not yet healthy: starting is waiting.
                 Running::Running { stale: None, .. } => Readiness::Ready,
                 Running::Running { stale: Some(stale), .. } => mismatch("nothing running", &stale.evidence),
@@ -300,6 +318,15 @@ fn database_rows(instance: &Instance, world: &World) -> Result<BTreeSet<String>,
     }
 }
 
+/// Whether what would be started is what is meant.
+fn holds_release(assessment: &Assessment, release: &Release) -> bool {
+    match &assessment.installed {
+        Installed::Release(installed) => installed == release,
+        Installed::Interrupted { whole, .. } => whole.as_ref() == Some(release),
+        Installed::Nothing | Installed::NoVenv | Installed::Unknown(_) => false,
+    }
+}
+
 fn installed_in_words(installed: &Installed) -> String {
     match installed {
         Installed::Release(release) => format!("{release}"),
@@ -411,7 +438,10 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
             Err(observed) => not_yet(format!("the backup {file}"), observed),
         },
         ActionKind::Migrate { migration, .. } => match at_head(&assessment) {
-            Ok(head) if head == migration.head => Confirmation::Done(format!("the database is at head {head}")),
+            Ok(head) if head == migration.head => match effects(instance, migration, world) {
+                Ok(evidence) => Confirmation::Done(format!("the database is at head {head}{evidence}")),
+                Err(observed) => not_yet("a schema with all that its revisions bring".into(), observed),
+            },
             Ok(head) => not_yet(format!("the database at head {}", migration.head), format!("it is at head {head}")),
             Err(Some(reason)) => not_yet("the database at the package's head".into(), reason),
             Err(None) => not_yet(
@@ -420,6 +450,30 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
             ),
         },
         ActionKind::Start { release } => confirm_start(instance, &assessment, release),
+    }
+}
+
+/// Whether the schema has what the revisions of a migration bring: a row only says that somebody wrote it.
+fn effects(instance: &Instance, migration: &Migration, world: &World) -> Result<String, String> {
+    let revisions = migration.revisions();
+    let Some(database) = instance.component.schema_query().filter(|_| !revisions.is_empty()) else {
+        return Ok(String::new());
+    };
+    match facts_of(world, &instance.host).effects(&EffectsQuery { database, revisions }) {
+        Observed::Known(effects) if effects.missing.is_empty() => {
+            let untold = match effects.untold.len() {
+                0 => String::new(),
+                untold => format!("; what {untold} of them do can't be told in full without running them"),
+            };
+            Ok(format!(", and all {} things that its revisions leave were found{untold}", effects.expected()))
+        }
+        Observed::Known(effects) => {
+            let missing: Vec<String> =
+                effects.missing.iter().map(|effect| format!("{effect} of {}", effect.revision)).collect();
+            Err(format!("the row is right, and the schema is not: {}", missing.join(", ")))
+        }
+        Observed::Absent => Err("what the revisions bring was not looked for".into()),
+        Observed::Unknown(reason) => Err(format!("what the revisions bring can't be seen: {reason}")),
     }
 }
 
@@ -440,7 +494,7 @@ fn frozen_in_words(said: bool, noted: bool) -> String {
     format!("{said}, and {noted}")
 }
 
-fn confirm_start(instance: &Instance, assessment: &Assessment, release: &crate::release::Release) -> Confirmation {
+fn confirm_start(instance: &Instance, assessment: &Assessment, release: &Release) -> Confirmation {
     let component = &instance.component;
     let schema = if component.schema.is_some() { ", its schema at head" } else { "" };
     let answering = if component.health.is_some() { format!(", answering as {release}") } else { String::new() };
@@ -458,7 +512,7 @@ fn confirm_start(instance: &Instance, assessment: &Assessment, release: &crate::
     let wrong: Vec<String> = assessment
         .differences
         .iter()
-        .filter(|difference| !matches!(difference, crate::resource::component::Difference::Package { .. }))
+        .filter(|difference| !matches!(difference.cause(), Cause::Package | Cause::Frozen))
         .map(ToString::to_string)
         .collect();
     if !wrong.is_empty() {

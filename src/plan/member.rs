@@ -1,15 +1,11 @@
 //! What the planner knows of an instance while it goes through the releases.
 
-use std::collections::BTreeSet;
-
-use super::action::Migration;
 use super::planner::Input;
 use crate::desired::Instance;
-use crate::facts::{Database, HostFacts, Observed, facts_of};
-use crate::release::{PreviewState, Release, SchemaPreview, SchemaState};
+use crate::facts::{Database, HostFacts, Observed, SchemaFact, facts_of};
+use crate::release::{Release, RevisionGraph, SchemaState};
 use crate::resource::component::{
-    Assessment, Cause, Installed, PlannedHop, PlannedPath, SchemaStep, assess, interpreter_of, path_of, schema_steps,
-    waiting_revisions,
+    Assessment, Cause, Installed, PlannedHop, PlannedPath, assess, interpreter_of, path_of,
 };
 
 /// An instance at one point of the plan.
@@ -19,8 +15,9 @@ pub(super) struct Member<'a> {
     /// The product that its package belongs to.
     pub(super) product: Option<&'a str>,
     hops: Vec<PlannedHop>,
-    /// What they do to the schema, as far as their packages were read.
-    schema_steps: Vec<SchemaStep>,
+    facts: Option<&'a HostFacts>,
+    /// Whether its package was found whole.
+    found_whole: bool,
     /// The interpreters that environments for its hops are made with; a hop that needs none lacks here.
     interpreters: Vec<(Release, String)>,
     pub(super) database: Option<Database>,
@@ -30,8 +27,8 @@ pub(super) struct Member<'a> {
     pub(super) installed: Option<Release>,
     /// Whether its package is whole at this point of the plan; only then can it be started.
     pub(super) whole: bool,
-    /// How the database comes to what is installed at this point of the plan, where it is behind.
-    pub(super) behind: Option<Migration>,
+    /// Whether the database is behind what is installed at this point of the plan.
+    pub(super) behind: bool,
     /// Why its process must be restarted or started for a reason of its own.
     pub(super) restart: Option<String>,
     /// Whether the path of its environment is a link at this point of the plan.
@@ -51,7 +48,6 @@ impl<'a> Member<'a> {
             PlannedPath::Hops(hops) => hops,
             PlannedPath::Refused(_) | PlannedPath::Unknown(_) => Vec::new(),
         };
-        let schema_steps = schema_steps(component, &hops, &facts);
         let interpreter = |hop: &PlannedHop| {
             let found = interpreter_of(component, &hop.to, &facts, input.catalogue).ok()?;
             Some((hop.to.clone(), found))
@@ -65,20 +61,19 @@ impl<'a> Member<'a> {
             Installed::Nothing | Installed::NoVenv | Installed::Unknown(_) => false,
         };
         let is_behind = matches!(assessment.schema, Some(Observed::Known(SchemaState::Behind { .. })));
-        let behind =
-            (is_behind && whole).then(|| waiting_revisions(component, &facts)).flatten().and_then(|p| migration_of(&p));
         let link = component.venv_fact(&facts).known().and_then(|venv| venv.link.clone());
         Member {
             instance,
             product: input.catalogue.product_of(&component.package).map(|product| product.name.as_str()),
             hops,
-            schema_steps,
+            facts: input.facts.get(&instance.host),
+            found_whole: whole,
             interpreters,
             database,
             running: !assessment.running.is_stopped(),
             installed: assessment.installed.start_of_path().cloned(),
             whole,
-            behind,
+            behind: is_behind && whole,
             restart: reason_to_restart(&assessment),
             linked: link.is_some(),
             environment: link.unwrap_or_else(|| component.venv.clone()),
@@ -128,65 +123,35 @@ impl<'a> Member<'a> {
         }
     }
 
-    fn preview(&self, release: &Release) -> Option<&SchemaPreview> {
-        self.schema_steps.iter().find(|step| step.to == *release)?.preview.known()
+    /// What is known of its database and its package's revisions.
+    pub(super) fn schema(&self) -> Option<&'a SchemaFact> {
+        match self.instance.component.schema_fact(self.facts?)? {
+            Observed::Known(schema) => Some(schema),
+            Observed::Absent | Observed::Unknown(_) => None,
+        }
     }
 
-    /// How its database comes to `release`: known where the packages were read.
-    pub(super) fn migration(&self, release: &Release) -> Option<Migration> {
-        match &self.behind {
-            Some(waiting) if self.installed.as_ref() == Some(release) => Some(waiting.clone()),
-            Some(_) | None => migration_of(self.preview(release)?),
+    /// The revisions of its package at `release`: as installed, or as read from the wheel.
+    pub(super) fn graph_at(&self, release: &Release) -> Option<&'a RevisionGraph> {
+        if self.observed_release() == Some(release) && self.found_whole {
+            return self.schema()?.graph.known();
         }
+        let query = self.instance.component.wheel_query(release)?;
+        match self.facts?.wheel(&query) {
+            Observed::Known(wheel) => wheel.revisions().ok(),
+            Observed::Absent | Observed::Unknown(_) => None,
+        }
+    }
+
+    /// The release that was found installed.
+    fn observed_release(&self) -> Option<&Release> {
+        self.assessment.installed.start_of_path()
     }
 
     /// Whether its database waits for what is installed, at `release`.
     pub(super) fn is_behind_at(&self, release: &Release) -> bool {
-        self.behind.is_some() && self.installed.as_ref() == Some(release)
+        self.behind && self.installed.as_ref() == Some(release)
     }
-
-    /// Whether it is known that `release` leaves the schema as it is.
-    pub(super) fn keeps_schema(&self, release: &Release) -> bool {
-        self.schema_steps.iter().any(|step| step.to == *release && step.changes_nothing())
-    }
-
-    /// What runs at `release`, in its order, with the first line of each revision.
-    pub(super) fn pending(&self, release: &Release) -> String {
-        if self.is_behind_at(release) {
-            return "the database is behind the installed package".to_owned();
-        }
-        let Some(preview) = self.preview(release) else {
-            return format!("the package's head at {release} may be ahead of the database");
-        };
-        let listed = |revisions: &[crate::release::PendingRevision]| {
-            revisions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        };
-        let mut parts = Vec::new();
-        if !preview.skipped.is_empty() {
-            let (count, names) = (preview.skipped.len(), listed(&preview.skipped));
-            parts.push(format!("{count} revision(s) come first that alembic would take for applied: {names}"));
-        }
-        if !preview.pending.is_empty() {
-            parts.push(format!("{} revision(s) are pending: {}", preview.pending.len(), listed(&preview.pending)));
-        }
-        match parts.is_empty() {
-            true => format!("the package's head at {release} may be ahead of the database"),
-            false => parts.join(". "),
-        }
-    }
-}
-
-/// What a preview asks for, where it can be carried out at all.
-fn migration_of(preview: &SchemaPreview) -> Option<Migration> {
-    let mut heads = preview.to_heads.iter();
-    let (Some(head), None, PreviewState::Sound) = (heads.next(), heads.next(), &preview.state) else { return None };
-    let ids = |revisions: &[crate::release::PendingRevision]| revisions.iter().map(|one| one.id.clone()).collect();
-    Some(Migration {
-        rows: preview.rows.iter().cloned().collect::<BTreeSet<_>>(),
-        skipped: ids(&preview.skipped),
-        pending: ids(&preview.pending),
-        head: head.clone(),
-    })
 }
 
 fn reason_to_restart(assessment: &Assessment) -> Option<String> {

@@ -4,18 +4,21 @@
 mod action;
 mod acts;
 mod checker;
+mod databases;
 mod full_stop;
 mod group;
 mod judge;
 mod member;
 mod planner;
 mod saved;
+mod schema_job;
 mod script;
 
 pub use crate::desired::InstanceId;
 pub use action::{Action, ActionKind, Migration, PackageMove, Plan, Recovery, Stage, StageKind, Track, Undo};
 pub use checker::{Violation, check};
-pub use judge::{Confirmation, Readiness, World, confirm, ready, state_of};
+pub use judge::{Confirmation, Readiness, World, confirm, describe as schema_in_words, ready, state_of};
 pub use planner::{Input, plan};
 pub use saved::{SavedPlan, SavedPlanError, StalePlan};
+pub use schema_job::{SchemaJob, migrate, rehearse};
 pub use script::{BUSY, Script, log_script, script};

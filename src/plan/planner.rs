@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, Plan, Recovery, Stage, StageKind, Track};
 use super::acts::{self, Move, Store};
+use super::databases::Databases;
 use super::full_stop::full_stop;
 use super::group::group;
 use super::judge::state_of;
@@ -46,22 +47,30 @@ impl<'a> Input<'a> {
 #[must_use]
 pub fn plan(input: &Input<'_>) -> Plan {
     let mut members: Vec<Member<'_>> = input.instances.iter().map(|instance| Member::new(instance, input)).collect();
-    let databases: Vec<Option<Database>> = members.iter().map(|member| member.database.clone()).collect();
-    let groups = group(input.instances, &databases);
+    let used: Vec<Option<Database>> = members.iter().map(|member| member.database.clone()).collect();
+    let groups = group(input.instances, &used);
+    let mut databases = Databases::new(&members);
     let basis = members
         .iter()
         .map(|m| (m.instance.id(), state_of(m.instance, &facts_of(input.facts, &m.instance.host))))
         .collect();
     let mut made = Made::default();
     for release in releases(&members) {
-        let rounds: Vec<Round> = groups.iter().filter_map(|group| round(&release, group, &members)).collect();
-        let (major, rounds): (Vec<Round>, Vec<Round>) = rounds.into_iter().partition(|round| round.is_major);
+        let rounds: Vec<Round> =
+            groups.iter().filter_map(|group| round(&release, group, &members, &databases)).collect();
+        let left: BTreeSet<Option<&str>> =
+            rounds.iter().filter(|round| round.is_major).map(|round| round.product(&members)).collect();
+        // Of a product that leaves its train, everything takes part: also what a killed run has brought there before.
+        let (major, rounds): (Vec<Round>, Vec<Round>) = rounds.into_iter().partition(|round| {
+            let product = round.product(&members);
+            round.is_major || (product.is_some() && left.contains(&product))
+        });
         for round in by_product(major, &members) {
-            full_stop(&release, &round, &mut members, input, &mut made);
+            full_stop(&release, &round, &mut members, &mut databases, input, &mut made);
         }
         let mut rounds: Vec<Round> = rounds.into_iter().flat_map(|r| r.rolled(&members)).collect();
         rounds.sort_by_key(|round| round.play);
-        let stages = stages_of(&release, &rounds, &mut members, input);
+        let stages = stages_of(&release, &rounds, &mut members, &mut databases, input);
         made.stages.extend(stages);
     }
     if let Some(stage) = thaw(&members) {
@@ -89,7 +98,7 @@ fn releases(members: &[Member<'_>]) -> BTreeSet<Release> {
     }
     for member in members {
         releases.extend(member.targets().cloned());
-        if member.behind.is_some() {
+        if member.behind {
             releases.extend(member.installed.clone());
         }
     }
@@ -114,6 +123,11 @@ pub(super) struct Round {
 }
 
 impl Round {
+    /// The product that it is about; one round has one, because its members share an environment or a database.
+    fn product<'a>(&self, members: &[Member<'a>]) -> Option<&'a str> {
+        self.affected.iter().chain(&self.restarts).find_map(|n| members[*n].product)
+    }
+
     /// Where no database changes, the hosts of a round need not stop together: they take turns.
     fn rolled(self, members: &[Member<'_>]) -> Vec<Round> {
         let touched = || self.affected.iter().chain(&self.restarts).copied();
@@ -144,7 +158,12 @@ impl Round {
     }
 
     /// The environments that move, in the order of their first member.
-    pub(super) fn moves<'m>(&self, members: &'m [Member<'m>]) -> Vec<Move<'m>> {
+    pub(super) fn moves<'m, 'a>(
+        &self,
+        release: &Release,
+        members: &'m [Member<'a>],
+        databases: &Databases<'a>,
+    ) -> Vec<Move<'m, 'a>> {
         let mut venvs: Vec<(&HostName, &str)> = Vec::new();
         for number in &self.installs {
             let instance = members[*number].instance;
@@ -153,40 +172,45 @@ impl Round {
                 venvs.push(venv);
             }
         }
-        let of = |numbers: &[usize], (host, venv): (&HostName, &str)| -> Vec<&'m Member<'m>> {
+        let of = |numbers: &[usize], (host, venv): (&HostName, &str)| -> Vec<&'m Member<'a>> {
             let here = |m: &&Member<'_>| m.instance.host == *host && m.instance.component.venv == venv;
             numbers.iter().map(|n| &members[*n]).filter(here).collect()
         };
         let ids = |members: Vec<&Member<'_>>| members.iter().map(|member| member.instance.id()).collect();
         venvs
             .into_iter()
-            .map(|venv| Move { moving: of(&self.installs, venv), stopped: ids(of(&self.affected, venv)) })
+            .map(|venv| {
+                let moving = of(&self.installs, venv);
+                let keeps_schema = moving.iter().any(|member| databases.keeps(member, release));
+                Move { moving, stopped: ids(of(&self.affected, venv)), keeps_schema }
+            })
             .collect()
     }
 
     /// The databases that change, each with the member that migrates it; those of which too little is known lack.
-    pub(super) fn stores<'m>(
+    pub(super) fn stores<'m, 'a>(
         &'m self,
         release: &Release,
-        members: &'m [Member<'m>],
+        members: &'m [Member<'a>],
+        databases: &Databases<'a>,
         input: &Input<'_>,
-    ) -> Vec<Store<'m>> {
+    ) -> Vec<Store<'m, 'a>> {
         let store = |(database, number): &'m (Database, usize)| {
             let users = members.iter().filter(|member| member.database.as_ref() == Some(database));
             let users = users.map(|member| member.instance.id()).collect();
             let member = &members[*number];
             let facts = facts_of(input.facts, &member.instance.host);
-            Store::of(release, member, database, users, &facts)
+            Store::of(release, member, database, users, &facts, databases)
         };
         self.migrations.iter().filter_map(store).collect()
     }
 }
 
-fn round(release: &Release, group: &[usize], members: &[Member<'_>]) -> Option<Round> {
+fn round<'a>(release: &Release, group: &[usize], members: &[Member<'a>], databases: &Databases<'a>) -> Option<Round> {
     let of_group = || group.iter().copied();
     let installs: Vec<usize> = of_group().filter(|n| members[*n].hop(release).is_some()).collect();
-    let moving =
-        |n: usize| members[n].is_behind_at(release) || (installs.contains(&n) && !members[n].keeps_schema(release));
+    let waits = |n: usize| members[n].is_behind_at(release);
+    let moving = |n: usize| (waits(n) || installs.contains(&n)) && !databases.keeps(&members[n], release);
     let mut migrations: Vec<(Database, usize)> = Vec::new();
     for number in of_group().filter(|n| moving(*n)) {
         if let Some(database) = &members[number].database
@@ -205,7 +229,7 @@ fn round(release: &Release, group: &[usize], members: &[Member<'_>]) -> Option<R
     let shares_database = |n: usize| {
         members[n].database.as_ref().is_some_and(|mine| migrations.iter().any(|(database, _)| database == mine))
     };
-    let affected: Vec<usize> = of_group().filter(|n| shares_venv(*n) || shares_database(*n)).collect();
+    let affected: Vec<usize> = of_group().filter(|n| shares_venv(*n) || shares_database(*n) || waits(*n)).collect();
     let restarts: Vec<usize> = of_group()
         .filter(|n| !affected.contains(n))
         .filter(|n| members[*n].restart.is_some() && members[*n].instance.component.release == *release)
@@ -217,7 +241,7 @@ fn round(release: &Release, group: &[usize], members: &[Member<'_>]) -> Option<R
 
 /// Joins the rounds of each product, which a major upgrade stops as a whole: also what doesn't move itself.
 fn by_product(rounds: Vec<Round>, members: &[Member<'_>]) -> Vec<Round> {
-    let product_of = |round: &Round| round.installs.first().and_then(|n| members[*n].product);
+    let product_of = |round: &Round| round.product(members);
     let mut joined: Vec<Round> = Vec::new();
     for round in rounds {
         match joined.iter_mut().find(|other| product_of(other).is_some() && product_of(other) == product_of(&round)) {
@@ -261,7 +285,13 @@ pub(super) fn stage(title: String, kind: StageKind, actions: Vec<Action>) -> Sta
 }
 
 /// Turns the rounds of one release into stages and carries the members' state on.
-fn stages_of(release: &Release, rounds: &[Round], members: &mut [Member<'_>], input: &Input<'_>) -> Vec<Stage> {
+fn stages_of<'a>(
+    release: &Release,
+    rounds: &[Round],
+    members: &mut [Member<'a>],
+    databases: &mut Databases<'a>,
+    input: &Input<'_>,
+) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
     let mut plays: BTreeMap<usize, Vec<&Round>> = BTreeMap::new();
     for round in rounds {
@@ -271,7 +301,7 @@ fn stages_of(release: &Release, rounds: &[Round], members: &mut [Member<'_>], in
         let mut independent: Vec<Action> = Vec::new();
         let mut names: BTreeSet<String> = BTreeSet::new();
         for round in rounds {
-            let steps = steps_of(release, round, members, input);
+            let steps = steps_of(release, round, members, databases, input);
             let hosts: BTreeSet<&HostName> =
                 steps.iter().flat_map(|step| &step.actions).map(|action| &action.host).collect();
             if hosts.len() > 1 {
@@ -340,7 +370,13 @@ pub(super) fn names(numbers: &[usize], members: &[Member<'_>]) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input: &Input<'_>) -> Vec<Step> {
+fn steps_of<'a>(
+    release: &Release,
+    round: &Round,
+    members: &mut [Member<'a>],
+    databases: &mut Databases<'a>,
+    input: &Input<'_>,
+) -> Vec<Step> {
     let touched: Vec<usize> = round.affected.iter().chain(&round.restarts).copied().collect();
     let mut steps = Vec::new();
     let mut push = |title: String, actions: Vec<Action>| {
@@ -349,14 +385,14 @@ fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input:
         }
     };
     let staged: Vec<usize> = round.installs.iter().copied().filter(|n| members[*n].staged(release).is_some()).collect();
-    let moves = round.moves(members);
-    let (beside, in_place): (Vec<&Move<'_>>, Vec<&Move<'_>>) =
+    let moves = round.moves(release, members, databases);
+    let (beside, in_place): (Vec<&Move<'_, '_>>, Vec<&Move<'_, '_>>) =
         moves.iter().partition(|moved| moved.moving.iter().any(|member| member.staged(release).is_some()));
     push(
         format!("build the environment of {}", names(&staged, members)),
         beside.iter().filter_map(|moved| acts::stage(release, moved)).collect(),
     );
-    let stores = round.stores(release, members, input);
+    let stores = round.stores(release, members, databases, input);
     for store in stores.iter().filter(|store| store.schema.rehearsal == Rehearsal::Always) {
         let target = store.member.staged(release);
         let rehearsal = target.map(|venv| store.rehearsal(release, &venv)).unwrap_or_default();
@@ -392,7 +428,7 @@ fn steps_of(release: &Release, round: &Round, members: &mut [Member<'_>], input:
         format!("tidy up after {}", names(&staged, members)),
         beside.iter().filter_map(|moved| acts::prune(release, moved)).collect(),
     );
-    carry_on(release, &touched, &starting, round, members);
+    carry_on(release, &touched, &starting, round, members, databases);
     steps
 }
 
@@ -417,20 +453,24 @@ pub(super) fn starting(release: &Release, touched: &[usize], round: &Round, memb
 }
 
 /// Carries the members' state on over a round.
-pub(super) fn carry_on(
+pub(super) fn carry_on<'a>(
     release: &Release,
     touched: &[usize],
     starting: &[usize],
     round: &Round,
-    members: &mut [Member<'_>],
+    members: &mut [Member<'a>],
+    databases: &mut Databases<'a>,
 ) {
+    for (_, number) in &round.migrations {
+        databases.brought(&members[*number], release);
+    }
     for number in touched {
         let member = &mut members[*number];
         member.running = starting.contains(number);
         if !member.running {
             continue;
         }
-        member.behind = None;
+        member.behind = false;
         member.restart = None;
         if round.installs.contains(number) {
             if let Some(target) = member.staged(release) {

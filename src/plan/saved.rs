@@ -155,7 +155,7 @@ mod tests {
     fn saved() -> SavedPlan<String> {
         let instances = [manager("m", "25.6.2"), agent("a", "25.6.1")];
         let facts = world(instances.iter().map(|instance| (instance, Seen::default())));
-        let plan = plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() });
+        let plan = plan(&Input::new(&instances, &facts, &Catalogue::default()));
         assert!(!plan.is_empty());
         let targets = BTreeMap::from([(instances[0].host.clone(), "ssh".to_owned())]);
         SavedPlan::new(plan, vec![agent("left-out", "25.6.1")], targets, Request::default(), Vec::new())

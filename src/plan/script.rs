@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::action::{Action, ActionKind, PackageMove, Plan};
+use super::action::{Action, ActionKind, Migration, PackageMove, Plan};
+use super::schema_job::{self, SchemaJob};
 use crate::facts::{DATABASE_URL_PY, DatabaseKind, HostFacts, Process, normalize_name};
 use crate::model::shell_quote as q;
 use crate::resource::component::{Component, FreezeSpec, Running, SchemaSpec, Signal, Supervisor, assess};
@@ -26,11 +27,10 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
     let component = &plan.instance(&action.instance())?.component;
     let body = match &action.kind {
         ActionKind::Stop => stop(component, facts),
-        ActionKind::Stage { .. }
-        | ActionKind::Switch { .. }
-        | ActionKind::Prune { .. }
-        | ActionKind::Rehearse { .. } => {
-            return None;
+        ActionKind::Stage { .. } | ActionKind::Switch { .. } | ActionKind::Prune { .. } => return None,
+        ActionKind::Rehearse { backup, scratch, venv, migration, outside } => {
+            let kind = schema_kind(component, facts)?;
+            schema_job::rehearse(&job(component, venv, kind, migration)?, backup, scratch, outside)
         }
         ActionKind::Freeze => freeze(component.freeze.as_ref()?),
         ActionKind::Unfreeze => unfreeze(component.freeze.as_ref()?),
@@ -41,7 +41,9 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
             install(component, venv, packages, &others(plan, action, packages))
         }
         ActionKind::Backup { database, file, .. } => backup(component.schema.as_ref()?, component, database.kind, file),
-        ActionKind::Migrate { .. } => migrate(component.schema.as_ref()?, component),
+        ActionKind::Migrate { database, migration, .. } => {
+            schema_job::migrate(&job(component, &component.venv, database.kind, migration)?)
+        }
         ActionKind::Start { .. } => start(component, facts),
     };
     // The whole is read before it runs, and nothing in it can swallow the rest from standard input.
@@ -122,7 +124,7 @@ pub const BUSY: u32 = 75;
 
 /// Holds a lock for as long as anything started from here lives: a pip or alembic that outlived its session
 /// keeps a second one out.
-fn lock(file: &str, what: &str) -> String {
+pub(super) fn lock(file: &str, what: &str) -> String {
     format!(
         "if command -v flock >/dev/null; then exec 9>>{} || exit; flock -n 9 || {{ echo {} >&2; exit {BUSY}; }}; fi\n",
         q(file),
@@ -243,14 +245,28 @@ fn backup(schema: &SchemaSpec, component: &Component, kind: DatabaseKind, file: 
     )
 }
 
-fn migrate(schema: &SchemaSpec, component: &Component) -> String {
-    format!(
-        "cd {} || exit\n{}{} -c {} upgrade head\n",
-        q(&schema.chdir),
-        lock(&format!("{}/.converge-migration.lock", schema.chdir.trim_end_matches('/')), "migration"),
-        q(&format!("{}/bin/alembic", component.venv)),
-        q(&schema.ini)
-    )
+/// The migration as the job takes it, with the package of `venv`.
+fn job<'a>(
+    component: &'a Component,
+    venv: &'a str,
+    kind: DatabaseKind,
+    migration: &'a Migration,
+) -> Option<SchemaJob<'a>> {
+    let schema = component.schema.as_ref()?;
+    Some(SchemaJob {
+        venv,
+        ini: &schema.ini,
+        chdir: &schema.chdir,
+        kind,
+        rows: &migration.rows,
+        skipped: &migration.skipped,
+        pending: &migration.pending,
+        head: &migration.head,
+    })
+}
+
+fn schema_kind(component: &Component, facts: &HostFacts) -> Option<DatabaseKind> {
+    component.schema_fact(facts)?.known().map(|fact| fact.database.kind)
 }
 
 fn start(component: &Component, facts: &HostFacts) -> String {
@@ -342,7 +358,7 @@ mod tests {
     fn scripts(instance: &Instance, seen: &Seen) -> Vec<(&'static str, String)> {
         let instances = std::slice::from_ref(instance);
         let world = world([(instance, seen.clone())]);
-        let plan = plan(&Input { instances, facts: &world, catalogue: &Catalogue::default() });
+        let plan = plan(&Input::new(instances, &world, &Catalogue::default()));
         let facts = facts(instance, seen);
         plan.actions().map(|action| (action.verb(), script(&plan, action, &facts).unwrap().text)).collect()
     }
@@ -384,11 +400,7 @@ mod tests {
     fn what_runs_is_not_started_again() {
         let (instance, stopped) = (manager("m", "25.6.1"), Seen { running: None, ..Seen::default() });
         let world = world([(&instance, stopped.clone())]);
-        let plan = plan(&Input {
-            instances: std::slice::from_ref(&instance),
-            facts: &world,
-            catalogue: &Catalogue::default(),
-        });
+        let plan = plan(&Input::new(std::slice::from_ref(&instance), &world, &Catalogue::default()));
         let action = plan.actions().next().unwrap();
         let text = |seen: &Seen| script(&plan, action, &facts(&instance, seen)).unwrap().text;
         assert!(text(&stopped).contains("setsid -f /bin/sh -c"));

@@ -7,6 +7,7 @@ use super::*;
 use crate::desired::fixture::{Seen, agent, manager, world};
 use crate::facts::{CommandAnswer, DatabaseKind, Fact, HostFacts, Observed, Paths, Pins, Query, Work};
 use crate::release::Release;
+use crate::resource::component::Layout;
 
 /// A run to be checked.
 struct Case<'a> {
@@ -409,7 +410,17 @@ fn the_interpreter_must_run_what_comes() {
     // The fixture's environments have Python 3.11.2; 24.3 wants 3.12, as the catalogue knows.
     let instances = [manager("m", "24.3.0")];
     let observed = Case::new(&instances, &[at_23_9_10()]).known().of("wrong-python");
+    assert!(observed[0].contains("24.3.0 needs Python") && observed[0].contains("is Python 3.11.2"), "{observed:?}");
+    // In place there is but the one of the environment; with one of its own, whatever the host has.
+    let mut in_place = instances.clone();
+    in_place[0].component.environments.layout = Layout::InPlace;
+    let both = Seen { interpreters: Observed::Known(&["3.11.2", "3.12.1"]), ..at_23_9_10() };
+    let observed = Case::new(&in_place, std::slice::from_ref(&both)).known().of("wrong-python");
     assert!(observed[0].contains("has Python 3.11.2") && observed[0].contains("24.3.0 requires"), "{observed:?}");
+    assert_eq!(Case::new(&instances, &[both]).known().of("wrong-python"), [""; 0]);
+    let unknown = Seen { interpreters: Observed::Unknown("no answer".into()), ..at_23_9_10() };
+    let observed = Case::new(&instances, &[unknown]).known().of("wrong-python");
+    assert!(observed[0].contains("which interpreters there are is unknown: no answer"), "{observed:?}");
     let instances = [manager("m", "23.9.10")];
     let seen = Seen { installed: Observed::Known("23.9.8"), running: Some("23.9.8"), ..at_23_9_10() };
     assert_eq!(Case::new(&instances, &[seen]).known().of("wrong-python"), [""; 0]);

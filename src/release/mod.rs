@@ -9,8 +9,8 @@ mod schema;
 mod wheel;
 
 pub use catalogue::{
-    BrokenRelease, Catalogue, DEFAULT_PRODUCT, Evidence, KnownHop, KnownTrain, ManualStep, Predicate, Product,
-    ReleaseRisk, Risk, Unusable, WorkTable,
+    BrokenRelease, Catalogue, DEFAULT_PRODUCT, Deviation, Evidence, KnownHop, KnownTrain, ManualStep, Predicate,
+    Product, ReleaseRisk, Risk, Unusable, WorkTable,
 };
 pub use numbering::{RangeError, Release, ReleaseError, ReleaseRange, Scheme, Train, TrainError};
 pub use path::{
@@ -22,9 +22,10 @@ pub use published::{
     SnapshotPackage, join_files, judge_age, normalize_name, parse_age, parse_index_page, release_of_file,
 };
 pub use schema::{
-    HopSchema, PendingRevision, PreviewState, RevisionDetails, RevisionFile, RevisionFileError, RevisionGraph,
-    RevisionId, RevisionRisk, RevisionSet, RiskKind, SchemaPath, SchemaPreview, SchemaStart, SchemaState, SchemaTold,
-    WheelOf, WheelSeen, parse_revision_file, preview, preview_path, read_revisions, schema_of_path,
+    HopSchema, Mending, PendingRevision, PreviewState, RevisionDetails, RevisionFile, RevisionFileError, RevisionGraph,
+    RevisionId, RevisionPresence, RevisionRisk, RevisionSet, RiskKind, SchemaPath, SchemaPreview, SchemaStart,
+    SchemaState, SchemaTold, WheelOf, WheelSeen, mendable, parse_revision_file, preview, preview_path, read_revisions,
+    schema_of_path,
 };
 pub use wheel::{
     FILE_BYTES, MetadataError, Migrations, UNPACKED_BYTES, WHEEL_BYTES, Wheel, WheelContents, WheelError,

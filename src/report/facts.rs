@@ -116,6 +116,15 @@ fn lines(fact: &Fact) -> (String, Vec<String>) {
             };
             (format!("{} distributions pin others", pins.pins.len()), pins.pins.iter().map(of).collect())
         }),
+        Fact::Effects(fact) => observed(fact, |effects| {
+            let head = format!(
+                "{} things of {} revisions looked for, {} not as they leave it",
+                effects.expected(),
+                effects.revisions.len(),
+                effects.missing.len()
+            );
+            (head, effects.missing.iter().map(|effect| format!("{effect} ({})", effect.revision)).collect())
+        }),
         Fact::Wheel(fact) => observed(fact, |wheel| {
             let Wheel { package, release, file, bytes, sha256, requires_python, .. } = wheel;
             let python = requires_python.as_ref().map_or_else(String::new, |python| format!(", Python {python}"));

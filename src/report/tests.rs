@@ -38,13 +38,7 @@ fn drift(all: &[(Instance, Seen)]) -> Drift {
     let instances: Vec<Instance> = all.iter().map(|(instance, _)| instance.clone()).collect();
     let facts = world(all.iter().map(|(instance, seen)| (instance, seen.clone())));
     let findings = look(&instances, &facts);
-    drift_of(
-        &instances,
-        &facts,
-        &findings,
-        &[],
-        &plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() }),
-    )
+    drift_of(&instances, &facts, &findings, &[], &plan(&Input::new(&instances, &facts, &Catalogue::default())))
 }
 
 #[test]
@@ -52,8 +46,7 @@ fn a_plan_says_what_where_and_why() {
     let instances = [manager("m", "25.6.2"), agent("a", "25.6.1")];
     let stopped = Seen { running: None, ..Seen::default() };
     let facts = world([(&instances[0], Seen::default()), (&instances[1], stopped)]);
-    let text =
-        plain(&plan_text(&plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() })));
+    let text = plain(&plan_text(&plan(&Input::new(&instances, &facts, &Catalogue::default()))));
     let mut lines = text.lines();
     let head = lines.next().unwrap();
     assert!(head.starts_with("PLAN ") && head.ends_with(": 6 actions in 2 stages on 2 hosts"), "{head}");
@@ -81,8 +74,7 @@ fn a_plan_says_what_where_and_why() {
 fn an_empty_plan_says_why() {
     let instances = [manager("m", "25.6.1")];
     let facts = world([(&instances[0], Seen::default())]);
-    let text =
-        plain(&plan_text(&plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() })));
+    let text = plain(&plan_text(&plan(&Input::new(&instances, &facts, &Catalogue::default()))));
     insta::assert_snapshot!(text, @r#"
     Nothing to do: 1 component(s) on 1 host(s) are as declared.
       m/manager: 25.6.1 installed, running 25.6.1, database at head b2
@@ -138,13 +130,8 @@ fn an_unreachable_host_is_told_once() {
     let facts = std::collections::BTreeMap::from([(host("m"), lost)]);
     let instances = [instance];
     let findings = look(&instances, &facts);
-    let drift = drift_of(
-        &instances,
-        &facts,
-        &findings,
-        &[],
-        &plan(&Input { instances: &instances, facts: &facts, catalogue: &Catalogue::default() }),
-    );
+    let drift =
+        drift_of(&instances, &facts, &findings, &[], &plan(&Input::new(&instances, &facts, &Catalogue::default())));
     assert!(!drift.in_sync);
     let text = plain(&drift_text(&drift));
     assert_eq!(text.matches("connection refused").count(), 1, "{text}");

@@ -7,14 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use converge::desired::{Instance, InstanceId};
 use converge::execute::{Attempt, Hosts};
 use converge::facts::{
-    Database, DatabaseKind, Disk, Distribution, Fact, File, Health, HostFacts, Interpreters, Observed, Pins, Process,
-    ProcessQuery, Processes, Published, Query, SchemaFact, System, Unit, Venv, Work, normalize_name,
+    CommandAnswer, Database, DatabaseKind, Disk, Distribution, Effect, EffectKind, Effects, Fact, File, Health,
+    HostFacts, Interpreter, Interpreters, Observed, Pins, Process, ProcessQuery, Processes, Published, Query,
+    SchemaFact, System, Unit, Venv, Work, normalize_name,
 };
 use converge::model::{Digest, HostName, Timestamp};
-use converge::plan::{Action, ActionKind, Plan};
-use converge::release::{Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
+use converge::plan::{Action, ActionKind, PackageMove, Plan};
+use converge::release::{Catalogue, Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
 use converge::resource::component::{
-    Asked, Component, EnvironmentSpec, HealthSpec, Precautions, ProcessSpec, SchemaSpec, Signal, Supervisor,
+    Asked, Component, EnvironmentSpec, FreezeSpec, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal,
+    Supervisor, work_query,
 };
 
 /// What goes wrong with one action.
@@ -44,6 +46,8 @@ pub struct SimVenv {
     /// Packages whose install was killed, with the release before.
     pub interrupted: BTreeMap<String, Option<Release>>,
     pub installed_at: i64,
+    /// Whether it was built beside another one, whole; and which one.
+    pub built_from: Option<String>,
 }
 
 /// One running component.
@@ -57,10 +61,25 @@ pub struct SimProcess {
 /// One host.
 #[derive(Debug, Clone, Default)]
 pub struct SimHost {
+    /// Environments by path.
     pub venvs: BTreeMap<String, SimVenv>,
+    /// Links to environments.
+    pub links: BTreeMap<String, String>,
     pub processes: BTreeMap<String, SimProcess>,
     pub files: BTreeSet<String>,
     pub away: bool,
+}
+
+impl SimHost {
+    /// The environment that a path leads to.
+    pub fn venv(&self, path: &str) -> Option<&SimVenv> {
+        self.venvs.get(self.links.get(path).map_or(path, String::as_str))
+    }
+
+    pub fn venv_mut(&mut self, path: &str) -> Option<&mut SimVenv> {
+        let path = self.links.get(path).cloned().unwrap_or_else(|| path.to_owned());
+        self.venvs.get_mut(&path)
+    }
 }
 
 /// The whole cluster.
@@ -70,6 +89,12 @@ pub struct Cluster {
     pub hosts: BTreeMap<HostName, SimHost>,
     /// Revision by database.
     pub databases: BTreeMap<String, String>,
+    /// The revisions that really ran, by database.
+    pub applied: BTreeMap<String, BTreeSet<String>>,
+    /// What the cluster says of itself.
+    pub frozen: bool,
+    /// Sessions that run; one ends each time they are counted.
+    pub sessions: u64,
     /// Which database each instance uses.
     pub uses: BTreeMap<InstanceId, String>,
     pub published: Vec<Release>,
@@ -93,19 +118,33 @@ pub fn host(name: &str) -> HostName {
     HostName::parse(name).expect("a host name")
 }
 
-/// The revision that is the head of a release: every release brings one, the odd ones the same as before.
-pub fn head_of(release: &Release) -> String {
-    let patch: u64 = release.normalized().rsplit('.').next().and_then(|z| z.parse().ok()).expect("a patch number");
-    format!("rev{:02}", patch / 2)
+fn patch_of(release: &Release) -> u64 {
+    release.normalized().rsplit('.').next().and_then(|z| z.parse().ok()).expect("a patch number")
 }
 
-fn graph_of(release: &Release) -> RevisionGraph {
-    let last: u64 = head_of(release).trim_start_matches("rev").parse().expect("a number");
-    let revisions = (0..=last).map(|n| {
-        let downs = if n == 0 { BTreeSet::new() } else { BTreeSet::from([format!("rev{:02}", n - 1)]) };
-        (format!("rev{n:02}"), downs)
-    });
-    RevisionGraph::of_edges(revisions.collect())
+/// Whether it belongs to the train after 25.6.
+fn is_next_train(release: &Release) -> bool {
+    release.normalized().starts_with("25.7.")
+}
+
+/// The revision that is the head of a release: every release brings one, the odd ones the same as before.
+pub fn head_of(release: &Release) -> String {
+    let name = if is_next_train(release) { "next" } else { "rev" };
+    format!("{name}{:02}", patch_of(release) / 2)
+}
+
+/// The next train puts two revisions below the one that databases of 25.6.4 and later stand at.
+pub fn graph_of(release: &Release) -> RevisionGraph {
+    let mut chain: Vec<String> = Vec::new();
+    match is_next_train(release) {
+        false => chain.extend((0..=patch_of(release) / 2).map(|n| format!("rev{n:02}"))),
+        true => {
+            chain.extend(["rev00", "rev01", "spliced1", "spliced2", "rev02", "rev03", "rev04"].map(str::to_owned));
+            chain.extend((0..=patch_of(release) / 2).map(|n| format!("next{n:02}")));
+        }
+    }
+    let before = std::iter::once(BTreeSet::new()).chain(chain.iter().map(|one| BTreeSet::from([one.clone()])));
+    RevisionGraph::of_edges(chain.iter().cloned().zip(before).collect())
 }
 
 fn wheel_of(package: &str, release: &Release) -> Wheel {
@@ -151,8 +190,19 @@ pub fn component(name: &str, package: &str, venv: &str, declared: &Release, data
             chdir: format!("/{name}"),
             backup: Some("/backup".into()),
             timeout: 60,
+            keep_backups: 3,
+            snapshots: BTreeMap::new(),
+            rehearsal: Rehearsal::Major,
+            scratch: None,
         }),
         health: Some(HealthSpec { http: format!("http://{name}/"), version: Some("/version".into()) }),
+        freeze: database.then(|| FreezeSpec {
+            freeze: "freeze".into(),
+            unfreeze: "unfreeze".into(),
+            status: "status".into(),
+            frozen: "frozen".into(),
+            marker: format!("{venv}.frozen"),
+        }),
         precautions: Precautions::default(),
         declared_at: "site.yaml:1".into(),
         release_at: Asked { place: "site.yaml:1:1".into(), line: String::new() },
@@ -169,6 +219,9 @@ impl Cluster {
             instances,
             hosts,
             databases: BTreeMap::new(),
+            applied: BTreeMap::new(),
+            frozen: false,
+            sessions: 0,
             uses: BTreeMap::new(),
             published,
             now: 1_000_000,
@@ -183,8 +236,7 @@ impl Cluster {
 
     pub fn install(&mut self, number: usize, release: &Release) {
         let instance = self.instances[number].clone();
-        let venv =
-            self.hosts.get_mut(&instance.host).expect("host").venvs.get_mut(&instance.component.venv).expect("venv");
+        let venv = self.hosts.get_mut(&instance.host).expect("host").venv_mut(&instance.component.venv).expect("venv");
         venv.installed.insert(instance.component.package, release.clone());
         venv.installed_at = self.now;
         self.now += 10;
@@ -194,7 +246,8 @@ impl Cluster {
     pub fn start(&mut self, number: usize, as_release: Option<&Release>) {
         let instance = self.instances[number].clone();
         let host = self.hosts.get_mut(&instance.host).expect("host");
-        let installed = host.venvs[&instance.component.venv].installed.get(&instance.component.package).cloned();
+        let venv = host.venv(&instance.component.venv).expect("venv");
+        let installed = venv.installed.get(&instance.component.package).cloned();
         if let Some(release) = as_release.cloned().or(installed) {
             self.next_pid += 1;
             let process = SimProcess { release, started_at: self.now, pid: self.next_pid };
@@ -228,7 +281,8 @@ impl Cluster {
                     }
                 }
                 for moved in packages {
-                    let before = self.hosts[&action.host].venvs[venv].installed.get(&moved.package).cloned();
+                    let before =
+                        self.hosts[&action.host].venv(venv).expect("venv").installed.get(&moved.package).cloned();
                     if let Some(before) = before {
                         if moved.to < before {
                             self.violate(action, "a downgrade");
@@ -247,6 +301,16 @@ impl Cluster {
                     self.check_order(action, &moved.to);
                 }
             }
+            ActionKind::Stage { target, .. } => {
+                let used = self.hosts[&action.host].links.values().any(|used| used == target);
+                if used {
+                    self.violate(action, "it builds over an environment that is used");
+                }
+            }
+            ActionKind::Switch { packages, target, .. } => self.check_switch(action, packages, target),
+            ActionKind::Prune { .. } | ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } => {}
+            ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } => {}
+            ActionKind::Backup { stopped, .. } if stopped.is_empty() => {}
             ActionKind::Backup { .. } | ActionKind::Migrate { .. } => {
                 let database = self.uses[&action.instance()].clone();
                 let users: Vec<InstanceId> =
@@ -256,7 +320,10 @@ impl Cluster {
                         self.violate(action, &format!("{id} runs while its database is at work"));
                     }
                 }
-                if matches!(action.kind, ActionKind::Migrate { .. }) {
+                if let ActionKind::Migrate { migration, .. } = &action.kind {
+                    if migration.rows != BTreeSet::from([self.databases[&database].clone()]) {
+                        self.violate(action, "a migration from elsewhere than where the database stands");
+                    }
                     if !self.backed_up.contains(&database) {
                         self.violate(action, "a migration without a backup");
                     }
@@ -270,6 +337,43 @@ impl Cluster {
                 if self.running(&action.instance()) {
                     self.violate(action, "it is started while it runs");
                 }
+                if let (Some(database), Some(installed)) =
+                    (self.uses.get(&action.instance()).cloned(), self.installed(&action.instance()))
+                    && head_of(&installed) != self.databases[&database]
+                {
+                    self.violate(action, "it is started beside a schema that is not its own");
+                }
+            }
+        }
+    }
+
+    /// Nothing of the cluster runs while a train is left, and only from its last patch, with no work.
+    fn check_switch(&mut self, action: &Action, packages: &[PackageMove], target: &str) {
+        let host = &self.hosts[&action.host];
+        let built = host.venvs.get(target).cloned();
+        let back = action.id.ends_with("-back");
+        for moved in packages {
+            if built.as_ref().and_then(|venv| venv.installed.get(&moved.package)) != Some(&moved.to) {
+                self.violate(action, "what it switches to is not built");
+            }
+            let Some(from) = moved.from.clone() else { continue };
+            if moved.to < from && !back {
+                self.violate(action, "a downgrade");
+            }
+            if moved.to.train() == from.train() {
+                continue;
+            }
+            let ids: Vec<InstanceId> = self.instances.iter().map(Instance::id).collect();
+            let running: Vec<InstanceId> = ids.into_iter().filter(|id| self.running(id)).collect();
+            for id in running {
+                self.violate(action, &format!("{id} runs during a major upgrade"));
+            }
+            if self.sessions > 0 && !back {
+                self.violate(action, "work runs during a major upgrade");
+            }
+            let last = self.published.iter().filter(|r| r.train() == from.train()).max();
+            if !back && last != Some(&from) {
+                self.violate(action, "a major upgrade from something else than the last patch");
             }
         }
     }
@@ -292,13 +396,7 @@ impl Cluster {
 
     pub fn installed(&self, id: &InstanceId) -> Option<Release> {
         let instance = self.instances.iter().find(|i| i.id() == *id)?;
-        self.hosts
-            .get(&id.host)?
-            .venvs
-            .get(&instance.component.venv)?
-            .installed
-            .get(&instance.component.package)
-            .cloned()
+        self.hosts.get(&id.host)?.venv(&instance.component.venv)?.installed.get(&instance.component.package).cloned()
     }
 
     /// The whole effect of an action.
@@ -310,22 +408,71 @@ impl Cluster {
             }
             ActionKind::Install { venv, packages, .. } => {
                 let now = self.now;
-                let venv = self.hosts.get_mut(&action.host).expect("host").venvs.get_mut(venv).expect("venv");
+                let venv = self.hosts.get_mut(&action.host).expect("host").venv_mut(venv).expect("venv");
                 for moved in packages {
                     venv.installed.insert(moved.package.clone(), moved.to.clone());
                     venv.interrupted.remove(&moved.package);
                 }
                 venv.installed_at = now;
             }
+            ActionKind::Stage { venv, target, packages, .. } => {
+                let host = self.hosts.get_mut(&action.host).expect("host");
+                let from = host.links.get(venv).unwrap_or(venv).clone();
+                let installed = packages.iter().map(|moved| (moved.package.clone(), moved.to.clone())).collect();
+                let installed_at = self.now;
+                let built = SimVenv { installed, installed_at, built_from: Some(from), interrupted: BTreeMap::new() };
+                host.venvs.insert(target.clone(), built);
+            }
+            ActionKind::Switch { venv, target, packages, .. } => {
+                let host = self.hosts.get_mut(&action.host).expect("host");
+                if let Some(directory) = host.venvs.remove(venv) {
+                    // It is moved aside under the name of what it holds.
+                    let from = packages.iter().find_map(|moved| moved.from.clone()).expect("a release");
+                    let aside = format!("{venv}-{}", from.normalized());
+                    if let Some(new) = host.venvs.get_mut(target) {
+                        new.built_from = Some(aside.clone());
+                    }
+                    host.venvs.insert(aside, directory);
+                }
+                host.links.insert(venv.clone(), target.clone());
+            }
+            ActionKind::Prune { .. } | ActionKind::Drain { .. } | ActionKind::Rehearse { .. } => {}
+            ActionKind::Freeze => {
+                self.frozen = true;
+                let marker = component.freeze.expect("a freeze").marker;
+                self.hosts.get_mut(&action.host).expect("host").files.insert(marker);
+            }
+            ActionKind::Unfreeze => {
+                self.frozen = false;
+                let marker = component.freeze.expect("a freeze").marker;
+                self.hosts.get_mut(&action.host).expect("host").files.remove(&marker);
+            }
+            ActionKind::Snapshot { file, .. } => {
+                self.hosts.get_mut(&action.host).expect("host").files.insert(file.clone());
+            }
+            ActionKind::Backup { file, stopped, .. } if stopped.is_empty() => {
+                self.hosts.get_mut(&action.host).expect("host").files.insert(file.clone());
+            }
             ActionKind::Backup { file, .. } => {
                 self.hosts.get_mut(&action.host).expect("host").files.insert(file.clone());
                 let database = self.uses[&action.instance()].clone();
                 self.backed_up.insert(database);
             }
-            ActionKind::Migrate { .. } => {
+            ActionKind::Migrate { migration, .. } => {
                 let database = self.uses[&action.instance()].clone();
-                let head = head_of(&self.installed(&action.instance()).expect("an installed release"));
+                let installed = self.installed(&action.instance()).expect("an installed release");
                 self.backed_up.remove(&database);
+                let applied = self.applied.entry(database.clone()).or_default();
+                if let Some(twice) = migration.skipped.iter().chain(&migration.pending).find(|id| applied.contains(*id))
+                {
+                    self.violations.push(format!("{}: {twice} runs twice", action.id));
+                }
+                applied.extend(migration.skipped.iter().chain(&migration.pending).cloned());
+                let head = head_of(&installed);
+                let missing: Vec<String> = graph_of(&installed).ancestors(&head).difference(applied).cloned().collect();
+                if !missing.is_empty() || migration.head != head {
+                    self.violations.push(format!("{}: the schema lacks {missing:?}", action.id));
+                }
                 self.databases.insert(database, head);
             }
             ActionKind::Start { .. } => {
@@ -340,8 +487,20 @@ impl Cluster {
         match &action.kind {
             // Signals are sent at once or not at all; a transaction is rolled back; a part of a backup is no backup.
             ActionKind::Stop | ActionKind::Backup { .. } | ActionKind::Migrate { .. } | ActionKind::Start { .. } => {}
+            ActionKind::Switch { .. } | ActionKind::Prune { .. } | ActionKind::Drain { .. } => {}
+            ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } => {}
+            ActionKind::Stage { target, .. } => {
+                let host = self.hosts.get_mut(&action.host).expect("host");
+                host.venvs.insert(target.clone(), SimVenv::default());
+            }
+            ActionKind::Freeze => {
+                let instance = self.instances.iter().find(|i| i.id() == action.instance()).expect("an instance");
+                let marker = instance.component.freeze.as_ref().expect("a freeze").marker.clone();
+                self.hosts.get_mut(&action.host).expect("host").files.insert(marker);
+            }
+            ActionKind::Unfreeze => self.frozen = false,
             ActionKind::Install { venv, packages, .. } => {
-                let venv = self.hosts.get_mut(&action.host).expect("host").venvs.get_mut(venv).expect("venv");
+                let venv = self.hosts.get_mut(&action.host).expect("host").venv_mut(venv).expect("venv");
                 for moved in packages {
                     let before = venv.installed.remove(&moved.package);
                     let before = before.or_else(|| venv.interrupted.get(&moved.package).cloned().flatten());
@@ -376,9 +535,9 @@ impl Cluster {
             } else {
                 Observed::Absent
             }),
-            Query::Venv(query) => Fact::Venv(
-                host.venvs.get(&query.path).map_or(Observed::Absent, |venv| Observed::Known(venv_fact(venv))),
-            ),
+            Query::Venv(query) => Fact::Venv(host.venv(&query.path).map_or(Observed::Absent, |venv| {
+                Observed::Known(Venv { link: host.links.get(&query.path).cloned(), ..venv_fact(venv) })
+            })),
             Query::Process(query) => Fact::Process(Observed::Known(self.processes(host, query))),
             Query::Unit(query) => {
                 let component = query.name.trim_end_matches(".service");
@@ -417,21 +576,52 @@ impl Cluster {
                     rows: BTreeSet::from([self.databases[database].clone()]),
                     bytes: 1 << 20,
                     graph,
+                    previous: self.previous_graph(&id),
                     dump_tool: Some(15),
                     server: Some(15),
                 }))
             }
             Query::Wheel(query) => Fact::Wheel(Observed::Known(wheel_of(&query.package, &query.release))),
-            Query::Work(_) => Fact::Work(Observed::Known(Work { by_status: BTreeMap::new() })),
+            Query::Work(_) => Fact::Work(Observed::Known(Work {
+                by_status: BTreeMap::from_iter((self.sessions > 0).then(|| ("RUNNING".to_owned(), self.sessions))),
+            })),
+            Query::Command(query) if query.command == "status" => Fact::Command(Observed::Known(CommandAnswer {
+                status: 0,
+                output: if self.frozen { "frozen" } else { "running" }.into(),
+            })),
             Query::Command(_) => Fact::Command(Observed::Unknown("no shell in here".into())),
             Query::Paths(_) => Fact::Paths(Observed::Absent),
             Query::Pins(_) => Fact::Pins(Observed::Known(Pins::default())),
-            Query::Interpreters(_) => Fact::Interpreters(Observed::Known(Interpreters::default())),
+            Query::Interpreters(_) => Fact::Interpreters(Observed::Known(Interpreters {
+                found: vec![Interpreter { path: "/usr/bin/python3.13".into(), version: "3.13.1".into() }],
+                unfit: vec![],
+            })),
+            Query::Effects(query) => {
+                let component = query.database.ini.trim_start_matches('/').trim_end_matches("/alembic.ini");
+                let id = InstanceId { host: name.clone(), component: component.into() };
+                let applied = &self.applied[&self.uses[&id]];
+                let missing = query.revisions.iter().filter(|revision| !applied.contains(*revision));
+                let missing = missing.map(|revision| Effect {
+                    revision: revision.clone(),
+                    kind: EffectKind::Table,
+                    name: format!("table_of_{revision}"),
+                    left: false,
+                });
+                Fact::Effects(Observed::Known(Effects { missing: missing.collect(), ..Effects::default() }))
+            }
             Query::Published(_) => Fact::Published(Observed::Known(Published::new(
                 self.published.iter().cloned().map(PublishedRelease::plain).collect(),
             ))),
             Query::PackageSource(_) => Fact::PackageSource(Observed::Unknown("it was not asked".into())),
         }
+    }
+
+    /// The revisions of the package in the environment that the one in use was built beside.
+    fn previous_graph(&self, id: &InstanceId) -> Option<RevisionGraph> {
+        let instance = self.instances.iter().find(|i| i.id() == *id)?;
+        let host = self.hosts.get(&id.host)?;
+        let before = host.venvs.get(host.venv(&instance.component.venv)?.built_from.as_ref()?)?;
+        Some(graph_of(before.installed.get(&instance.component.package)?))
     }
 
     fn processes(&self, host: &SimHost, query: &ProcessQuery) -> Processes {
@@ -462,11 +652,11 @@ fn venv_fact(venv: &SimVenv) -> Venv {
         before.as_ref().map(|release| (normalize_name(package)[1..].to_owned(), release.to_string()))
     });
     Venv {
-        python: "3.11".into(),
+        python: "3.13.1".into(),
         base: "/usr/bin".into(),
         executable: true,
         link: None,
-        marker: false,
+        marker: venv.built_from.is_some(),
         distributions: whole.collect(),
         moved_aside: moved.collect(),
         installed_at: Some(Timestamp(venv.installed_at)),
@@ -481,7 +671,12 @@ pub struct Simulated {
 }
 
 impl Simulated {
-    pub fn new(cluster: Cluster) -> Self {
+    pub fn new(mut cluster: Cluster) -> Self {
+        // A database that nothing was said of came to where it stands by the revisions of 25.6.
+        for (database, head) in cluster.databases.clone() {
+            let graph = graph_of(&release("25.6.8"));
+            cluster.applied.entry(database).or_insert_with(|| graph.ancestors(&head));
+        }
         Self { cluster: Arc::new(Mutex::new(cluster)), died: Arc::default() }
     }
 
@@ -502,6 +697,8 @@ impl Simulated {
             queries.extend(instance.component.queries());
             queries.push(Query::Published(instance.component.published_query()));
             queries.push(Query::Pins(instance.component.pins_query()));
+            queries.push(Query::Interpreters(instance.component.interpreters_query()));
+            queries.extend(work_query(&instance.component, &Catalogue::bundled()).map(Query::Work));
             queries.extend(
                 cluster
                     .published
@@ -517,7 +714,12 @@ impl Simulated {
 impl Hosts for Simulated {
     async fn observe(&self, host: HostName, queries: Vec<Query>) -> HostFacts {
         tokio::task::yield_now().await;
-        self.lock().observe(&host, &queries)
+        let mut cluster = self.lock();
+        let facts = cluster.observe(&host, &queries);
+        if queries.iter().any(|query| matches!(query, Query::Work(_))) {
+            cluster.sessions = cluster.sessions.saturating_sub(1);
+        }
+        facts
     }
 
     async fn act(

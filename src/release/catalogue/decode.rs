@@ -5,7 +5,8 @@ use crate::release::{Release, ReleaseRange, Scheme, Train};
 
 use super::predicate::Predicate;
 use super::product::{
-    BrokenRelease, Evidence, KnownHop, KnownTrain, ManualStep, Product, ReleaseRisk, Risk, Unusable, WorkTable,
+    BrokenRelease, Deviation, Evidence, KnownHop, KnownTrain, ManualStep, Product, ReleaseRisk, Risk, Unusable,
+    WorkTable,
 };
 
 /// One entry of a list: what it puts under its key, or that it takes the key out.
@@ -18,6 +19,9 @@ pub(super) struct Entry<K, T> {
 
 /// The key of a hop.
 pub(super) type HopKey = (Train, Train);
+
+/// The key of a deviation: revision and thing.
+pub(super) type DeviationKey = (String, String);
 
 /// Reads every item of a list.
 pub(super) fn each<T>(node: &Node, read: impl Fn(&Node) -> Result<T, Diagnostics>) -> Result<Vec<T>, Diagnostics> {
@@ -109,6 +113,33 @@ pub(super) fn release_risk(node: &Node, product: &Product) -> Result<Entry<Strin
         let value = ReleaseRisk { leaving: leaving?, risk: rest(id.clone())? };
         Some(Entry { key: id, span: node.span.clone(), value: Some(value) })
     })
+}
+
+pub(super) fn deviation(node: &Node) -> Result<Entry<DeviationKey, Deviation>, Diagnostics> {
+    let mut fields = Fields::of(node, "deviation")?;
+    let revision = fields.required("revision", Node::as_filled_text);
+    let thing = fields.required("thing", thing);
+    if removes(&mut fields) {
+        return fields.build(|| Some(Entry { key: (revision?, thing?), span: node.span.clone(), value: None }));
+    }
+    let reason = fields.required("reason", Node::as_filled_text);
+    let source = fields.required("source", Node::as_filled_text);
+    fields.build(|| {
+        let (revision, thing) = (revision?, thing?);
+        let key = (revision.clone(), thing.clone());
+        let value = Deviation { revision, thing, reason: reason?, source: source? };
+        Some(Entry { key, span: node.span.clone(), value: Some(value) })
+    })
+}
+
+/// A thing of a schema: its kind and its name.
+fn thing(node: &Node) -> Result<String, Diagnostic> {
+    let text = node.as_filled_text()?;
+    let kind = text.split(' ').next().unwrap_or_default();
+    match ["table", "column", "index", "label"].contains(&kind) && text.contains(' ') {
+        true => Ok(text),
+        false => Err(node.unexpected("a thing as `converge schema check` writes it, such as column sessions.owner")),
+    }
 }
 
 fn step(node: &Node, product: &Product) -> Result<ManualStep, Diagnostics> {

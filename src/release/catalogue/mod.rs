@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 pub use predicate::Predicate;
 pub use product::{
-    BrokenRelease, Evidence, KnownHop, KnownTrain, ManualStep, Product, ReleaseRisk, Risk, Unusable, WorkTable,
+    BrokenRelease, Deviation, Evidence, KnownHop, KnownTrain, ManualStep, Product, ReleaseRisk, Risk, Unusable,
+    WorkTable,
 };
 
 use super::normalize_name;

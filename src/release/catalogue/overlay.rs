@@ -6,8 +6,8 @@ use std::fmt::Display;
 use crate::document::{Diagnostic, Diagnostics, Fields, Node, Span, place_of};
 use crate::release::Scheme;
 
-use super::decode::{self, Entry, HopKey, each};
-use super::product::Product;
+use super::decode::{self, DeviationKey, Entry, HopKey, each};
+use super::product::{Deviation, Product};
 
 /// Lays a document over the products that are known.
 pub(super) fn overlay(products: &mut BTreeMap<String, Product>, document: &Node) -> Result<(), Diagnostics> {
@@ -110,6 +110,20 @@ fn parts(fields: &mut Fields<'_>, product: &mut Product) {
         fields.mistake(wrong);
         fields.mistake(mistakes);
     }
+    deviations(fields, product);
+}
+
+/// Where sound databases are not as revisions leave them.
+fn deviations(fields: &mut Fields<'_>, product: &mut Product) {
+    if let Some((entries, wrong)) = fields.optional("deviations", |node| entries(node, decode::deviation)) {
+        let key = |one: &Deviation| (one.revision.clone(), one.thing.clone());
+        let known = std::mem::take(&mut product.deviations).into_iter().map(|one| (key(&one), one)).collect();
+        let show = |(revision, thing): &DeviationKey| format!("{thing} of {revision}");
+        let (laid, mistakes) = lay(known, entries, "deviation", show);
+        product.deviations = laid;
+        fields.mistake(wrong);
+        fields.mistake(mistakes);
+    }
 }
 
 /// Reads every item of a list: those that are sound, and what is wrong with the others, so that the sound ones are
@@ -167,6 +181,7 @@ fn empty(name: &str, scheme: Option<Scheme>) -> Product {
         change_log: None,
         work: None,
         migrations: BTreeMap::new(),
+        deviations: Vec::new(),
     }
 }
 

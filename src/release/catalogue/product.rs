@@ -30,6 +30,21 @@ pub struct Product {
     pub work: Option<WorkTable>,
     /// The packages that bring migrations, each with the directory of alembic inside its wheel.
     pub migrations: BTreeMap<String, String>,
+    /// Where sound databases are not as revisions leave them.
+    pub deviations: Vec<Deviation>,
+}
+
+/// One thing of a schema that is not as a revision leaves it in databases that are sound all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deviation {
+    /// The revision.
+    pub revision: String,
+    /// The thing, as `converge schema check` writes it.
+    pub thing: String,
+    /// Why that is well.
+    pub reason: String,
+    /// Where this is known from.
+    pub source: String,
 }
 
 /// A train and what holds for all of it.

@@ -32,6 +32,20 @@ pub enum RiskKind {
     DataInBatches,
 }
 
+impl RiskKind {
+    /// Whether a revision with this sign may do something that is not in the database alone, so that running it on a
+    /// copy would meet the real cluster all the same.
+    #[must_use]
+    pub fn reaches_outside(self) -> bool {
+        match self {
+            RiskKind::OwnConnection | RiskKind::Etcd | RiskKind::Configuration => true,
+            RiskKind::LeavesTransaction | RiskKind::AsksForInput | RiskKind::LiveModels | RiskKind::DataInBatches => {
+                false
+            }
+        }
+    }
+}
+
 /// One sign of a risk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevisionRisk {

@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::path::PlannedHop;
 use super::spec::Component;
 use crate::facts::{InterpretersQuery, Query, Venv, VenvQuery};
 use crate::release::Release;
@@ -180,6 +181,19 @@ impl Component {
         }
     }
 
+    /// Which of `hops`, in turn, get an environment of their own. Where nothing whole is installed there is nothing to go
+    /// back to, and what is there is completed in place; behind a staged hop, the declared path is a link.
+    #[must_use]
+    pub fn staged_hops(&self, venv: &Venv, hops: &[PlannedHop]) -> Vec<bool> {
+        let mut linked = false;
+        let staged = hops.iter().map(|hop| {
+            let staged = hop.from.is_some() && (linked || self.is_staged(venv, hop.major));
+            linked |= staged;
+            staged
+        });
+        staged.collect()
+    }
+
     /// The constraint files for `release`.
     #[must_use]
     pub fn constraints_for(&self, release: &Release) -> Vec<Constraint> {
@@ -228,6 +242,19 @@ mod tests {
             let seen = (component.is_staged(venv, false), component.is_staged(venv, true));
             assert_eq!(seen, (patch, major), "{layout:?} {:?}", venv.link);
         }
+    }
+
+    #[test]
+    fn behind_a_staged_hop_all_are() {
+        let instance = agent("a", "25.6.4");
+        let facts = facts(&instance, &Seen::default());
+        let directory = (*instance.component.venv_fact(&facts).known().unwrap()).clone();
+        let hop = |from: Option<&str>, to: &str, major| PlannedHop { from: from.map(release), to: release(to), major };
+        let hops = [hop(Some("1.0"), "1.1", false), hop(Some("1.1"), "2.0", true), hop(Some("2.0"), "2.1", false)];
+        assert_eq!(component(Layout::Auto).staged_hops(&directory, &hops), [false, true, true]);
+        assert_eq!(component(Layout::InPlace).staged_hops(&directory, &hops), [false; 3]);
+        // A half-done install is completed where it is.
+        assert_eq!(component(Layout::Staged).staged_hops(&directory, &[hop(None, "1.0", false)]), [false]);
     }
 
     #[test]
