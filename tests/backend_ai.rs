@@ -69,7 +69,7 @@ fn processes(lab: &Lab) -> Vec<String> {
 
 #[test]
 fn a_real_cluster_goes_one_patch_release_forward_and_a_second_run_does_nothing() {
-    let lab = Lab::start();
+    let lab = Lab::start("patch");
     assert_eq!(running(&lab), ["23.09.8"; 5]);
     assert_eq!(lab.sql("select version_num from alembic_version"), ["8b2ec7e3d22a"]);
     for manager in ["mgr1", "mgr2"] {

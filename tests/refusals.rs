@@ -193,7 +193,7 @@ fn act(lab: &Lab, (host, what): (&str, &str)) {
 
 #[test]
 fn every_illegal_request_is_refused_with_its_code_and_changes_nothing() {
-    let lab = Lab::start();
+    let lab = Lab::start("patch");
     write_snapshot(&lab);
     let mut wrong = Vec::new();
     let requests = requests();

@@ -22,14 +22,15 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// Brings the cluster up, all of it at the old release and healthy, in some ten seconds. Waits its turn where
-    /// another cluster is up on this machine.
+    /// Brings a cluster up, all of it at the old release and healthy, in some ten seconds: `patch` or another variant of
+    /// `tests/lab/settings`. Waits its turn where another cluster is up on this machine.
     ///
     /// # Panics
     /// When it does not come up, with what the script said: it needs root, and `tests/lab/install` first.
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(variant: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/up");
         let mut script = Command::new(&path)
+            .arg(variant)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -97,6 +98,29 @@ impl Lab {
             &format!("python3 -c 'import urllib.request as r; print(r.urlopen(\"{url}\", timeout=5).read().decode())'"),
         );
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{url} on {host} answers no JSON ({error}): {body}"))
+    }
+
+    #[allow(dead_code, reason = "not every test moves to another train")]
+    /// Every line in which the cluster's schema differs from the one that it should have: the models of `seed` and then
+    /// the migrations of `release` alone.
+    pub(crate) fn twin(&self, seed: &str, release: &str) -> Vec<String> {
+        // Exit status 1 says that there are differences; they are what is asked for.
+        let command = format!("/opt/twin/twin {seed} {release} backend || test $? = 1");
+        let said = self.ssh("db1", &command);
+        let mut lines = said.lines().map(str::to_owned);
+        let count = lines.next().unwrap_or_default();
+        let lines: Vec<String> = lines.collect();
+        assert_eq!(count, format!("{} line(s) differ", lines.len()), "the twin broke off");
+        lines
+    }
+
+    #[allow(dead_code, reason = "not every test moves to another train")]
+    /// How many rows each table has: `table|count`, sorted; alembic's own is left out.
+    pub(crate) fn rows(&self) -> Vec<String> {
+        let counts = "select table_name || '|' || (xpath('/row/n/text()', query_to_xml(format('select count(*) as n from %I', \
+             table_name), false, true, '')))[1] from information_schema.tables where table_schema = 'public' \
+             and table_type = 'BASE TABLE' and table_name <> 'alembic_version' order by 1";
+        self.sql(counts)
     }
 
     /// The rows of a query to the cluster's database, columns parted by `|`.

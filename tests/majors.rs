@@ -1,0 +1,138 @@
+//! A real Backend.AI cluster goes into the next train: two managers on one populated database, a storage proxy and a web
+//! server, from 23.9.10 to 24.3.0, which needs another Python and skips revisions. Needs root, and `tests/lab/install`.
+
+#[path = "support/lab.rs"]
+mod lab;
+
+use std::process::{Command, Stdio};
+
+use lab::Lab;
+
+/// The last release whose history both trains share; what comes after it parts them.
+const SEED: &str = "23.9.0";
+
+/// Where each component tells the release that it runs: host, URL, JSON pointer.
+const ENDPOINTS: [(&str, &str, &str); 5] = [
+    ("mgr1", "http://127.0.0.1:8081/", "/manager"),
+    ("mgr2", "http://127.0.0.1:8081/", "/manager"),
+    ("edge1", "http://127.0.0.1:6021/", "/storage-proxy"),
+    ("edge1", "http://127.0.0.1:6022/", "/storage-proxy"),
+    ("edge1", "http://127.0.0.1:8090/func/ping", "/version"),
+];
+
+/// Where each component's environment is linked to.
+const LINKS: [(&str, &str); 4] = [
+    ("mgr1", "/home/bai/manager/.venv"),
+    ("mgr2", "/home/bai/manager/.venv"),
+    ("edge1", "/home/bai/storage-proxy/.venv"),
+    ("edge1", "/home/bai/webserver/.venv"),
+];
+
+/// Who answers for what nobody but people can know.
+const WAIVERS: &str = include_str!("lab/waivers-major.yaml");
+
+/// The releases that run, in the order of [`ENDPOINTS`].
+fn running(lab: &Lab) -> Vec<String> {
+    ENDPOINTS
+        .iter()
+        .map(|(host, url, pointer)| {
+            let answer = lab.get(host, url);
+            let release = answer.pointer(pointer).and_then(|value| value.as_str());
+            release.unwrap_or_else(|| panic!("no {pointer} at {url} on {host}: {answer}")).to_owned()
+        })
+        .collect()
+}
+
+/// What the environments' links say, in the order of [`LINKS`].
+fn linked(lab: &Lab) -> Vec<String> {
+    LINKS.iter().map(|(host, link)| lab.ssh(host, &format!("readlink {link}")).trim_end().to_owned()).collect()
+}
+
+/// The processes of all components, with their numbers: equal means that nothing was restarted.
+fn processes(lab: &Lab) -> Vec<String> {
+    ["mgr1", "mgr2", "edge1"].map(|host| lab.ssh(host, "pgrep -u bai -a -f '^backend.ai:' | sort")).to_vec()
+}
+
+/// What a converge command printed, and its exit code.
+struct Ended {
+    text: String,
+    code: i32,
+}
+
+/// Runs the real binary as an operator does whose home holds the lab's known hosts.
+fn converge(lab: &Lab, words: &[&str]) -> Ended {
+    let output = Command::new(env!("CARGO_BIN_EXE_converge"))
+        .arg("--inventory")
+        .arg(lab.inventory())
+        .args(words)
+        .env("HOME", lab.home())
+        .env("XDG_CACHE_HOME", lab.home().join("cache"))
+        .env_remove("SSH_AUTH_SOCK")
+        .current_dir(lab.home())
+        .stdin(Stdio::null())
+        .output()
+        .expect("converge runs");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    println!("$ converge {}\n{text}", words.join(" "));
+    Ended { text, code: output.status.code().expect("an exit code") }
+}
+
+#[test]
+fn a_real_cluster_goes_into_the_next_train_with_its_schema_complete() {
+    let lab = Lab::start("major");
+    assert_eq!(running(&lab), ["23.09.10"; 5]);
+    assert_eq!(lab.sql("select version_num from alembic_version"), ["75ea2b136830"]);
+    assert_eq!(linked(&lab), [".venv-23.9.10"; 4]);
+    // The measure can tell: of what the new train has, 24 lines are not there yet.
+    assert_eq!(lab.twin(SEED, "24.3.0").len(), 24);
+    let rows = lab.rows();
+    assert!(rows.contains(&"kernels|2250".to_owned()), "{rows:?}");
+    let ready = lab.sql("select count(*) from vfolders where status = 'ready'");
+
+    // Nobody has asked for another train, nor answered for anything: refused, and nothing is touched.
+    let before = processes(&lab);
+    let refused = converge(&lab, &[]);
+    assert_eq!(refused.code, 3);
+    assert!(refused.text.contains("[major-unasked]"), "{}", refused.text);
+    assert_eq!(processes(&lab), before);
+    std::fs::write(lab.home().join("waivers.yaml"), WAIVERS).unwrap();
+
+    let plan = converge(&lab, &["--major", "--check"]);
+    assert_eq!(plan.code, 2, "{}", plan.text);
+    assert_eq!(processes(&lab), before);
+
+    // The main job.
+    let run = converge(&lab, &["--major"]);
+    assert_eq!(run.code, 0, "{}", run.text);
+    assert!(run.text.contains("Converged: gathered and planned again"), "{}", run.text);
+    assert_eq!(running(&lab), ["24.03.0"; 5]);
+    assert_eq!(linked(&lab), [".venv-24.3.0"; 4]);
+    for (host, link) in LINKS {
+        let python = lab.ssh(host, &format!("{link}/bin/python -I -c 'import sys; print(*sys.version_info[:2])'"));
+        assert_eq!(python.trim_end(), "3 12", "{host}:{link}");
+        lab.ssh(host, &format!("test -x {link}-23.9.10/bin/python"));
+    }
+    // The schema is complete, and not just at its head; what was in the tables still is.
+    assert_eq!(lab.sql("select version_num from alembic_version"), ["857b763b8618"]);
+    assert_eq!(lab.twin(SEED, "24.3.0"), [""; 0]);
+    assert_eq!(lab.rows(), rows);
+    assert_eq!(lab.sql("select count(*) from vfolders where status = 'ready'"), ready);
+    assert_eq!(lab.sql("select count(*) from vfolders where status = 'delete-ongoing'"), ["50"]);
+    assert_eq!(lab.sql("select distinct type from groups"), ["general"]);
+    assert_eq!(lab.sql("select datname from pg_database where not datistemplate order by 1"), ["backend", "postgres"]);
+    // One host made the backup that leads back.
+    assert!(lab.ssh("mgr1", "pg_restore --list /var/backups/backend.ai/*.dump").contains("alembic_version"));
+    // An address below a prefix answers too: the constraints of the train held. Users are let in.
+    assert_eq!(lab.get("mgr1", "http://127.0.0.1:8081/manager/status")["status"], "running");
+    for (host, titles) in [("mgr1", 2), ("mgr2", 2), ("edge1", 5)] {
+        assert_eq!(lab.titles(host).len(), titles, "{host}: {:?}", lab.titles(host));
+    }
+
+    // The second run does nothing.
+    let after = processes(&lab);
+    let second = converge(&lab, &["--major"]);
+    assert_eq!(second.code, 0, "{}", second.text);
+    assert!(second.text.contains("Nothing to do: 4 component(s) on 3 host(s) are as declared."), "{}", second.text);
+    assert_eq!(processes(&lab), after);
+    assert_eq!(converge(&lab, &["drift"]).code, 0);
+}
