@@ -46,7 +46,7 @@ pub use probe::{Probe, ProbeError, read_answers};
 pub use process::{Process, ProcessQuery, Processes};
 pub use published::{Published, PublishedQuery, Told};
 pub use resolution::{Resolution, ResolutionQuery};
-pub use schema::{DATABASE_URL_PY, Database, DatabaseKind, SchemaFact, SchemaQuery};
+pub use schema::{DATABASE_URL_PY, Database, DatabaseKind, MIGRATION_NOTE, SchemaFact, SchemaQuery};
 pub use system::System;
 pub use unit::{Unit, UnitQuery};
 pub use venv::{Distribution, Venv, VenvQuery};

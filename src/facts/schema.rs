@@ -56,8 +56,9 @@ pub struct SchemaFact {
     pub bytes: u64,
     /// The installed package's revisions.
     pub graph: Observed<RevisionGraph>,
-    /// The revisions of the package in the environment that the installed one has taken the place of, where that is
-    /// still there: the database came from it, unless it was migrated since.
+    /// The revisions of the package in the environment that the installed one has taken the place of, as long as a note
+    /// ([`MIGRATION_NOTE`]) in the installed one says that its migration has not succeeded yet: that package, and not
+    /// the installed one, tells what the database has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<RevisionGraph>,
     /// The major version of `pg_dump` on the host; PostgreSQL only.
@@ -65,6 +66,10 @@ pub struct SchemaFact {
     /// The major version of the server; PostgreSQL only.
     pub server: Option<u32>,
 }
+
+/// The file in a new environment that says that its migration has not succeeded yet: one line, the path of the environment
+/// that was used before.
+pub const MIGRATION_NOTE: &str = "migration-pending";
 
 /// Reads an alembic.ini and takes its URL apart: defines `kind`, `url` (a `urlsplit` result), `name` and
 /// `env` (libpq's variables). Shared with the backup, so that both speak to the same database.
@@ -122,8 +127,7 @@ def G(venv):
 try:e("graph",G(venv))
 except(OSError,UnicodeError)as x:e("nograph",x)
 try:
- with open(venv+"/converge.json")as f:P=re.search(r'"from":\s*"([^"\\]+)"',f.read())
- if P:e("previous",G(P[1]))
+ with open(venv+"/migration-pending")as f:e("previous",G(f.readline().rstrip("\n")))
 except(OSError,UnicodeError):pass
 "#;
 

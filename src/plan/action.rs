@@ -67,6 +67,8 @@ pub enum ActionKind {
         target: String,
         /// The interpreter that it is made with.
         interpreter: String,
+        /// The interpreter's version, as `x.y.z`.
+        python: String,
         /// The packages that it is for.
         packages: Vec<PackageMove>,
     },
@@ -76,6 +78,11 @@ pub enum ActionKind {
         venv: String,
         /// Where its path leads then.
         target: String,
+        /// Where the environment that was used before lies then: one that lies at the path itself goes there.
+        aside: String,
+        /// Whether a migration of this host's follows. It is noted in the environment until it has succeeded, so that what
+        /// comes after an interruption knows that the database may still stand where the old package left it.
+        migrates: bool,
         /// What that changes.
         packages: Vec<PackageMove>,
         /// Components that run from this environment: all must be stopped.

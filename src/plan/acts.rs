@@ -59,6 +59,8 @@ pub(super) struct Move<'m, 'a> {
     pub(super) stopped: Vec<InstanceId>,
     /// Whether the packages are known to leave a schema as it is.
     pub(super) keeps_schema: bool,
+    /// Whether one of its members migrates its database then.
+    pub(super) migrates: bool,
 }
 
 impl Move<'_, '_> {
@@ -108,7 +110,8 @@ pub(super) fn stage(release: &Release, moved: &Move<'_, '_>) -> Option<Action> {
     let kind = ActionKind::Stage {
         venv: first.instance.component.venv.clone(),
         target: first.staged(release)?,
-        interpreter: first.interpreter(release)?.to_owned(),
+        interpreter: first.interpreter(release)?.path.clone(),
+        python: first.interpreter(release)?.version.clone(),
         packages: moved.packages(release),
     };
     Some(Action {
@@ -126,6 +129,8 @@ pub(super) fn switch(release: &Release, moved: &Move<'_, '_>) -> Option<Action> 
     let kind = ActionKind::Switch {
         venv: first.instance.component.venv.clone(),
         target: first.staged(release)?,
+        aside: first.way_back(),
+        migrates: moved.migrates,
         packages: moved.packages(release),
         stopped: moved.stopped.clone(),
     };
@@ -149,6 +154,8 @@ pub(super) fn switch_back(release: &Release, moved: &Move<'_, '_>) -> Option<Act
     let kind = ActionKind::Switch {
         venv: first.instance.component.venv.clone(),
         target: first.way_back(),
+        aside: first.way_back(),
+        migrates: false,
         packages: moved.packages(release).into_iter().filter_map(turned).collect(),
         stopped: moved.stopped.clone(),
     };

@@ -72,8 +72,8 @@ impl<'a> Databases<'a> {
     }
 }
 
-/// The package that brought a database to `rows`: one that has them as its head; or else the oldest that knows them, and
-/// of an environment that took the place of another, the package in that one.
+/// The package that brought a database to `rows`: that in an environment which was switched away from and whose successor
+/// has not migrated yet; or else one that has them as its head; or else the oldest that knows them.
 fn brought_by<'a>(members: &[&Member<'a>], rows: &BTreeSet<RevisionId>) -> Option<&'a RevisionGraph> {
     let knows = |graph: &&RevisionGraph| rows.iter().all(|row| graph.revisions.contains_key(row));
     let whole = || members.iter().filter(|member| member.whole);
@@ -81,15 +81,16 @@ fn brought_by<'a>(members: &[&Member<'a>], rows: &BTreeSet<RevisionId>) -> Optio
         Observed::Known(graph) => Some(graph),
         Observed::Absent | Observed::Unknown(_) => None,
     };
+    // A switch was made, and its migration did not succeed: what lay there before tells.
+    let noted = whole().filter_map(|m| m.schema()?.previous.as_ref()).find(knows);
+    if let Some(graph) = noted {
+        return Some(graph);
+    }
     if let Some(graph) = whole().filter_map(|m| installed(m)).find(|graph| graph.heads() == *rows) {
         return Some(graph);
     }
-    let mut candidates: Vec<(&Option<Release>, &'a RevisionGraph)> = whole()
-        .filter_map(|member| {
-            let previous = member.schema().and_then(|schema| schema.previous.as_ref()).filter(knows);
-            Some((&member.installed, previous.or_else(|| installed(member).filter(knows))?))
-        })
-        .collect();
+    let mut candidates: Vec<(&Option<Release>, &'a RevisionGraph)> =
+        whole().filter_map(|member| Some((&member.installed, installed(member).filter(knows)?))).collect();
     candidates.sort_by(|a, b| a.0.cmp(b.0));
     candidates.first().map(|(_, graph)| *graph)
 }

@@ -245,5 +245,10 @@ impl<'m, 'a> Major<'m, 'a> {
 
 /// A move for which not only what runs from the environment has to be stopped, but everything.
 fn whole<'m, 'a>(moved: &Move<'m, 'a>, all: &[InstanceId]) -> Move<'m, 'a> {
-    Move { moving: moved.moving.clone(), stopped: all.to_vec(), keeps_schema: moved.keeps_schema }
+    Move {
+        moving: moved.moving.clone(),
+        stopped: all.to_vec(),
+        keeps_schema: moved.keeps_schema,
+        migrates: moved.migrates,
+    }
 }

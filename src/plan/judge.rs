@@ -83,6 +83,7 @@ pub fn describe(state: &SchemaState) -> String {
     match state {
         SchemaState::AtHead { head } => format!("at head {head}"),
         SchemaState::Behind { current, head, .. } => format!("at {current}, behind {head}"),
+        SchemaState::Incomplete { head, skipped } => format!("at {head}, without {}", skipped.join(", ")),
         SchemaState::Empty => "without any revision".to_owned(),
         SchemaState::SeveralRows { rows } => {
             format!("with several rows ({})", rows.iter().cloned().collect::<Vec<_>>().join(", "))
@@ -363,7 +364,7 @@ fn not_stopped(plan: &Plan, id: &InstanceId, world: &World) -> Option<Readiness>
 fn at_head(assessment: &Assessment) -> Result<String, Option<String>> {
     match &assessment.schema {
         Some(Observed::Known(SchemaState::AtHead { head })) => Ok(head.clone()),
-        Some(Observed::Known(SchemaState::Behind { .. })) => Err(None),
+        Some(Observed::Known(SchemaState::Behind { .. } | SchemaState::Incomplete { .. })) => Err(None),
         Some(Observed::Known(state)) => Err(Some(format!("the database is {}", describe(state)))),
         Some(Observed::Unknown(reason)) => Err(Some(reason.clone())),
         Some(Observed::Absent) => Err(Some("there is no alembic.ini at the declared place".into())),

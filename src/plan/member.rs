@@ -2,7 +2,7 @@
 
 use super::planner::Input;
 use crate::desired::Instance;
-use crate::facts::{Database, HostFacts, Observed, SchemaFact, facts_of};
+use crate::facts::{Database, HostFacts, Interpreter, Observed, SchemaFact, facts_of};
 use crate::release::{Release, RevisionGraph, SchemaState};
 use crate::resource::component::{
     Assessment, Cause, Installed, PlannedHop, PlannedPath, assess, interpreter_of, path_of,
@@ -19,7 +19,7 @@ pub(super) struct Member<'a> {
     /// Whether its package was found whole.
     found_whole: bool,
     /// The interpreters that environments for its hops are made with; a hop that needs none lacks here.
-    interpreters: Vec<(Release, String)>,
+    interpreters: Vec<(Release, Interpreter)>,
     pub(super) database: Option<Database>,
     /// Whether something of it runs at this point of the plan.
     pub(super) running: bool,
@@ -60,7 +60,10 @@ impl<'a> Member<'a> {
             Installed::Interrupted { whole, .. } => whole.is_some(),
             Installed::Nothing | Installed::NoVenv | Installed::Unknown(_) => false,
         };
-        let is_behind = matches!(assessment.schema, Some(Observed::Known(SchemaState::Behind { .. })));
+        let is_behind = matches!(
+            assessment.schema,
+            Some(Observed::Known(SchemaState::Behind { .. } | SchemaState::Incomplete { .. }))
+        );
         let link = component.venv_fact(&facts).known().and_then(|venv| venv.link.clone());
         Member {
             instance,
@@ -105,8 +108,8 @@ impl<'a> Member<'a> {
     }
 
     /// The interpreter that an environment for `release` is made with.
-    pub(super) fn interpreter(&self, release: &Release) -> Option<&str> {
-        self.interpreters.iter().find(|(to, _)| to == release).map(|(_, path)| path.as_str())
+    pub(super) fn interpreter(&self, release: &Release) -> Option<&Interpreter> {
+        self.interpreters.iter().find(|(to, _)| to == release).map(|(_, found)| found)
     }
 
     /// Carries on that the path of its environment leads to `target`.
@@ -156,7 +159,7 @@ impl<'a> Member<'a> {
 
 fn reason_to_restart(assessment: &Assessment) -> Option<String> {
     let of_process = |cause: Cause| match cause {
-        Cause::Package | Cause::Schema | Cause::Frozen => false,
+        Cause::Package | Cause::Schema | Cause::SchemaIncomplete | Cause::Frozen => false,
         Cause::ProcessStopped | Cause::ProcessStale | Cause::ProcessForeign | Cause::Health => true,
     };
     let reasons: Vec<String> = assessment

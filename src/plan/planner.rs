@@ -182,7 +182,9 @@ impl Round {
             .map(|venv| {
                 let moving = of(&self.installs, venv);
                 let keeps_schema = moving.iter().any(|member| databases.keeps(member, release));
-                Move { moving, stopped: ids(of(&self.affected, venv)), keeps_schema }
+                let here: Vec<usize> = self.migrations.iter().map(|(_, number)| *number).collect();
+                let migrates = !of(&here, venv).is_empty();
+                Move { moving, stopped: ids(of(&self.affected, venv)), keeps_schema, migrates }
             })
             .collect()
     }

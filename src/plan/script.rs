@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::action::{Action, ActionKind, Migration, PackageMove, Plan};
 use super::installer::{Wanted, install_into};
 use super::schema_job::{self, SchemaJob};
-use super::staging::{ASKED, locked_for};
-use crate::facts::{DATABASE_URL_PY, DatabaseKind, HostFacts, Process, normalize_name};
+use super::staging::{ASKED, Staging, locked_for, prune, stage, switch};
+use crate::facts::{DATABASE_URL_PY, DatabaseKind, HostFacts, MIGRATION_NOTE, Observed, Process, normalize_name};
 use crate::model::shell_quote as q;
 use crate::release::LockedSet;
 use crate::resource::component::{Component, FreezeSpec, Running, SchemaSpec, Signal, Supervisor, assess};
@@ -30,7 +30,31 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
     let component = &plan.instance(&action.instance())?.component;
     let body = match &action.kind {
         ActionKind::Stop => stop(component, facts),
-        ActionKind::Stage { .. } | ActionKind::Switch { .. } | ActionKind::Prune { .. } => return None,
+        ActionKind::Stage { venv, target, interpreter, python, packages } => {
+            let moving = plan.instances.iter().filter(|i| i.host == action.host && i.component.venv == *venv);
+            match locked_for(moving.map(|instance| &instance.component), packages, python) {
+                Ok(locked) => stage(&Staging {
+                    component,
+                    release: &packages.first()?.to,
+                    interpreter,
+                    packages,
+                    current: venv_in_use(component, facts).unwrap_or(venv),
+                    target,
+                    locked: locked.as_ref(),
+                }),
+                Err(reason) => refusal(&reason),
+            }
+        }
+        ActionKind::Switch { venv, target, aside, migrates, .. } => {
+            // The note is there before the path leads to it.
+            let note = if *migrates {
+                format!("printf '%s\\n' {} >{} || exit\n", q(aside), q(&migration_note(target)))
+            } else {
+                String::new()
+            };
+            format!("{note}{}", switch(venv, target, aside))
+        }
+        ActionKind::Prune { venv, keep } => prune(venv, *keep, &[]),
         ActionKind::Rehearse { backup, scratch, venv, migration, outside } => {
             let kind = schema_kind(component, facts)?;
             schema_job::rehearse(&job(component, venv, kind, migration)?, backup, scratch, outside)
@@ -45,13 +69,13 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
             let python = component.venv_fact(facts).known().map(|venv| venv.python.clone()).unwrap_or_default();
             match locked_for(moving.map(|instance| &instance.component), packages, &python) {
                 Ok(locked) => install(component, venv, packages, &others(plan, action, packages), locked.as_ref()),
-                // The rule not-locked refuses it before the run; whatever came between, nothing unlocked is installed.
-                Err(reason) => format!("echo {} >&2\nexit 1\n", q(&format!("{reason}: nothing was installed"))),
+                Err(reason) => refusal(&reason),
             }
         }
         ActionKind::Backup { database, file, .. } => backup(component.schema.as_ref()?, component, database.kind, file),
         ActionKind::Migrate { database, migration, .. } => {
-            schema_job::migrate(&job(component, &component.venv, database.kind, migration)?)
+            let job = schema_job::migrate(&job(component, &component.venv, database.kind, migration)?);
+            format!("{job}r=$?; [ $r = 0 ] || exit $r\nrm -f -- {}\n", q(&migration_note(&component.venv)))
         }
         ActionKind::Start { .. } => start(component, facts),
     };
@@ -261,6 +285,24 @@ fn backup(schema: &SchemaSpec, component: &Component, kind: DatabaseKind, file: 
         q(&schema.chdir),
         q(file)
     )
+}
+
+/// The file in an environment that is there from the switch to it until its migration has succeeded.
+fn migration_note(venv: &str) -> String {
+    format!("{venv}/{MIGRATION_NOTE}")
+}
+
+/// What the path of the component's environment leads to.
+fn venv_in_use<'a>(component: &Component, facts: &'a HostFacts) -> Option<&'a str> {
+    match component.venv_fact(facts) {
+        Observed::Known(venv) => venv.link.as_deref(),
+        Observed::Absent | Observed::Unknown(_) => None,
+    }
+}
+
+/// The rule not-locked refuses it before the run; whatever came between, nothing unlocked is installed.
+fn refusal(reason: &str) -> String {
+    format!("echo {} >&2\nexit 1\n", q(&format!("{reason}: nothing was installed")))
 }
 
 /// The migration as the job takes it, with the package of `venv`.

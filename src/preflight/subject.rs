@@ -102,8 +102,9 @@ impl<'a> Subject<'a> {
 
     /// Whether its database may be migrated.
     pub(super) fn would_migrate(&self) -> bool {
-        let behind =
-            self.assessment.differences.iter().any(|difference| matches!(difference, Difference::SchemaBehind { .. }));
+        let behind = self.assessment.differences.iter().any(|difference| {
+            matches!(difference, Difference::SchemaBehind { .. } | Difference::SchemaIncomplete { .. })
+        });
         self.instance.component.schema.is_some() && (self.moves() || behind)
     }
 

@@ -349,7 +349,7 @@ fn a_major_upgrade_needs_a_way_back_and_no_work_or_time_to_wait_for_it() {
         let case = Case::new(&instances, &[at_23_9_10()]).major();
         assert_eq!(case.of("major-in-place").len(), broken, "{layout:?}");
         // A patch may be made in place.
-        instances[0].component.release = release("23.9.10");
+        instances[0].component.release = Release::parse("23.9.10").unwrap();
         let seen = Seen { installed: Observed::Known("23.9.8"), running: Some("23.9.8"), ..at_23_9_10() };
         assert_eq!(Case::new(&instances, &[seen]).of("major-in-place"), [""; 0]);
     }

@@ -134,7 +134,10 @@ fn checked(instance: &Instance, facts: &HostFacts, catalogue: &Catalogue) -> Opt
     let state = graph.locate(rows);
     // Where nothing is applied, or it isn't known what, there is nothing to compare with.
     let comparable = match &state {
-        SchemaState::AtHead { .. } | SchemaState::Behind { .. } | SchemaState::SeveralRows { .. } => true,
+        SchemaState::AtHead { .. }
+        | SchemaState::Behind { .. }
+        | SchemaState::Incomplete { .. }
+        | SchemaState::SeveralRows { .. } => true,
         SchemaState::Empty
         | SchemaState::UnknownRevision { .. }
         | SchemaState::SeveralHeads { .. }

@@ -48,6 +48,8 @@ pub struct SimVenv {
     pub installed_at: i64,
     /// Whether it was built beside another one, whole; and which one.
     pub built_from: Option<String>,
+    /// Whether a note says that its migration has not succeeded.
+    pub noted: bool,
 }
 
 /// One running component.
@@ -129,18 +131,23 @@ fn is_next_train(release: &Release) -> bool {
 
 /// The revision that is the head of a release: every release brings one, the odd ones the same as before.
 pub fn head_of(release: &Release) -> String {
-    let name = if is_next_train(release) { "next" } else { "rev" };
-    format!("{name}{:02}", patch_of(release) / 2)
+    match (is_next_train(release), patch_of(release) / 2) {
+        (false, number) => format!("rev{number:02}"),
+        // It brings nothing but what it puts below the head of the train before.
+        (true, 0) => "rev04".to_owned(),
+        (true, number) => format!("next{number:02}"),
+    }
 }
 
-/// The next train puts two revisions below the one that databases of 25.6.4 and later stand at.
+/// The next train puts two revisions below the one that databases of 25.6.4 and later stand at; its first releases bring
+/// nothing else, so that only a comparison of packages shows it.
 pub fn graph_of(release: &Release) -> RevisionGraph {
     let mut chain: Vec<String> = Vec::new();
     match is_next_train(release) {
         false => chain.extend((0..=patch_of(release) / 2).map(|n| format!("rev{n:02}"))),
         true => {
             chain.extend(["rev00", "rev01", "spliced1", "spliced2", "rev02", "rev03", "rev04"].map(str::to_owned));
-            chain.extend((0..=patch_of(release) / 2).map(|n| format!("next{n:02}")));
+            chain.extend((1..=patch_of(release) / 2).map(|n| format!("next{n:02}")));
         }
     }
     let before = std::iter::once(BTreeSet::new()).chain(chain.iter().map(|one| BTreeSet::from([one.clone()])));
@@ -420,10 +427,16 @@ impl Cluster {
                 let from = host.links.get(venv).unwrap_or(venv).clone();
                 let installed = packages.iter().map(|moved| (moved.package.clone(), moved.to.clone())).collect();
                 let installed_at = self.now;
-                let built = SimVenv { installed, installed_at, built_from: Some(from), interrupted: BTreeMap::new() };
+                let built = SimVenv {
+                    installed,
+                    installed_at,
+                    built_from: Some(from),
+                    noted: false,
+                    interrupted: BTreeMap::new(),
+                };
                 host.venvs.insert(target.clone(), built);
             }
-            ActionKind::Switch { venv, target, packages, .. } => {
+            ActionKind::Switch { venv, target, packages, migrates, .. } => {
                 let host = self.hosts.get_mut(&action.host).expect("host");
                 if let Some(directory) = host.venvs.remove(venv) {
                     // It is moved aside under the name of what it holds.
@@ -434,6 +447,7 @@ impl Cluster {
                     }
                     host.venvs.insert(aside, directory);
                 }
+                host.venvs.get_mut(target).expect("an environment").noted |= migrates;
                 host.links.insert(venv.clone(), target.clone());
             }
             ActionKind::Prune { .. } | ActionKind::Drain { .. } | ActionKind::Rehearse { .. } => {}
@@ -474,6 +488,8 @@ impl Cluster {
                     self.violations.push(format!("{}: the schema lacks {missing:?}", action.id));
                 }
                 self.databases.insert(database, head);
+                let host = self.hosts.get_mut(&action.host).expect("host");
+                host.venv_mut(&component.venv).expect("an environment").noted = false;
             }
             ActionKind::Start { .. } => {
                 let number = self.instances.iter().position(|i| i.id() == action.instance()).expect("an instance");
@@ -595,6 +611,7 @@ impl Cluster {
             Query::Interpreters(_) => Fact::Interpreters(Observed::Known(Interpreters {
                 found: vec![Interpreter { path: "/usr/bin/python3.13".into(), version: "3.13.1".into() }],
                 unfit: vec![],
+                machine: "x86_64".into(),
             })),
             Query::Effects(query) => {
                 let component = query.database.ini.trim_start_matches('/').trim_end_matches("/alembic.ini");
@@ -622,7 +639,8 @@ impl Cluster {
     fn previous_graph(&self, id: &InstanceId) -> Option<RevisionGraph> {
         let instance = self.instances.iter().find(|i| i.id() == *id)?;
         let host = self.hosts.get(&id.host)?;
-        let before = host.venvs.get(host.venv(&instance.component.venv)?.built_from.as_ref()?)?;
+        let used = host.venv(&instance.component.venv).filter(|venv| venv.noted)?;
+        let before = host.venvs.get(used.built_from.as_ref()?)?;
         Some(graph_of(before.installed.get(&instance.component.package)?))
     }
 

@@ -21,7 +21,7 @@ pub(in crate::preflight) const RULE: Rule = Rule {
 fn check(subject: &Subject<'_>) -> Vec<Breach> {
     let Some(Observed::Known(state)) = &subject.assessment.schema else { return Vec::new() };
     let (observed, next) = match state {
-        SchemaState::AtHead { .. } | SchemaState::Behind { .. } => return Vec::new(),
+        SchemaState::AtHead { .. } | SchemaState::Behind { .. } | SchemaState::Incomplete { .. } => return Vec::new(),
         SchemaState::UnknownRevision { current } => {
             if known_to_next_hop(subject, current) {
                 return Vec::new();

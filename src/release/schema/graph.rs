@@ -59,6 +59,14 @@ pub enum SchemaState {
         /// How many revisions `upgrade head` would run.
         pending: usize,
     },
+    /// One row, equal to the package's one head, and yet some of its revisions never ran: a backport put them below the
+    /// row, and the migration that would have brought them in has not succeeded.
+    Incomplete {
+        /// The head.
+        head: RevisionId,
+        /// The revisions, in the order in which they have to run.
+        skipped: Vec<RevisionId>,
+    },
     /// The database holds no revision: it was never initialised.
     Empty,
     /// Several rows in `alembic_version`: a half-done repair, which `alembic current` hides.

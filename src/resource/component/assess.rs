@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::difference::Difference;
+use super::preview::waiting_revisions;
 use super::spec::Component;
 use crate::facts::{Health, HostFacts, Observed, Process, Venv, normalize_name};
 use crate::release::{Release, SchemaState};
@@ -129,6 +130,9 @@ pub fn assess(component: &Component, facts: &HostFacts) -> Assessment {
                 pending: *pending,
             });
         }
+        Some(Observed::Known(SchemaState::Incomplete { head, skipped })) => {
+            differences.push(Difference::SchemaIncomplete { head: head.clone(), skipped: skipped.clone() });
+        }
         Some(Observed::Unknown(reason)) => unknown.push(format!("the schema: {reason}")),
         Some(Observed::Absent) => unknown.push("the schema: there is no alembic.ini at the declared place".into()),
         Some(Observed::Known(_)) | None => {}
@@ -236,7 +240,13 @@ fn assess_schema(component: &Component, facts: &HostFacts, installed: &Installed
                 }),
                 None => Observed::Known(SchemaState::Empty),
             },
-            (Observed::Known(graph), _) => Observed::Known(graph.locate(&schema.rows)),
+            (Observed::Known(graph), _) => match (graph.locate(&schema.rows), waiting_revisions(component, facts)) {
+                (SchemaState::AtHead { head }, Some(waiting)) if !waiting.skipped.is_empty() => {
+                    let skipped = waiting.skipped.into_iter().map(|revision| revision.id).collect();
+                    Observed::Known(SchemaState::Incomplete { head, skipped })
+                }
+                (state, _) => Observed::Known(state),
+            },
             (Observed::Unknown(reason), _) => Observed::Unknown(reason.clone()),
             (Observed::Absent, _) => Observed::Unknown("the package's revisions are absent".into()),
         },

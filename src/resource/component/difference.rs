@@ -15,6 +15,8 @@ pub enum Cause {
     Package,
     /// The database's schema.
     Schema,
+    /// The database's schema, although its row is right.
+    SchemaIncomplete,
     /// Nothing runs.
     ProcessStopped,
     /// What runs is older than what is installed.
@@ -54,6 +56,13 @@ pub enum Difference {
         /// Revisions in between.
         pending: usize,
     },
+    /// The database is at the package's head, and lacks revisions below it.
+    SchemaIncomplete {
+        /// The head.
+        head: String,
+        /// The revisions that never ran.
+        skipped: Vec<String>,
+    },
     /// Nothing of the component runs.
     ProcessStopped {
         /// What the supervisor says of it; `None` where there is none to ask.
@@ -88,6 +97,7 @@ impl Difference {
         match self {
             Difference::Package { .. } | Difference::PackageInterrupted { .. } => Cause::Package,
             Difference::SchemaBehind { .. } => Cause::Schema,
+            Difference::SchemaIncomplete { .. } => Cause::SchemaIncomplete,
             Difference::ProcessStopped { .. } => Cause::ProcessStopped,
             Difference::ProcessStale { .. } => Cause::ProcessStale,
             Difference::ProcessForeign { .. } => Cause::ProcessForeign,
@@ -102,6 +112,7 @@ impl fmt::Display for Cause {
         f.pad(match self {
             Cause::Package => "package",
             Cause::Schema => "schema",
+            Cause::SchemaIncomplete => "schema-incomplete",
             Cause::ProcessStopped => "process-stopped",
             Cause::ProcessStale => "process-stale",
             Cause::ProcessForeign => "process-foreign",
@@ -125,6 +136,9 @@ impl fmt::Display for Difference {
             }
             Difference::SchemaBehind { current, head, pending } => {
                 write!(f, "the database stands at {current}, {pending} revision(s) behind the package's head {head}")
+            }
+            Difference::SchemaIncomplete { head, skipped } => {
+                write!(f, "the database stands at the head {head}, and these never ran: {}", skipped.join(", "))
             }
             Difference::ProcessStopped { state: Some(state) } => write!(f, "no process runs ({state})"),
             Difference::ProcessStopped { state: None } => write!(f, "no process runs"),

@@ -41,6 +41,10 @@ impl Component {
 pub fn waiting_revisions(component: &Component, facts: &HostFacts) -> Option<SchemaPreview> {
     let Some(Observed::Known(schema)) = component.schema_fact(facts) else { return None };
     let Observed::Known(installed) = &schema.graph else { return None };
+    // The usual case, looked at in every survey: nothing was switched to, and the database is where it should be.
+    if schema.previous.is_none() && installed.heads() == schema.rows {
+        return None;
+    }
     let knows = |graph: &&RevisionGraph| schema.rows.iter().all(|row| graph.revisions.contains_key(row));
     let old = schema.previous.as_ref().filter(knows).unwrap_or(installed);
     Some(preview(old, installed, &schema.rows))

@@ -1,7 +1,7 @@
 //! Which interpreter the environment of a release is made with, from all that is known.
 
 use super::choose;
-use crate::facts::{HostFacts, Observed};
+use crate::facts::{HostFacts, Interpreter, Observed};
 use crate::release::{Catalogue, Release};
 use crate::resource::component::Component;
 
@@ -22,7 +22,7 @@ pub fn required_python(
     })
 }
 
-/// The path of the interpreter that an environment for `release` is made with.
+/// The interpreter that an environment for `release` is made with.
 ///
 /// # Errors
 /// When none on the host meets what it requires, or when they were not seen.
@@ -31,10 +31,10 @@ pub fn interpreter_of(
     release: &Release,
     facts: &HostFacts,
     catalogue: &Catalogue,
-) -> Result<String, String> {
+) -> Result<Interpreter, String> {
     let required = required_python(component, release, facts, catalogue);
     match facts.interpreters(&component.interpreters_query()) {
-        Observed::Known(found) => choose(found, required.as_deref(), release).map(|chosen| chosen.path.clone()),
+        Observed::Known(found) => choose(found, required.as_deref(), release).cloned(),
         Observed::Absent => Err("there is no interpreter to make an environment with".into()),
         Observed::Unknown(reason) => Err(reason),
     }
