@@ -186,6 +186,8 @@ fn facts_show_every_answer_and_what_is_unknown() {
           package: 2 revisions, head b2
       published backend.ai-manager: UNKNOWN: pip \x1b[31mfailed
       pins /srv/manager/.venv: 0 distributions pin others
+      interpreters for /srv/manager/.venv: 1 can be used
+          /opt/3.11.2/bin/python3 is Python 3.11.2
     "#);
     let lost = HostFacts::unreachable(host("m"), "timed out".into());
     assert_eq!(plain(&facts_text(&lost)), "m: UNREACHABLE: timed out\n");

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use converge::desired::{Instance, InstanceId};
 use converge::execute::{Attempt, Hosts};
 use converge::facts::{
-    Database, DatabaseKind, Disk, Distribution, Fact, File, Health, HostFacts, Interpreters, Observed, Pins, Process,
-    ProcessQuery, Processes, Published, Query, SchemaFact, System, Unit, Venv, Work, normalize_name,
+    Database, DatabaseKind, Disk, Distribution, Fact, File, Health, HostFacts, Interpreter, Interpreters, Observed,
+    Pins, Process, ProcessQuery, Processes, Published, Query, SchemaFact, System, Unit, Venv, Work, normalize_name,
 };
 use converge::model::{Digest, HostName, Timestamp};
 use converge::plan::{Action, ActionKind, Plan};
@@ -427,7 +427,11 @@ impl Cluster {
             Query::Paths(_) => Fact::Paths(Observed::Absent),
             Query::Pins(_) => Fact::Pins(Observed::Known(Pins::default())),
             Query::Resolution(_) => Fact::Resolution(Observed::Unknown("no pip in here".into())),
-            Query::Interpreters(_) => Fact::Interpreters(Observed::Known(Interpreters::default())),
+            Query::Interpreters(_) => Fact::Interpreters(Observed::Known(Interpreters {
+                machine: "x86_64".into(),
+                found: vec![Interpreter { path: "/usr/bin/python3.11".into(), version: "3.11.2".into() }],
+                unfit: Vec::new(),
+            })),
             Query::Published(_) => Fact::Published(Observed::Known(Published::new(
                 self.published.iter().cloned().map(PublishedRelease::plain).collect(),
             ))),
