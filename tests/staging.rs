@@ -11,7 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use converge::document::{Node, Source};
-use converge::model::Digest;
+use converge::facts::{Observed, Probe, Query, read_answers};
+use converge::model::{Digest, HostName};
 use converge::plan::{BUSY, PackageMove, Staging, prune, stage, switch};
 use converge::release::{LockedDistribution, LockedFile, LockedSet, Release};
 use converge::resource::component::{Component, decode};
@@ -256,18 +257,22 @@ fn an_environment_is_made_beside_switched_to_and_back_and_pruned() {
     // A process that still runs from the oldest keeps it.
     let old =
         Background(Command::new(site.path(".venv-1.0/bin/python")).args(["-m", "ns.demo", "stay"]).spawn().unwrap());
-    fs::create_dir_all(site.path(".venv-mine/lib")).unwrap();
-    fs::write(site.path(".venv-mine/pyvenv.cfg"), "").unwrap();
+    // Somebody else's, and another component's.
+    for name in [".venv-0.9", ".venv-tools-1.0"] {
+        fs::create_dir_all(site.path(name).join("lib")).unwrap();
+        fs::write(site.path(name).join("pyvenv.cfg"), "").unwrap();
+    }
+    fs::write(site.path(".venv-tools-1.0/converge.json"), "{}").unwrap();
     let said = succeeds(&prune(&site.text(".venv"), 0, &[&site.text(".venv-1.1")]));
     assert!(said.contains(&format!("processes run from it ({})", old.0.id())), "{said}");
-    assert!(said.contains(".venv-mine was not made by converge, and stays"), "{said}");
-    assert_eq!(site.names(), [".venv", ".venv-1.0", ".venv-1.1", ".venv-1.2", ".venv-mine"]);
+    assert!(said.contains(".venv-0.9 was not made by converge, and stays"), "{said}");
+    assert_eq!(site.names(), [".venv", ".venv-0.9", ".venv-1.0", ".venv-1.1", ".venv-1.2", ".venv-tools-1.0"]);
     drop(old);
     // The newest of the old ones stays.
     succeeds(&prune(&site.text(".venv"), 1, &[]));
-    assert_eq!(site.names(), [".venv", ".venv-1.1", ".venv-1.2", ".venv-mine"]);
+    assert_eq!(site.names(), [".venv", ".venv-0.9", ".venv-1.1", ".venv-1.2", ".venv-tools-1.0"]);
     succeeds(&prune(&site.text(".venv"), 0, &[]));
-    assert_eq!(site.names(), [".venv", ".venv-1.2", ".venv-mine"]);
+    assert_eq!(site.names(), [".venv", ".venv-0.9", ".venv-1.2", ".venv-tools-1.0"]);
     assert_eq!(site.tells(".venv"), ["1.2", "1.2"]);
 }
 
@@ -383,6 +388,13 @@ fn what_somebody_else_made_is_left_alone() {
     fails(&body, &["was in use before"]);
     assert!(site.path(".venv-1.1/mine").exists());
     fs::remove_dir_all(site.path(".venv-1.1")).unwrap();
+    // A link to something whole.
+    fs::create_dir(site.path("other")).unwrap();
+    fs::write(site.path("other/converge.json"), "{}").unwrap();
+    symlink("other", site.path(".venv-1.1")).unwrap();
+    fails(&body, &["is a link"]);
+    assert!(site.path("other/converge.json").exists());
+    fs::remove_file(site.path(".venv-1.1")).unwrap();
     // The one that runs.
     fs::rename(site.path(".venv"), site.path(".venv-1.1")).unwrap();
     symlink(".venv-1.1", site.path(".venv")).unwrap();
@@ -478,7 +490,10 @@ fn what_was_half_made_goes_first_and_a_directory_is_never_pruned_beside() {
     let said = succeeds(&prune(&site.text(".venv"), 0, &[]));
     assert!(said.contains("is no link to an environment"), "{said}");
     succeeds(&site.stage(&site.component(""), "1.1", None));
-    succeeds(&site.switch("1.1"));
+    // Where the system can't exchange two names, it takes two renames.
+    succeeds(&site.switch("1.1").replace("\"renameat2\"", "\"no such call\""));
+    assert_eq!(site.names(), [".venv", ".venv-1.0", ".venv-1.1"]);
+    assert_eq!(site.tells(".venv"), ["1.1", "1.1"]);
     fs::create_dir_all(site.path(".venv-1.2/lib")).unwrap();
     fs::write(site.path(".venv-1.2.building"), "").unwrap();
     succeeds(&prune(&site.text(".venv"), 1, &[]));
@@ -507,6 +522,47 @@ fn only_locked_files_are_installed() {
     succeeds(&site.stage(&component, "1.1", Some(&locked(&site, None))));
     let names: Vec<String> = site.installed(".venv-1.1").into_iter().map(|(name, version)| name + &version).collect();
     assert_eq!(names, ["demo1.1", "plugin0.4"]);
+}
+
+/// Asks as a session does.
+fn resolve(component: &Component, interpreter: Option<&str>) -> Observed<LockedSet> {
+    let query = component.resolution_query(&release("1.1"), interpreter);
+    let probe = Probe::new("nonce1", [Query::Resolution(query.clone())]);
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-s").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = shell.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(probe.script().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let host = HostName::parse("here").unwrap();
+    let facts = read_answers(&probe, &host, &output.stdout, &output.stderr).unwrap();
+    match facts.resolution(&query) {
+        Observed::Known(resolution) => Observed::Known(resolution.set.clone()),
+        Observed::Absent => Observed::Absent,
+        Observed::Unknown(reason) => Observed::Unknown(reason),
+    }
+}
+
+#[test]
+fn what_is_resolved_for_another_environment_can_be_installed_into_it() {
+    let site = Site::new();
+    let component = site.component("carry: [plugin, 'loner<0.4']");
+    let before = site.installed(".venv");
+    for interpreter in [Some(python()), None] {
+        let set = resolve(&component, interpreter.as_deref());
+        let set = set.known().unwrap_or_else(|| panic!("{set:?}"));
+        let told: Vec<String> = set.distributions.iter().map(|one| format!("{} {}", one.name, one.version)).collect();
+        assert_eq!(told, ["demo 1.1", "loner 0.3", "plugin 0.3"]);
+        for file in set.distributions.iter().flat_map(|one| &one.files) {
+            assert_eq!(file.sha256, Digest::of(&fs::read(site.path("wheels").join(&file.name)).unwrap()));
+        }
+        succeeds(&site.stage(&component, "1.1", Some(set)));
+        fs::remove_dir_all(site.path(".venv-1.1")).unwrap();
+    }
+    assert_eq!(site.installed(".venv"), before);
+    let lacking = resolve(&site.component("carry: absent"), None);
+    assert!(lacking.unknown().is_some_and(|reason| reason.contains("carry: absent")), "{lacking:?}");
+    let impossible = resolve(&site.component("carry: 'plugin>9'"), None);
+    assert!(impossible.unknown().is_some_and(|reason| reason.contains("plugin>9")), "{impossible:?}");
 }
 
 #[test]

@@ -171,10 +171,11 @@ pub fn stage(staging: &Staging<'_>) -> String {
     let _ = write!(
         text,
         r#"no() {{ rm -f -- "$n"; say "$1. Nothing was changed"; exit 1; }}
+[ -h "$t" ] && no "$t is a link, and the environment is to lie there itself: move it away"
 if [ -f "$t/converge.json" ]; then
 grep -q '"adopted": true' "$t/converge.json" && no "$t was in use before: move it away, so that it can be made anew"
 if {marked}then echo "$t is there already, and whole"; rm -f -- "$n"; exit 0; fi
-elif [ -e "$t" ] || [ -h "$t" ]; then
+elif [ -e "$t" ]; then
 [ "$was" ] || no "$t is there, and converge didn't make it: move it away"
 fi
 {used}drop() {{ rm -f -- "$t/converge.json" && rm -rf -- "$t" && rm -f -- "$n"; }}
@@ -219,10 +220,10 @@ fn make(component: &Component, interpreter: &str) -> String {
             text.push_str(&find_uv(path, "fail"));
             let index = PublishedQuery::new(&component.venv, &component.package, &component.pip_args).index_args;
             let index: Vec<String> = index.iter().map(|word| q(word)).collect();
-            let _ = write!(
+            let _ = writeln!(
                 text,
                 "if {interpreter} -I -c 'import venv, ensurepip' 2>/dev/null; then {venv}\
-                 else \"$u\" venv --seed --python {interpreter} \"$@\" {} -- \"$t\" || fail; fi\n",
+                 else \"$u\" venv --seed --python {interpreter} \"$@\" {} -- \"$t\" || fail; fi",
                 index.join(" ")
             );
         }

@@ -1,6 +1,6 @@
 # Removes old environments beside LINK, all but the KEEP that were last in use. Never the one that LINK leads to, one
 # of NEVER, one that a process runs from, or one that converge neither made nor replaced.
-import fcntl, shutil, sys, time
+import fcntl, re, shutil, sys, time
 from glob import escape, glob
 
 link, keep, never = sys.argv[1], int(sys.argv[2]), set(map(os.path.realpath, sys.argv[3:]))
@@ -48,6 +48,9 @@ def remove(place):
 
 old, failed = [], 0
 for place in glob(escape(link) + "-*"):
+    # Named after a release, as PEP 440 normalises it: `.venv-tools-1.0` belongs to `.venv-tools`.
+    if not re.fullmatch(r"[0-9][0-9A-Za-z.!+]*", place[len(link) + 1 :]):
+        continue
     if os.path.islink(place) or not os.path.isfile(place + "/pyvenv.cfg") and not os.path.exists(place + ".building"):
         continue
     if not os.path.isdir(place) or os.path.realpath(place) in never:

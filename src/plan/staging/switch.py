@@ -40,6 +40,14 @@ def mark(place, goes_to=None):
         print("note: %s can't be marked as one that was in use (%s); it will not be removed by itself" % (place, error))
 
 
+def unmark(place):
+    # It stays what it was: nobody's mark on it.
+    try:
+        os.unlink(place + "/converge.json")
+    except OSError:
+        pass
+
+
 def put_aside(place, aside):
     if os.path.lexists(aside):
         fail(
@@ -119,10 +127,12 @@ elif is_environment(link):
             os.rename(link, aside)
         except OSError as error:
             os.unlink(beside)
+            unmark(link)
             refuse(error, link)
         os.replace(beside, link)
     else:
         os.unlink(beside)
+        unmark(link)
         refuse(OSError(code, os.strerror(code)), link)
 elif not os.path.lexists(link):
     # Killed between the two renames, or never there.
