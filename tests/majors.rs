@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use lab::Lab;
 
-/// The last release whose history both trains share; what comes after it parts them.
-const SEED: &str = "23.9.0";
+/// How the schema of 24.3.0 is meant to come about: 23.9.0 is the last release whose history both trains share.
+const TWIN: &str = "23.9.0 24.3.0";
 
 /// Where each component tells the release that it runs: host, URL, JSON pointer.
 const ENDPOINTS: [(&str, &str, &str); 5] = [
@@ -84,7 +84,7 @@ fn a_real_cluster_goes_into_the_next_train_with_its_schema_complete() {
     assert_eq!(lab.sql("select version_num from alembic_version"), ["75ea2b136830"]);
     assert_eq!(linked(&lab), [".venv-23.9.10"; 4]);
     // The measure can tell: of what the new train has, 24 lines are not there yet.
-    assert_eq!(lab.twin(SEED, "24.3.0").len(), 24);
+    assert_eq!(lab.twin(TWIN).len(), 24);
     let rows = lab.rows();
     assert!(rows.contains(&"kernels|2250".to_owned()), "{rows:?}");
     let ready = lab.sql("select count(*) from vfolders where status = 'ready'");
@@ -114,7 +114,7 @@ fn a_real_cluster_goes_into_the_next_train_with_its_schema_complete() {
     }
     // The schema is complete, and not just at its head; what was in the tables still is.
     assert_eq!(lab.sql("select version_num from alembic_version"), ["857b763b8618"]);
-    assert_eq!(lab.twin(SEED, "24.3.0"), [""; 0]);
+    assert_eq!(lab.twin(TWIN), [""; 0]);
     assert_eq!(lab.rows(), rows);
     assert_eq!(lab.sql("select count(*) from vfolders where status = 'ready'"), ready);
     assert_eq!(lab.sql("select count(*) from vfolders where status = 'delete-ongoing'"), ["50"]);
@@ -135,4 +135,43 @@ fn a_real_cluster_goes_into_the_next_train_with_its_schema_complete() {
     assert!(second.text.contains("Nothing to do: 4 component(s) on 3 host(s) are as declared."), "{}", second.text);
     assert_eq!(processes(&lab), after);
     assert_eq!(converge(&lab, &["drift"]).code, 0);
+}
+
+/// Everything that the long way asks people for, answered at once.
+const ALL_WAIVERS: &str = r#"
+waivers:
+  - { rule: change-log, reason: read, owner: kim@example.org, expires: 2099-12-31 }
+  - { rule: manual-step, reason: done, owner: kim@example.org, expires: 2099-12-31 }
+  - { rule: known-risk, reason: weighed, owner: kim@example.org, expires: 2099-12-31 }
+  - { rule: users-not-notified, reason: nobody uses the lab, owner: kim@example.org, expires: 2099-12-31 }
+"#;
+
+#[test]
+#[ignore = "takes long and fetches some thirty releases: tests/lab/majors"]
+fn a_real_cluster_goes_through_three_majors_and_all_patches_between_them() {
+    let lab = Lab::start("majors");
+    assert_eq!(running(&lab), ["23.03.12"; 5]);
+    std::fs::write(lab.home().join("waivers.yaml"), ALL_WAIVERS).unwrap();
+    let people = ["users", "keypairs", "groups", "domains", "vfolders", "sessions", "kernels"];
+    let counts = |rows: Vec<String>| -> Vec<String> {
+        rows.into_iter().filter(|row| people.iter().any(|table| row.starts_with(&format!("{table}|")))).collect()
+    };
+    let rows = counts(lab.rows());
+    // Each release, how it is spelled where it runs, its head, and how its schema is meant to come about.
+    let stations = [
+        ("23.9.10", "23.09.10", "75ea2b136830", "23.3.12 23.9.10"),
+        ("24.3.11", "24.03.11", "3596bc12ec09", "23.3.12 23.9.0 24.3.11"),
+        ("24.9.6", "24.09.6", "ecc9f6322be4", "23.3.12 23.9.0 24.3.11@dddf9be580f5 24.9.6"),
+    ];
+    for (release, spelled, head, twin) in stations {
+        let declared = format!("-erelease={release}");
+        let run = converge(&lab, &["--major", &declared]);
+        assert_eq!(run.code, 0, "{}", run.text);
+        assert_eq!(running(&lab), [spelled; 5]);
+        assert_eq!(lab.sql("select version_num from alembic_version"), [head]);
+        assert_eq!(lab.twin(twin), [""; 0], "{release}");
+        assert_eq!(counts(lab.rows()), rows, "{release}");
+        let second = converge(&lab, &["--major", &declared]);
+        assert!(second.code == 0 && second.text.contains("Nothing to do"), "{}", second.text);
+    }
 }

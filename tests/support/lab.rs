@@ -101,11 +101,11 @@ impl Lab {
     }
 
     #[allow(dead_code, reason = "not every test moves to another train")]
-    /// Every line in which the cluster's schema differs from the one that it should have: the models of `seed` and then
-    /// the migrations of `release` alone.
-    pub(crate) fn twin(&self, seed: &str, release: &str) -> Vec<String> {
+    /// Every line in which the cluster's schema differs from the one that it should have: the models of a
+    /// first release and then the migrations of others alone, as `tests/lab/twin` takes them: `SEED RELEASE[@REVISION]…`.
+    pub(crate) fn twin(&self, steps: &str) -> Vec<String> {
         // Exit status 1 says that there are differences; they are what is asked for.
-        let command = format!("/opt/twin/twin {seed} {release} backend || test $? = 1");
+        let command = format!("/opt/twin/twin {steps} backend || test $? = 1");
         let said = self.ssh("db1", &command);
         let mut lines = said.lines().map(str::to_owned);
         let count = lines.next().unwrap_or_default();
