@@ -225,13 +225,26 @@ fn pip_check(venv: &str) -> String {
     format!("{} -m pip --disable-pip-version-check check || exit", q(&format!("{venv}/bin/python")))
 }
 
-/// The file comes first: a freeze without it would be noticed by nobody.
+/// The file comes first: a freeze without it would be noticed by nobody. What the status says afterwards counts, not how
+/// the command ended.
 fn freeze(spec: &FreezeSpec) -> String {
-    format!("date >{} || exit\n/bin/sh -c {}\n", q(&spec.marker), q(&spec.freeze))
+    format!("date >{} || exit\n{}true\n", q(&spec.marker), tried(&spec.freeze))
 }
 
+/// The file goes when the status says so, and not before.
 fn unfreeze(spec: &FreezeSpec) -> String {
-    format!("/bin/sh -c {} || exit\nrm -f -- {}\n", q(&spec.unfreeze), q(&spec.marker))
+    format!(
+        "{}s=$(/bin/sh -c {}) && [ \"$s\" ] && s=${{s##*[[:space:]]}} || {{ echo 'its status could not be read' >&2; exit 1; }}\n\
+         [ \"$s\" != {} ] || {{ echo \"its status still says $s\" >&2; exit 1; }}\nrm -f -- {}\n",
+        tried(&spec.unfreeze),
+        q(&spec.status),
+        q(&spec.frozen),
+        q(&spec.marker)
+    )
+}
+
+fn tried(command: &str) -> String {
+    format!("/bin/sh -c {} || echo \"the command ended with $?\" >&2\n", q(command))
 }
 
 /// An empty answer is no state worth a name, and an unfinished one ends in `.part`.
