@@ -104,7 +104,7 @@ impl<'a> Member<'a> {
     pub(super) fn staged(&self, release: &Release) -> Option<String> {
         let component = &self.instance.component;
         let hop = self.hop(release)?;
-        component.is_staged_at(self.linked, hop.major).then(|| component.staged_path(release))
+        (hop.from.is_some() && component.is_staged_at(self.linked, hop.major)).then(|| component.staged_path(release))
     }
 
     /// The interpreter that an environment for `release` is made with.
