@@ -86,7 +86,7 @@ fn brought_by<'a>(members: &[&Member<'a>], rows: &BTreeSet<RevisionId>) -> Optio
     if let Some(graph) = noted {
         return Some(graph);
     }
-    if let Some(graph) = whole().filter_map(|m| installed(m)).find(|graph| graph.heads() == *rows) {
+    if let Some(graph) = whole().filter_map(installed).find(|graph| graph.heads() == *rows) {
         return Some(graph);
     }
     let mut candidates: Vec<(&Option<Release>, &'a RevisionGraph)> =

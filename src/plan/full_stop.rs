@@ -34,7 +34,7 @@ pub(super) fn full_stop<'a>(
         made.recoveries.push(major.way_back());
         made.recoveries.push(major.restore());
         let before = major.until_migration().into_iter().map(|stage| recovered(stage, first));
-        let after = major.from_migration(&starting).into_iter().map(|stage| recovered(stage, first + 1));
+        let after = major.once_migrating(&starting).into_iter().map(|stage| recovered(stage, first + 1));
         let mut stages: Vec<Stage> = major.preparation();
         stages.extend(before);
         if let Some(first) = stages.first_mut() {
@@ -127,7 +127,7 @@ impl<'m, 'a> Major<'m, 'a> {
     }
 
     /// From the migration to the end.
-    fn from_migration(&self, starting: &[usize]) -> Vec<Stage> {
+    fn once_migrating(&self, starting: &[usize]) -> Vec<Stage> {
         let (release, members) = (self.release, self.members);
         let all = ids(&self.round.affected, members);
         let mut stages = Vec::new();
