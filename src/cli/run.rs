@@ -16,15 +16,20 @@ use crate::execute::{Executor, Recovered, RunOutcome};
 use crate::gather::{Fleet, Sessions};
 use crate::model::HostName;
 use crate::plan::Plan;
-use crate::preflight::Finding;
+use crate::preflight::{self, Finding, Waiver};
 use crate::report::{RecapLine, downtime_text, failures_text, findings_text, plan_text, recap_text, recovery_text};
 use crate::transport::AnyConnector;
 
 /// `converge --inventory FILE`.
 pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
-    let context = context::load(options)?;
+    let mut context = context::load(options)?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
-    let seen = survey(&fleet, &context.subject(options)).await?;
+    let mut seen = survey(&fleet, &context.subject(options)).await?;
+    let acknowledged = acknowledged(options, &seen);
+    if !acknowledged.is_empty() {
+        context.request.waivers.extend(acknowledged);
+        seen = survey(&fleet, &context.subject(options)).await?;
+    }
     if seen.refused() {
         return Ok(refused(&seen));
     }
@@ -38,6 +43,17 @@ pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
         return Ok(Exit::Drift);
     }
     carry_out(options, &fleet, seen.plan, &context.subject(options)).await
+}
+
+/// Asks whoever sits at the terminal for the manual steps that are all that stops the run.
+fn acknowledged(options: &Options, seen: &Survey) -> Vec<Waiver> {
+    let steps = preflight::to_acknowledge(&seen.findings);
+    if steps.is_empty() || options.yes || options.check || !machine::is_interactive() {
+        return Vec::new();
+    }
+    let done = |step: &&Finding| machine::ask(&format!("\nBy hand: {}\nIs it done?", step.observed));
+    // One that isn't done is enough to stop: what comes behind it need not be asked.
+    steps.into_iter().take_while(done).map(preflight::acknowledgement).collect()
 }
 
 /// Prints findings, and says how a refused command ends.

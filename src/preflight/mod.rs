@@ -79,6 +79,28 @@ pub fn check(input: &Input<'_>) -> Vec<Finding> {
     findings
 }
 
+/// The manual steps that nobody has acknowledged, where nothing else stops the run: who sits at a terminal can be asked
+/// for them, one by one. None where anything else is broken.
+#[must_use]
+pub fn to_acknowledge(findings: &[Finding]) -> Vec<&Finding> {
+    let refusing: Vec<&Finding> = findings.iter().filter(|finding| finding.refuses()).collect();
+    let steps = |finding: &&Finding| finding.code == rules::manual_step::RULE.code && finding.about.is_some();
+    if refusing.iter().all(steps) { refusing } else { Vec::new() }
+}
+
+/// The acknowledgement of one of [`to_acknowledge`] at a terminal.
+#[must_use]
+pub fn acknowledgement(step: &Finding) -> Waiver {
+    Waiver {
+        rule: step.code.clone(),
+        about: step.about.clone(),
+        reason: "acknowledged at the terminal".into(),
+        owner: None,
+        expires: None,
+        origin: "terminal".into(),
+    }
+}
+
 /// What people have to do by hand, as far as it was found, each with whether somebody answers for it.
 #[must_use]
 pub fn manual_steps(findings: &[Finding]) -> Vec<String> {

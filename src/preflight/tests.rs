@@ -342,6 +342,22 @@ fn a_major_upgrade_is_asked_for_and_starts_from_the_last_patch_and_goes_one_trai
 }
 
 #[test]
+fn manual_steps_can_be_acknowledged_where_nothing_else_stops_the_run() {
+    let instances = [manager("m", "24.3.0")];
+    let case = Case::new(&instances, &[at_23_9_10()]).known().major();
+    let findings = case.findings();
+    // Other rules stop it as well: whoever is asked for steps then would be asked in vain.
+    assert!(findings.iter().any(|finding| finding.code == "manual-step" && finding.refuses()));
+    assert!(to_acknowledge(&findings).is_empty());
+    let steps: Vec<Finding> = findings.into_iter().filter(|finding| finding.code == "manual-step").collect();
+    let asked = to_acknowledge(&steps);
+    assert_eq!(asked.len(), steps.len());
+    let waiver = acknowledgement(asked[0]);
+    assert_eq!((waiver.rule.as_str(), &waiver.about), ("manual-step", &steps[0].about));
+    assert!(to_acknowledge(&[]).is_empty());
+}
+
+#[test]
 fn a_major_upgrade_needs_a_way_back_and_no_work_or_time_to_wait_for_it() {
     for (layout, broken) in [(Layout::Auto, 0), (Layout::Staged, 0), (Layout::InPlace, 1)] {
         let mut instances = [manager("m", "24.3.0")];
