@@ -124,7 +124,8 @@ mod tests {
     #[allow(clippy::disallowed_methods, reason = "how a script is quoted only a shell can tell")]
     fn handed_over(body: &str) -> String {
         let body = body.replace("/srv/it'\\''s/.venv/bin/python", "show").replace("'show'", "show");
-        let body = body.replace("cd '/srv/it'\\''s/'", "cd /").replace("exec 9>>", "exec 9>>/dev/null; : ");
+        // The lock's file lies in a directory that isn't there; who holds locks is not what this is about.
+        let body = body.replace("cd '/srv/it'\\''s/'", "cd /").replace("command -v flock", "false");
         let mut child = Command::new("/bin/sh")
             .args(["-c", &format!("show() {{ printf '%s\\n' \"$@\"; cat; }}\nact() {{\n{body}}}\nact </dev/null\n")])
             .stdin(Stdio::piped())
