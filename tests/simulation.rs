@@ -761,6 +761,11 @@ proptest! {
             prop_assert_eq!(&cluster.databases["main"], &head_of(&declared));
         }
     }
+}
+
+proptest! {
+    // A way of three releases is some sixty actions: a case costs four times what one of the patches does.
+    #![proptest_config(ProptestConfig { cases: cases() / 4, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The same over a major upgrade and the patches after it: whatever fails or dies, turns lead to the empty plan, nothing
     /// runs twice, nothing is left out, nothing stays frozen.
