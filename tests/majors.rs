@@ -115,11 +115,25 @@ fn a_real_cluster_goes_into_the_next_train_with_its_schema_complete() {
     // The schema is complete, and not just at its head; what was in the tables still is.
     assert_eq!(lab.sql("select version_num from alembic_version"), ["857b763b8618"]);
     assert_eq!(lab.twin(TWIN), [""; 0]);
-    assert_eq!(lab.rows(), rows);
+    // One of the revisions that alembic would have left out makes a project for models, with everybody in it.
+    let expected = |row: &String| match row.as_str() {
+        "groups|21" => "groups|22".to_owned(),
+        "association_groups_users|201" => "association_groups_users|403".to_owned(),
+        row => row.to_owned(),
+    };
+    assert_eq!(lab.rows(), rows.iter().map(expected).collect::<Vec<_>>());
     assert_eq!(lab.sql("select count(*) from vfolders where status = 'ready'"), ready);
     assert_eq!(lab.sql("select count(*) from vfolders where status = 'delete-ongoing'"), ["50"]);
-    assert_eq!(lab.sql("select distinct type from groups"), ["general"]);
+    assert_eq!(lab.sql("select distinct type from groups order by 1"), ["general", "model-store"]);
     assert_eq!(lab.sql("select datname from pg_database where not datistemplate order by 1"), ["backend", "postgres"]);
+    for said in [
+        "rehearse the migration on a copy, backend_rehearsal: the same migration succeeds on a copy",
+        "with 6 revision(s) that alembic would leave out",
+        "freeze the cluster through manager: the cluster is frozen",
+        "DOWNTIME",
+    ] {
+        assert!(run.text.contains(said), "{said:?} is not in {}", run.text);
+    }
     // One host made the backup that leads back.
     assert!(lab.ssh("mgr1", "pg_restore --list /var/backups/backend.ai/*.dump").contains("alembic_version"));
     // An address below a prefix answers too: the constraints of the train held. Users are let in.
@@ -135,6 +149,8 @@ fn a_real_cluster_goes_into_the_next_train_with_its_schema_complete() {
     assert!(second.text.contains("Nothing to do: 4 component(s) on 3 host(s) are as declared."), "{}", second.text);
     assert_eq!(processes(&lab), after);
     assert_eq!(converge(&lab, &["drift"]).code, 0);
+    let schema = converge(&lab, &["schema", "check"]);
+    assert_eq!(schema.code, 0, "{}", schema.text);
 }
 
 /// Everything that the long way asks people for, answered at once.
