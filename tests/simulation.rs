@@ -23,7 +23,7 @@ use tokio::sync::watch;
 enum Turn {
     Empty,
     Refused(Vec<String>),
-    Ran(Plan, RunOutcome),
+    Ran(Box<Plan>, Box<RunOutcome>),
     ControllerDied,
 }
 
@@ -83,7 +83,7 @@ fn turn(asked: &Asked, simulated: &Simulated) -> Turn {
         let (shared, hosts) = (Arc::new(plan.clone()), Arc::new(simulated.clone()));
         let executor = Executor::new(shared, hosts, 64, stopping, Arc::new(|_| {}));
         tokio::select! {
-            outcome = executor.run() => Turn::Ran(plan, outcome),
+            outcome = executor.run() => Turn::Ran(Box::new(plan), Box::new(outcome)),
             () = simulated.controller_dies() => Turn::ControllerDied,
         }
     })
