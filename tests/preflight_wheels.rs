@@ -15,7 +15,7 @@ use converge::facts::{
 use converge::model::{HostName, Timestamp};
 use converge::preflight::{Input, Request, check};
 use converge::release::{Catalogue, PublishedRelease, Release};
-use converge::resource::component::{Component, decode};
+use converge::resource::component::{Component, Layout, decode};
 
 const PACKAGE: &str = "backend.ai-manager";
 
@@ -75,8 +75,9 @@ fn host() -> HostName {
 
 /// What the pre-flight says of the schema and the package on the way from `from` to `to`, without what the catalogue
 /// knows: only what the packages themselves tell.
-fn says(from: &str, to: &str) -> String {
-    let component = manager(to);
+fn says(from: &str, to: &str, layout: Layout) -> String {
+    let mut component = manager(to);
+    component.environments.layout = layout;
     let instances = [Instance { host: host(), play: 0, batch: None, component }];
     let facts = BTreeMap::from([(host(), facts(&instances[0].component, from, to))]);
     let findings = check(&Input {
@@ -98,7 +99,8 @@ fn says(from: &str, to: &str) -> String {
 
 #[track_caller]
 fn row(from: &str, to: &str, expected: &str) {
-    let said = says(from, to);
+    // In place, nothing that alembic would leave out can be brought in, so all of it is told.
+    let said = says(from, to, Layout::InPlace);
     assert!(said.contains(expected), "{from} → {to}: expected {expected:?}, the pre-flight says: {said}");
 }
 
@@ -125,6 +127,18 @@ fn every_hop_of_the_table_is_told() {
     row("26.4.11", "26.8.3", "schema-target: the database will stand at e1b7f3d20a94");
     row("26.7.0", "26.8.1", "silently skip 3 revision(s)");
     row("26.8.3", "26.9.0", "silently skip 1 revision(s)");
+}
+
+/// With the old package beside the new one, what would be left out runs first; but not where merges lie above it.
+#[test]
+fn what_would_be_left_out_is_carried_out_where_its_order_is_known() {
+    for (from, to) in [("23.9.10", "24.3.0"), ("24.3.11", "24.9.6"), ("24.9.6", "25.5.2")] {
+        assert_eq!(says(from, to, Layout::Auto), "clean", "{from} → {to}");
+    }
+    for (from, to) in [("26.3.3", "26.4.0"), ("26.7.0", "26.8.1"), ("26.8.3", "26.9.0")] {
+        let said = says(from, to, Layout::Auto);
+        assert!(said.contains("there are merges above them"), "{from} → {to}: {said}");
+    }
 }
 
 #[test]
