@@ -10,7 +10,8 @@ use crate::facts::{
 use crate::model::{Digest, HostName, Timestamp};
 use crate::release::{Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
 use crate::resource::component::{
-    Asked, Component, EnvironmentSpec, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor,
+    Asked, Component, EnvironmentSpec, FreezeSpec, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal,
+    Supervisor,
 };
 
 /// The head of the revisions in [`Seen::default`].
@@ -38,6 +39,29 @@ pub(crate) fn manager(host: &str, declared: &str) -> Instance {
         scratch: None,
     };
     instance(host, "manager", declared, supervisor, Signal::Term, Some(schema))
+}
+
+/// A manager that a major upgrade moves, with all that can be declared for it.
+pub(crate) fn frozen_manager(host: &str, declared: &str) -> Instance {
+    let mut instance = manager(host, declared);
+    let component = &mut instance.component;
+    component.freeze = Some(FreezeSpec {
+        freeze: "/srv/it's gate/close \"$HOME\"".into(),
+        unfreeze: "/srv/it's gate/open".into(),
+        status: "/srv/it's gate/state".into(),
+        frozen: "it's-closed".into(),
+        marker: "/srv/manager/.venv.frozen".into(),
+    });
+    component.precautions.workloads = Some("/srv/it's work".into());
+    if let Some(schema) = &mut component.schema {
+        schema.snapshots = BTreeMap::from([("etcd".to_owned(), "echo \"it's etcd\"".to_owned())]);
+    }
+    instance
+}
+
+/// A healthy 25.6.4, the last patch of its train, with the next train and its interpreter at hand.
+pub(crate) fn before_a_major() -> Seen {
+    Seen { installed: Observed::Known("25.6.4"), running: Some("25.6.4"), ..Seen::default() }
 }
 
 /// An agent under systemd.

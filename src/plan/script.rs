@@ -377,7 +377,7 @@ mod tests {
 
     use super::*;
     use crate::desired::Instance;
-    use crate::desired::fixture::{Seen, agent, facts, manager, world};
+    use crate::desired::fixture::{Seen, agent, before_a_major, facts, frozen_manager, manager, world};
     use crate::plan::{Input, plan};
     use crate::release::Catalogue;
 
@@ -424,6 +424,164 @@ mod tests {
         verbs.sort_unstable();
         verbs.dedup();
         assert_eq!(verbs, ["backup", "install", "migrate", "start", "stop"]);
+    }
+
+    /// The scripts of a major upgrade with all that can be declared for it, and of its ways back, by action.
+    fn scripts_of_a_major(instance: &Instance) -> Vec<(String, String)> {
+        let seen = before_a_major();
+        let world = world([(instance, seen.clone())]);
+        let instances = std::slice::from_ref(instance);
+        let catalogue = Catalogue::default();
+        let plan = plan(&Input { drain_timeout: Some(60), ..Input::new(instances, &world, &catalogue) });
+        let facts = facts(instance, &seen);
+        let back = plan.recoveries.iter().flat_map(|recovery| &recovery.stages).flat_map(|stage| stage.actions());
+        plan.actions()
+            .chain(back)
+            .map(|action| {
+                (action.id.rsplit('/').next().unwrap().to_owned(), script(&plan, action, &facts).unwrap().text)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_script_of_a_major_upgrade_is_posix_shell_with_paths_that_need_quotes() {
+        let mut instance = frozen_manager("m", "25.7.0");
+        instance.component.venv = "/srv/it's a manager/$HOME/.venv".into();
+        instance.component.freeze.as_mut().unwrap().marker = "/srv/it's a manager/$HOME/.venv.frozen".into();
+        let scripts = scripts_of_a_major(&instance);
+        for (name, text) in &scripts {
+            parses(text);
+            assert!(text.starts_with("act() {\n") && text.ends_with("}\nact </dev/null\n"), "{name}: {text}");
+            // Neither a blank nor a quote nor a dollar of a path is the shell's.
+            assert!(!text.contains(" /srv/it's") && !text.contains("\"/srv/it's"), "{name}: {text}");
+        }
+        let names: Vec<&str> = scripts.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "stage",
+                "backup-live",
+                "rehearse",
+                "freeze",
+                "drain",
+                "stop",
+                "backup",
+                "snapshot-etcd",
+                "switch",
+                "migrate",
+                "start",
+                "unfreeze",
+                "prune",
+                "switch-back",
+                "start-back",
+                "unfreeze-back",
+                "unfreeze-after",
+            ]
+        );
+    }
+
+    /// A script, run by a shell: whether it ended well, and what it said.
+    #[allow(clippy::disallowed_methods, reason = "what a script does only a shell can tell")]
+    fn run(text: &str) -> (bool, String) {
+        let mut child =
+            Command::new("sh").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// A directory of its own, whose name needs quotes.
+    fn place() -> (tempfile::TempDir, String) {
+        let place = tempfile::Builder::new().prefix("it's a $HOME ").tempdir().unwrap();
+        let path = place.path().to_str().unwrap().to_owned();
+        (place, path)
+    }
+
+    /// The script of a verb, where these are the commands of the freeze. Its marker lies in `place`.
+    fn of_a_freeze(place: &str, [freeze, unfreeze, status]: [&str; 3], name: &str) -> String {
+        let mut instance = frozen_manager("m", "25.7.0");
+        instance.component.freeze = Some(FreezeSpec {
+            freeze: freeze.into(),
+            unfreeze: unfreeze.into(),
+            status: status.into(),
+            frozen: "frozen".into(),
+            marker: format!("{place}/venv.frozen"),
+        });
+        scripts_of_a_major(&instance).into_iter().find(|(found, _)| found == name).unwrap().1
+    }
+
+    #[test]
+    fn a_freeze_is_noted_before_its_command_runs_and_may_be_repeated() {
+        let (held, place) = place();
+        let (state, marker) = (held.path().join("state"), held.path().join("venv.frozen"));
+        let (q_state, q_marker) = (q(state.to_str().unwrap()), q(marker.to_str().unwrap()));
+        // The command sees the note, does its work, and crashes at its end.
+        let freeze = format!("[ -s {q_marker} ] && echo frozen >{q_state}; exit 139");
+        let text = of_a_freeze(&place, [&freeze, "true", "true"], "freeze");
+        for _ in 0..2 {
+            let (ended_well, said) = run(&text);
+            assert!(ended_well && said.contains("ended with 139"), "{said}");
+            assert_eq!(std::fs::read_to_string(&state).unwrap(), "frozen\n");
+            assert!(marker.exists());
+        }
+        // Where the note can't be made, nothing is frozen.
+        std::fs::remove_file(&state).unwrap();
+        let nowhere = of_a_freeze(&format!("{place}/nowhere"), [&freeze, "true", "true"], "freeze");
+        assert!(!run(&nowhere).0 && !state.exists());
+    }
+
+    #[test]
+    fn the_note_of_a_freeze_goes_when_the_status_says_so_and_not_before() {
+        let (held, place) = place();
+        let (state, marker) = (held.path().join("state"), held.path().join("venv.frozen"));
+        let q_state = q(state.to_str().unwrap());
+        let open = format!("echo running >{q_state}; exit 139");
+        let ask = format!("echo some log; cat {q_state}");
+        let unfreeze = |commands: [&str; 2]| {
+            std::fs::write(&marker, "x").unwrap();
+            std::fs::write(&state, "frozen\n").unwrap();
+            let [unfreeze, status] = commands;
+            let (ended_well, said) = run(&of_a_freeze(&place, ["true", unfreeze, status], "unfreeze"));
+            assert_eq!(marker.exists(), !ended_well, "{commands:?}: {said}");
+            (ended_well, said)
+        };
+        // Crashing at its end is no failure where the state is right; ending well is no success where it isn't.
+        let (ended_well, said) = unfreeze([&open, &ask]);
+        assert!(ended_well && said.contains("ended with 139"), "{said}");
+        let (ended_well, said) = unfreeze(["true", &ask]);
+        assert!(!ended_well && said.contains("its status still says frozen"), "{said}");
+        // A status that says nothing, or can't be asked, is no answer.
+        for status in ["true", "exit 3", "echo running; exit 3", "/nonexistent/command"] {
+            let (ended_well, said) = unfreeze([&open, status]);
+            assert!(!ended_well && said.contains("its status could not be read"), "{status}: {said}");
+        }
+        // Once more, when all is done.
+        assert!(unfreeze([&open, &ask]).0);
+        assert!(run(&of_a_freeze(&place, ["true", &open, &ask], "unfreeze")).0 && !marker.exists());
+    }
+
+    #[test]
+    fn a_snapshot_is_whole_or_not_there() {
+        let (held, place) = place();
+        let file = format!("{place}/back up/etcd");
+        let (target, part) = (held.path().join("back up/etcd"), held.path().join("back up/etcd.part"));
+        let take = |command: &str| run(&format!("act() {{\n{}}}\nact </dev/null\n", snapshot(command, &file)));
+        assert!(take("echo \"it's $((1 + 1))\"").0);
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "it's 2\n");
+        assert!(!part.exists());
+        // Nobody but its owner reads what etcd holds.
+        let mode = std::os::unix::fs::PermissionsExt::mode(&target.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o077, 0, "{mode:o}");
+        // What fails or says nothing leaves the one before as it was, and never passes for a whole one.
+        for (command, why) in [("true", "it printed nothing"), ("echo half; exit 139", ""), ("exit 1", "")] {
+            let (ended_well, said) = take(command);
+            assert!(!ended_well && said.contains(why), "{command}: {said}");
+            assert_eq!(std::fs::read_to_string(&target).unwrap(), "it's 2\n", "{command}");
+        }
+        // A part that a killed one left is no hindrance.
+        std::fs::write(&part, "left over, and longer than what follows").unwrap();
+        assert!(take("echo 3").0 && !part.exists());
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "3\n");
     }
 
     fn only(instance: &Instance, seen: &Seen, verb: &str) -> String {

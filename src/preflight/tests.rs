@@ -510,6 +510,27 @@ fn running_work_stops_a_major_upgrade_and_asks_about_a_patch() {
 }
 
 #[test]
+fn a_major_upgrade_that_waits_for_work_is_not_refused_for_it() {
+    let counted = |work: Observed<Work>, declared: &str, installed: &'static str, waits: Option<u32>, code: &str| {
+        let instances = [manager("m", declared)];
+        let seen = Seen { installed: Observed::Known(installed), running: Some(installed), ..at_23_9_10() };
+        let mut case = Case::new(&instances, &[seen]).known().major();
+        case.request.drain_timeout = waits;
+        let query = crate::resource::component::work_query(&instances[0].component, &case.catalogue).unwrap();
+        case.answer(&instances[0], Query::Work(query), Fact::Work(work)).of(code)
+    };
+    let runs = || Observed::Known(Work { by_status: [("RUNNING".to_owned(), 3)].into() });
+    assert_eq!(counted(runs(), "24.3.0", "23.9.10", None, "work-running").len(), 1);
+    assert_eq!(counted(runs(), "24.3.0", "23.9.10", Some(60), "work-running"), [""; 0]);
+    // It is counted anew behind the freeze, so that what can't be counted now is waited for as well.
+    let unknown = || Observed::Unknown("no psql".into());
+    assert_eq!(counted(unknown(), "24.3.0", "23.9.10", None, "work-running").len(), 1);
+    assert_eq!(counted(unknown(), "24.3.0", "23.9.10", Some(60), "work-running"), [""; 0]);
+    // A patch doesn't wait for anything.
+    assert_eq!(counted(runs(), "23.9.10", "23.9.8", Some(60), "work-running-patch").len(), 1);
+}
+
+#[test]
 fn the_operators_own_count_of_work_counts_too() {
     let mut instance = manager("m", "25.6.4");
     instance.component.precautions.workloads = Some("docker ps -q".into());
@@ -750,6 +771,58 @@ fn packages_that_the_database_cannot_follow_are_told_before_anything_stops() {
     let spliced: &[(&str, &[&str])] = &[("a1", &[]), ("x9", &["a1"]), ("b2", &["x9"]), ("c3", &["b2"])];
     assert!(of(spliced, "schema-skips")[0].contains("silently skip 1 revision(s): x9"));
     assert_eq!(of(spliced, "schema-target"), [""; 0]);
+}
+
+#[test]
+fn what_alembic_would_leave_out_is_refused_only_where_a_run_cannot_bring_it_in() {
+    let spliced: &[(&str, &[&str])] = &[("a1", &[]), ("x9", &["a1"]), ("b2", &["x9"])];
+    let merged: &[(&str, &[&str])] = &[("a1", &[]), ("p", &["a1"]), ("q", &["a1"]), ("m", &["p", "q"]), ("b2", &["m"])];
+    let skips = |layout: Layout, revisions: &[(&str, &[&str])]| {
+        let mut instances = [manager("m", "25.6.2")];
+        instances[0].component.environments.layout = layout;
+        let case = with_package(&instances, revisions);
+        case.findings().into_iter().filter(|finding| finding.code == "schema-skips").collect::<Vec<_>>()
+    };
+    // The old package stays beside the new one, and tells what was run.
+    assert!(skips(Layout::Staged, spliced).is_empty());
+    for layout in [Layout::InPlace, Layout::Auto] {
+        let found = skips(layout, spliced);
+        assert!(found[0].observed.contains("x9; its environment is changed in place"), "{found:?}");
+        assert!(found[0].next.contains("layout: staged"), "{found:?}");
+    }
+    // Where merges lie above them, no order is known, wherever the packages lie.
+    for layout in [Layout::InPlace, Layout::Auto, Layout::Staged] {
+        let found = skips(layout, merged);
+        assert!(found[0].observed.contains("skip 3 revision(s)"), "{found:?}");
+        assert!(found[0].observed.contains("merges above them"), "{found:?}");
+        assert_eq!((found[0].severity, found[0].refuses()), (Severity::Mandatory, true));
+    }
+}
+
+#[test]
+fn a_release_that_is_switched_to_and_not_migrated_counts_by_the_package_before_it() {
+    let instances = [manager("m", "25.6.1")];
+    let of = |edges: &[(&str, &[&str])]| {
+        let down = |down: &[&str]| down.iter().map(|one| (*one).to_owned()).collect();
+        crate::release::RevisionGraph::of_edges(edges.iter().map(|(id, d)| ((*id).to_owned(), down(d))).collect())
+    };
+    let merged: &[(&str, &[&str])] = &[("a1", &[]), ("p", &["a1"]), ("q", &["a1"]), ("m", &["p", "q"]), ("b2", &["m"])];
+    let look = |before: &[(&str, &[&str])]| {
+        let mut case = Case::new(&instances, &[Seen { running: None, ..Seen::default() }]);
+        let query = Query::Schema(instances[0].component.schema_query().unwrap());
+        let Some(Fact::Schema(Observed::Known(schema))) =
+            case.facts.get_mut(&instances[0].host).unwrap().answers.get_mut(&query)
+        else {
+            panic!()
+        };
+        schema.previous = Some(of(before));
+        schema.graph = Observed::Known(of(merged));
+        case.of("schema-skips")
+    };
+    // The row is the head of what is installed, and still three revisions never ran.
+    let found = look(&[("a1", &[]), ("b2", &["a1"])]);
+    assert!(found[0].contains("for 25.6.1, alembic would silently skip 3 revision(s)"), "{found:?}");
+    assert_eq!(look(merged), [""; 0]);
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! Texts as people see them, and the objects behind them.
 
-use crate::desired::Instance;
-use crate::desired::fixture::{Seen, agent, facts, manager, world};
+use crate::desired::fixture::{Seen, agent, before_a_major, facts, frozen_manager, manager, world};
+use crate::desired::{Instance, InstanceId};
 use crate::event::{ActionResult, Event, Failure};
 use crate::facts::{HostFacts, Observed};
 use crate::model::HostName;
-use crate::plan::{Input, plan};
+use crate::plan::{Input, Plan, plan};
 use crate::preflight;
 use crate::release::Catalogue;
 use crate::report::{
-    Drift, RecapLine, drift_of, drift_text, facts_text, failures_text, findings_text, plan_text, progress_line,
-    recap_text,
+    Drift, RecapLine, downtime_text, drift_of, drift_text, facts_text, failures_text, findings_text, plan_text,
+    progress_line, recap_text, recovery_text,
 };
 
 /// A text without its styles.
@@ -68,6 +68,40 @@ fn a_plan_says_what_where_and_why() {
       m: start manager and wait until it answers as 25.6.2
           because 25.6.2 was installed
     "#);
+}
+
+/// The plan of a major upgrade of two managers, of which one can freeze the cluster, and an agent.
+fn a_major() -> Plan {
+    let mut instances = [frozen_manager("m", "25.7.0"), manager("n", "25.7.0"), agent("a", "25.7.0")];
+    instances[2].play = 1;
+    let facts = world(instances.iter().map(|instance| (instance, before_a_major())));
+    let catalogue = Catalogue::bundled();
+    let manual_steps = ["write the settings anew (acknowledged: done)".to_owned()];
+    plan(&Input {
+        drain_timeout: Some(60),
+        manual_steps: &manual_steps,
+        ..Input::new(&instances, &facts, &catalogue)
+    })
+}
+
+#[test]
+fn the_plan_of_a_major_upgrade_says_where_the_way_back_ends() {
+    let text = plain(&plan_text(&a_major()));
+    insta::assert_snapshot!(text.split_once('\n').unwrap().1, @"");
+}
+
+#[test]
+fn the_ways_back_say_what_is_done_and_what_is_left_to_people() {
+    let told: Vec<String> = a_major()
+        .recoveries
+        .iter()
+        .map(|recovery| {
+            let stages: Vec<String> = recovery.stages.iter().map(|stage| format!("  {}", stage.title)).collect();
+            let advice: Vec<String> = recovery.advice.iter().map(|line| format!("  > {line}")).collect();
+            format!("{} ({})\n{}", recovery.title, recovery.takes_back, [stages, advice].concat().join("\n"))
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @"");
 }
 
 #[test]
@@ -206,6 +240,35 @@ fn a_failure_is_told_with_all_that_is_known() {
       next:     look at its log
     "#);
     assert!(plain(&failures_text(&[failure(true)])).contains("m: UNREACHABLE\n"));
+}
+
+#[test]
+fn what_was_done_about_a_failure_is_told() {
+    let advice = ["forward: mend the cause".to_owned(), "back, on m: pg_restore x".to_owned()];
+    assert_eq!(
+        plain(&recovery_text("back to 25.6.4", true, &[], &[])),
+        "\nTaken back to 25.6.4: nothing is changed but what was built beside it.\n"
+    );
+    insta::assert_snapshot!(plain(&recovery_text("back to 25.6.4", false, &[failure(true)], &[])), @"");
+    insta::assert_snapshot!(plain(&recovery_text("unfreeze; the way back is a restore", false, &[], &advice)), @"");
+    // What failed on the way comes before what is to be typed.
+    let both = plain(&recovery_text("unfreeze; the way back is a restore", false, &[failure(false)], &advice));
+    let (failed, typed) = (both.find("m: FAILED").unwrap(), both.find("forward: mend").unwrap());
+    assert!(failed < typed, "{both}");
+}
+
+#[test]
+fn downtime_is_listed_from_the_longest() {
+    let id = |name: &str, component: &str| InstanceId { host: host(name), component: component.into() };
+    let downtime = [(id("a", "agent"), 999), (id("b", "agent"), 61_049), (id("b", "web"), 61_049)].into();
+    assert_eq!(
+        plain(&downtime_text(&downtime)),
+        "\nDOWNTIME, from the order to stop to the proof that it serves\n\
+         \u{20} b/agent                    : 61.0 s\n\
+         \u{20} b/web                      : 61.0 s\n\
+         \u{20} a/agent                    : 0.9 s\n"
+    );
+    assert_eq!(downtime_text(&std::collections::BTreeMap::new()), "");
 }
 
 #[test]

@@ -303,7 +303,7 @@ fn freeze(node: &Node) -> Result<Option<FreezeSpec>, Diagnostics> {
     let freeze = fields.given("freeze", Node::as_text);
     let unfreeze = fields.given("unfreeze", Node::as_text);
     let status = fields.given("status", Node::as_text);
-    let frozen = fields.given("frozen", Node::as_text).unwrap_or_else(|| "frozen".into());
+    let frozen = fields.given("frozen", word).unwrap_or_else(|| "frozen".into());
     let given = [&freeze, &unfreeze, &status].iter().filter(|command| command.is_some()).count();
     if given > 0 && given < 3 {
         let message =
@@ -314,6 +314,17 @@ fn freeze(node: &Node) -> Result<Option<FreezeSpec>, Diagnostics> {
         let Some(freeze) = freeze else { return Some(None) };
         Some(Some(FreezeSpec { freeze, unfreeze: unfreeze?, status: status?, frozen, marker: String::new() }))
     })
+}
+
+/// The last word of an answer is compared with it.
+fn word(node: &Node) -> Result<String, Diagnostic> {
+    let text = filled(node)?;
+    match text.contains(char::is_whitespace) {
+        false => Ok(text),
+        true => {
+            Err(Diagnostic::at(&node.span, format!("{text:?} is more than one word, and the last one is compared")))
+        }
+    }
 }
 
 fn health(node: &Node) -> Result<Option<HealthSpec>, Diagnostics> {
@@ -416,7 +427,8 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
 
         // As the bundled roles write what isn't set.
         let unset = "rehearsal: '', scratch: '', keep_backups: '', snapshots: { etcd: '', more: ' ' }";
-        let empty = WHOLE.replace("timeout: 2h", unset) + "freeze: { freeze: '', unfreeze: '', status: '', frozen: '' }\n";
+        let empty =
+            WHOLE.replace("timeout: 2h", unset) + "freeze: { freeze: '', unfreeze: '', status: '', frozen: '' }\n";
         let component = read(&empty).unwrap();
         let mut expected = schema.clone();
         expected.timeout = MIGRATION_TIMEOUT;
@@ -430,7 +442,10 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
         assert_eq!(schema.scratch.as_deref(), Some("copy_1"));
         assert_eq!(schema.snapshots, BTreeMap::from([("etcd-1".to_owned(), "etcd get".to_owned())]));
         let freeze = component.freeze.unwrap();
-        assert_eq!((freeze.freeze.as_str(), freeze.unfreeze.as_str(), freeze.status.as_str()), ("close", "open", "ask"));
+        assert_eq!(
+            (freeze.freeze.as_str(), freeze.unfreeze.as_str(), freeze.status.as_str()),
+            ("close", "open", "ask")
+        );
         // The file lies beside the environment, not in it: an environment is replaced while the file must stay.
         assert_eq!((freeze.frozen.as_str(), freeze.marker.as_str()), ("frozen", "/home/bai/manager/.venv.frozen"));
         let shut = full.replace("status: ask", "status: ask, frozen: shut");
@@ -479,6 +494,8 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
             let error = freeze(fields);
             assert!(error.contains("belong together") && error.contains("task.yaml:10:"), "{fields}:\n{error}");
         }
+        let words = freeze("{ freeze: a, unfreeze: b, status: c, frozen: not open }");
+        assert!(words.contains("\"not open\" is more than one word") && words.contains("task.yaml:10:"), "{words}");
         let unknown = freeze("{ freeze: a, unfreeze: b, status: c, frozn: x }");
         assert!(unknown.contains("no field `frozn`") && unknown.contains("did you mean `frozen`"), "{unknown}");
     }
