@@ -61,7 +61,12 @@ pub(crate) fn frozen_manager(host: &str, declared: &str) -> Instance {
 
 /// A healthy 25.6.4, the last patch of its train, with the next train and its interpreter at hand.
 pub(crate) fn before_a_major() -> Seen {
-    Seen { installed: Observed::Known("25.6.4"), running: Some("25.6.4"), ..Seen::default() }
+    Seen {
+        installed: Observed::Known("25.6.4"),
+        running: Some("25.6.4"),
+        interpreters: Observed::Known(&["3.11.2", "3.13.7"]),
+        ..Seen::default()
+    }
 }
 
 /// An agent under systemd.

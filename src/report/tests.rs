@@ -77,17 +77,88 @@ fn a_major() -> Plan {
     let facts = world(instances.iter().map(|instance| (instance, before_a_major())));
     let catalogue = Catalogue::bundled();
     let manual_steps = ["write the settings anew (acknowledged: done)".to_owned()];
-    plan(&Input {
-        drain_timeout: Some(60),
-        manual_steps: &manual_steps,
-        ..Input::new(&instances, &facts, &catalogue)
-    })
+    plan(&Input { drain_timeout: Some(60), manual_steps: &manual_steps, ..Input::new(&instances, &facts, &catalogue) })
 }
 
 #[test]
 fn the_plan_of_a_major_upgrade_says_where_the_way_back_ends() {
     let text = plain(&plan_text(&a_major()));
-    insta::assert_snapshot!(text.split_once('\n').unwrap().1, @"");
+    insta::assert_snapshot!(text.split_once('\n').unwrap().1.trim_start(), @r#"
+    1. 25.7.0: build the new environments  (a barrier: all hosts)
+      by hand: write the settings anew (acknowledged: done)
+      m: build /srv/manager/.venv-25.7.0 with backend.ai-manager 25.7.0 by /opt/3.13.7/bin/python3
+          because 25.7.0 is declared
+      n: build /srv/manager/.venv-25.7.0 with backend.ai-manager 25.7.0 by /opt/3.13.7/bin/python3
+          because 25.7.0 is declared
+      a: build /srv/agent/.venv-25.7.0 with backend.ai-agent 25.7.0 by /opt/3.13.7/bin/python3
+          because 25.7.0 is declared
+
+    2. 25.7.0: rehearse the migration on a copy  (a barrier: all hosts)
+      m: back up the database of manager to /srv/backup/backend-rehearsal-25.7.0-19700101T005000Z.dump
+          because the migration is rehearsed on it
+      m: rehearse the migration on a copy, backend_rehearsal
+          because a migration that fails is to fail here, before anything stops
+
+    3. 25.7.0: freeze the cluster  (a barrier: all hosts)
+      m: freeze the cluster through manager
+          because 25.7.0 stops the whole cluster: nothing new may begin
+
+    4. 25.7.0: wait until no work runs  (a barrier: all hosts)
+      m: wait until no work runs, 60 s at most
+          because sessions of the old release are not taken over by the new one
+
+    5. 25.7.0: stop agent  (a barrier: all hosts)
+      a: stop agent
+          because 25.7.0 is to be installed
+
+    6. 25.7.0: stop manager  (a barrier: all hosts)
+      m: stop manager
+          because 25.7.0 is to be installed
+      n: stop manager
+          because 25.7.0 is to be installed
+
+    7. 25.7.0: back up  (a barrier: all hosts)
+      m: back up the database of manager to /srv/backup/backend-before-25.7.0-19700101T005000Z.dump
+          because no schema changes without a backup
+      m: save the state beside the database to /srv/backup/backend-before-25.7.0-19700101T005000Z.etcd
+          because a migration may change etcd, and no transaction takes that back
+
+    8. 25.7.0: switch every environment  (a barrier: all hosts)
+      m: switch /srv/manager/.venv to /srv/manager/.venv-25.7.0: backend.ai-manager 25.6.4 -> 25.7.0
+          because the new environment was built and checked while the old one ran
+      n: switch /srv/manager/.venv to /srv/manager/.venv-25.7.0: backend.ai-manager 25.6.4 -> 25.7.0
+          because the new environment was built and checked while the old one ran
+      a: switch /srv/agent/.venv to /srv/agent/.venv-25.7.0: backend.ai-agent 25.6.4 -> 25.7.0
+          because the new environment was built and checked while the old one ran
+
+    9. 25.7.0: migrate  (a barrier: all hosts)
+      POINT OF NO RETURN: until here a failure takes the cluster back to where it was; from here on only a restore of the backup does
+      m: migrate the database of manager to of-25.7.0
+          because 1 revision(s) are pending: of-25.7.0
+          only a restore takes it back: pg_restore --clean --if-exists --dbname=backend /srv/backup/backend-before-25.7.0-19700101T005000Z.dump
+
+    10. 25.7.0: start manager  (a barrier: all hosts)
+      m: start manager and wait until it answers as 25.7.0
+          because 25.7.0 was installed
+      n: start manager and wait until it answers as 25.7.0
+          because 25.7.0 was installed
+
+    11. 25.7.0: start agent  (a barrier: all hosts)
+      a: start agent and wait until it answers as 25.7.0
+          because 25.7.0 was installed
+
+    12. 25.7.0: unfreeze the cluster  (a barrier: all hosts)
+      m: unfreeze the cluster through manager
+          because the cluster runs 25.7.0
+
+    13. 25.7.0: tidy up  (a barrier: all hosts)
+      m: remove old environments of /srv/manager/.venv but for 1
+          because 25.7.0 runs, and old environments cost room
+      n: remove old environments of /srv/manager/.venv but for 1
+          because 25.7.0 runs, and old environments cost room
+      a: remove old environments of /srv/agent/.venv but for 1
+          because 25.7.0 runs, and old environments cost room
+    "#);
 }
 
 #[test]
@@ -101,7 +172,21 @@ fn the_ways_back_say_what_is_done_and_what_is_left_to_people() {
             format!("{} ({})\n{}", recovery.title, recovery.takes_back, [stages, advice].concat().join("\n"))
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    back to 25.6.4 (true)
+      25.7.0: switch every environment back
+      25.7.0: start manager again
+      25.7.0: start agent again
+      25.7.0: unfreeze the cluster
+    unfreeze; the way back is a restore (false)
+      25.7.0: unfreeze the cluster
+      > forward: mend the cause, then run converge --major again: it goes on to 25.7.0 from what is there
+      > back, on m: pg_restore --clean --if-exists --dbname=backend /srv/backup/backend-before-25.7.0-19700101T005000Z.dump
+      > back, on m: ln -sfn /srv/manager/.venv-25.6.4 /srv/manager/.venv
+      > back, on n: ln -sfn /srv/manager/.venv-25.6.4 /srv/manager/.venv
+      > back, on a: ln -sfn /srv/agent/.venv-25.6.4 /srv/agent/.venv
+      > then declare "25.6.4" again, and converge starts what is stopped
+    "#);
 }
 
 #[test]
@@ -249,8 +334,23 @@ fn what_was_done_about_a_failure_is_told() {
         plain(&recovery_text("back to 25.6.4", true, &[], &[])),
         "\nTaken back to 25.6.4: nothing is changed but what was built beside it.\n"
     );
-    insta::assert_snapshot!(plain(&recovery_text("back to 25.6.4", false, &[failure(true)], &[])), @"");
-    insta::assert_snapshot!(plain(&recovery_text("unfreeze; the way back is a restore", false, &[], &advice)), @"");
+    insta::assert_snapshot!(plain(&recovery_text("back to 25.6.4", false, &[failure(true)], &[])).trim_start(), @r#"
+    The recovery (back to 25.6.4) is not whole:
+
+    m: UNREACHABLE
+      tried:    start manager
+      expected: manager running
+      observed: no process runs
+      left as:  m/manager: 25.6.2 installed, stopped
+      it said:
+        | No module named x
+      next:     look at its log
+    "#);
+    insta::assert_snapshot!(plain(&recovery_text("unfreeze; the way back is a restore", false, &[], &advice)).trim_start(), @r#"
+    The migration was begun, so nothing is taken back by itself. What to type is yours to choose:
+      forward: mend the cause
+      back, on m: pg_restore x
+    "#);
     // What failed on the way comes before what is to be typed.
     let both = plain(&recovery_text("unfreeze; the way back is a restore", false, &[failure(false)], &advice));
     let (failed, typed) = (both.find("m: FAILED").unwrap(), both.find("forward: mend").unwrap());
