@@ -409,6 +409,81 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
     }
 
     #[test]
+    fn what_a_major_upgrade_needs_is_read_with_its_defaults() {
+        let schema = read(WHOLE).unwrap().schema.unwrap();
+        assert_eq!((schema.keep_backups, schema.rehearsal, &schema.scratch), (10, Rehearsal::Major, &None));
+        assert!(schema.snapshots.is_empty() && read(WHOLE).unwrap().freeze.is_none());
+
+        // As the bundled roles write what isn't set.
+        let unset = "rehearsal: '', scratch: '', keep_backups: '', snapshots: { etcd: '', more: ' ' }";
+        let empty = WHOLE.replace("timeout: 2h", unset) + "freeze: { freeze: '', unfreeze: '', status: '', frozen: '' }\n";
+        let component = read(&empty).unwrap();
+        let mut expected = schema.clone();
+        expected.timeout = MIGRATION_TIMEOUT;
+        assert_eq!((component.schema.unwrap(), component.freeze), (expected, None));
+
+        let given = "rehearsal: always, scratch: copy_1, keep_backups: '3', snapshots: { etcd-1: 'etcd get' }";
+        let full = WHOLE.replace("timeout: 2h", given) + "freeze: { freeze: close, unfreeze: open, status: ask }\n";
+        let component = read(&full).unwrap();
+        let schema = component.schema.unwrap();
+        assert_eq!((schema.keep_backups, schema.rehearsal), (3, Rehearsal::Always));
+        assert_eq!(schema.scratch.as_deref(), Some("copy_1"));
+        assert_eq!(schema.snapshots, BTreeMap::from([("etcd-1".to_owned(), "etcd get".to_owned())]));
+        let freeze = component.freeze.unwrap();
+        assert_eq!((freeze.freeze.as_str(), freeze.unfreeze.as_str(), freeze.status.as_str()), ("close", "open", "ask"));
+        // The file lies beside the environment, not in it: an environment is replaced while the file must stay.
+        assert_eq!((freeze.frozen.as_str(), freeze.marker.as_str()), ("frozen", "/home/bai/manager/.venv.frozen"));
+        let shut = full.replace("status: ask", "status: ask, frozen: shut");
+        assert_eq!(read(&shut).unwrap().freeze.unwrap().frozen, "shut");
+        let never = WHOLE.replace("timeout: 2h", "rehearsal: never");
+        assert_eq!(read(&never).unwrap().schema.unwrap().rehearsal, Rehearsal::Never);
+    }
+
+    #[test]
+    fn every_mistake_in_what_a_major_upgrade_needs_has_its_place() {
+        let schema = |fields: &str| read(&WHOLE.replace("timeout: 2h", fields)).unwrap_err();
+        for (fields, expected) in [
+            ("keep_backups: 0", "\"0\" is no number of backups, from 1 on"),
+            ("keep_backups: '-1'", "\"-1\" is no number of backups"),
+            ("keep_backups: all", "\"all\" is no number of backups"),
+            ("keep_backups: 1.5", "\"1.5\" is no number of backups"),
+            ("rehearsal: alway", "did you mean `always`"),
+            ("rehearsal: 'yes'", "(expected major, always, never)"),
+            ("scratch: Copy", "\"Copy\" is no plain name of a database"),
+            ("scratch: 1copy", "no plain name"),
+            ("scratch: 'a; drop database b'", "no plain name"),
+            ("scratch: 'a\"b'", "no plain name"),
+            ("snapshots: { 'a/b': x }", "\"a/b\" is no name of a snapshot"),
+            ("snapshots: { '': x }", "\"\" is no name of a snapshot"),
+            ("snapshots: { etcd: [x] }", "expected"),
+            ("snapshots: etcd get", "expected"),
+            ("rehearse: always", "no field `rehearse`"),
+        ] {
+            let error = schema(fields);
+            assert!(error.contains(expected) && error.contains("task.yaml:8:"), "{fields}: {expected:?} in:\n{error}");
+        }
+        let long = schema(&format!("scratch: {}", "a".repeat(64)));
+        assert!(long.contains("63 at most"), "{long}");
+        assert!(read(&WHOLE.replace("timeout: 2h", &format!("scratch: {}", "a".repeat(63)))).is_ok());
+
+        let freeze = |fields: &str| read(&format!("{WHOLE}freeze: {fields}\n")).unwrap_err();
+        for fields in [
+            "{ freeze: a }",
+            "{ unfreeze: a }",
+            "{ status: a }",
+            "{ freeze: a, unfreeze: b }",
+            "{ freeze: a, status: b }",
+            "{ unfreeze: a, status: b }",
+            "{ freeze: a, unfreeze: b, status: '' }",
+        ] {
+            let error = freeze(fields);
+            assert!(error.contains("belong together") && error.contains("task.yaml:10:"), "{fields}:\n{error}");
+        }
+        let unknown = freeze("{ freeze: a, unfreeze: b, status: c, frozn: x }");
+        assert!(unknown.contains("no field `frozn`") && unknown.contains("did you mean `frozen`"), "{unknown}");
+    }
+
+    #[test]
     fn a_release_that_yaml_reads_as_a_number_must_be_quoted() {
         let error = read(&WHOLE.replace("\"25.6.5\"", "25.10")).unwrap_err();
         assert!(error.contains("write \"25.10\""), "{error}");
