@@ -132,6 +132,13 @@ fn a_real_cluster_goes_into_the_next_train_with_its_schema_complete() {
     assert_eq!(lab.sql("select count(*) from vfolders where status = 'delete-ongoing'"), ["50"]);
     assert_eq!(lab.sql("select type, name from groups where type <> 'general'"), ["model-store|model-store"]);
     assert_eq!(lab.sql("select datname from pg_database where not datistemplate order by 1"), ["backend", "postgres"]);
+    for said in [
+        "rehearse the migration on a copy, backend_rehearsal: the same migration succeeds on a copy",
+        "with 6 revision(s) that alembic would leave out",
+        "freeze the cluster through manager: the cluster is frozen",
+    ] {
+        assert!(run.text.contains(said), "{said:?} is not in {}", run.text);
+    }
     // One host made the backup that leads back.
     let listed = lab.ssh("mgr1", "pg_restore --list /var/backups/backend.ai/backend-before-24.3.0-*.dump");
     assert!(listed.contains("alembic_version"), "{listed}");
@@ -175,7 +182,8 @@ fn a_real_cluster_goes_through_three_majors_and_all_patches_between_them() {
     let lab = Lab::start("majors");
     assert_eq!(running(&lab), ["23.03.12"; 5]);
     std::fs::write(lab.home().join("waivers.yaml"), ALL_WAIVERS).unwrap();
-    let people = ["users", "keypairs", "groups", "domains", "vfolders", "sessions", "kernels"];
+    // Of groups, a release of 24.03 makes one more.
+    let people = ["users", "keypairs", "domains", "vfolders", "sessions", "kernels"];
     let counts = |rows: Vec<String>| -> Vec<String> {
         rows.into_iter().filter(|row| people.iter().any(|table| row.starts_with(&format!("{table}|")))).collect()
     };

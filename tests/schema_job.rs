@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use converge::facts::{DatabaseKind, Effects, EffectsQuery, Observed, Probe, Query, SchemaQuery, read_answers};
 use converge::model::HostName;
-use converge::plan::{BUSY, SchemaJob, migrate, rehearse};
+use converge::plan::{BUSY, BackupJob, SchemaJob, backup, migrate, rehearse};
 use converge::release::{RevisionGraph, RevisionPresence, mendable};
 
 use support::{Ended, Packages, Revision, Running, Server, act, run, said, venv};
@@ -62,6 +62,13 @@ impl Job {
 
     fn migrate(&self) -> Ended {
         act(&self.migration(), &[])
+    }
+
+    /// A backup to `file`, of which `keep` older ones stay.
+    fn backup(&self, file: &Path, keep: u32) -> Ended {
+        let (venv, snapshots) = (venv().to_str().unwrap(), ["etcd"]);
+        let (ini, chdir, file) = (&self.ini, &self.chdir, file.to_str().unwrap());
+        act(&backup(&BackupJob { venv, ini, chdir, kind: self.kind, file, keep, snapshots: &snapshots }), &[])
     }
 
     fn rehearsal(&self, backup: &Path, scratch: &str, outside: &str) -> String {
@@ -327,6 +334,113 @@ fn a_rehearsal_drops_what_another_one_left_and_nothing_else() {
     let itself = act(&job.rehearsal(&backup, "shop", ""), &[]);
     assert!(itself.code == Some(1) && itself.text.contains("is the database itself"), "{}", itself.text);
     assert_eq!(shop.rows("shop"), ["b2"]);
+}
+
+fn files(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = entries.collect();
+    names.sort();
+    names
+}
+
+/// As if it had been written that many hours ago.
+fn age(file: &Path, hours: u64) {
+    fs::File::options()
+        .append(true)
+        .open(file)
+        .unwrap()
+        .set_modified(std::time::SystemTime::now() - Duration::from_secs(hours * 3600))
+        .unwrap();
+}
+
+#[test]
+fn backups_hold_everything_and_old_ones_go() {
+    let shop = Shop::open();
+    let (job, place) = (shop.sound("shop"), shop.packages.path("backups"));
+    let name = |when: &str, day: u8| format!("shop-{when}-1.{day}-202601{day:02}T000000Z");
+    // What a run made, with a snapshot beside it, and what nobody but its owner may remove.
+    let first = job.backup(&place.join(name("before", 1) + ".dump"), 2);
+    assert_eq!(first.code, Some(0), "{}", first.text);
+    assert!(first.line("backup ").contains("shop-before-1.1-"), "{}", first.text);
+    let others = [
+        "shop-before-the-move.dump".to_owned(),
+        "shop.dump".into(),
+        name("before", 1) + ".dump.gpg",
+        name("before", 1) + ".notes",
+        "shop-before-2-before-1.1-20260101T000000Z.dump".into(),
+        "shopping-before-1.1-20260101T000000Z.dump".into(),
+        name("before", 9) + ".dump.part",
+    ];
+    for other in others.iter().chain(&[name("before", 1) + ".etcd", name("before", 8) + ".dump.part"]) {
+        fs::write(place.join(other), "x").unwrap();
+        age(&place.join(other), 1000);
+    }
+    age(&place.join(name("before", 9) + ".dump.part"), 23);
+
+    for (when, day) in [("rehearsal", 2), ("before", 2), ("before", 3)] {
+        let ended = job.backup(&place.join(name(when, day) + ".dump"), 2);
+        assert_eq!(ended.code, Some(0), "{}", ended.text);
+    }
+    let mut expected = others.to_vec();
+    // The newest two beside the one just made: those of one time in the order in which they were written.
+    expected.extend([("before", 2), ("before", 3), ("rehearsal", 2)].map(|(when, day)| name(when, day) + ".dump"));
+    expected.sort();
+    assert_eq!(files(&place), expected);
+    // Never the one just made, however old its name says that it is.
+    let last = job.backup(&place.join(name("before", 0) + ".dump"), 1);
+    let backups = || -> Vec<String> {
+        files(&place).into_iter().filter(|file| file.ends_with(".dump") && !others.contains(file)).collect()
+    };
+    assert_eq!(last.code, Some(0), "{}", last.text);
+    assert_eq!(backups(), [name("before", 0) + ".dump", name("before", 3) + ".dump"]);
+
+    // It brings everything back.
+    shop.server.create("again");
+    let pg_restore = ["--exit-on-error", "--dbname=again"];
+    shop.server.restore(&pg_restore, &place.join(name("before", 3) + ".dump"));
+    // PostgreSQL writes the expression of a check anew when it is restored; the job's digest knows that.
+    let truth = |database: &str| -> Vec<String> {
+        shop.server.truth(database).into_iter().filter(|line| !line.contains("CONSTRAINT ck_role")).collect()
+    };
+    assert_eq!(truth("again"), truth("shop"));
+    let digest = |database: &str| shop.job("old", database, "b2", "", "").migrate().line("schema ").to_owned();
+    assert_eq!(digest("again"), digest("shop"));
+}
+
+#[test]
+fn a_backup_that_lacks_something_is_none() {
+    let shop = Shop::open();
+    let (job, place) = (shop.sound("shop"), shop.packages.path("backups"));
+    let file = place.join("shop-before-1.1-20260101T000000Z.dump");
+    let programs = shop.packages.path("programs");
+    fs::create_dir(&programs).unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let real = run(Command::new("sh").args(["-c", "command -v pg_dump"]));
+    // A pg_dump that leaves out, does nothing, or breaks off.
+    let breakages = [
+        (format!("exec {} \"$@\" -T users", real.trim()), "the backup holds the rows of 1 tables, and there are 2"),
+        (format!("exec {} \"$@\" -T alembic_version", real.trim()), "holds no rows of a table alembic_version"),
+        (format!("{} \"$@\"; truncate -s 900 \"$4\"", real.trim()), "pg_restore ended with 1"),
+        ("true".into(), "pg_restore ended with 1"),
+        (format!("{} \"$@\"; touch -d yesterday \"$4\"", real.trim()), "the backup is older than this run"),
+        ("echo 'no space left' >&2; exit 3".into(), "pg_dump ended with 3"),
+    ];
+    let script = |keep| {
+        let (venv, ini, chdir) = (venv().to_str().unwrap(), &job.ini, &job.chdir);
+        let file = file.to_str().unwrap();
+        backup(&BackupJob { venv, ini, chdir, kind: job.kind, file, keep, snapshots: &[] })
+    };
+    for (body, said) in breakages {
+        fs::write(programs.join("pg_dump"), format!("#!/bin/sh\n{body}\n")).unwrap();
+        run(Command::new("chmod").arg("755").arg(programs.join("pg_dump")));
+        let ended = act(&script(1), &[("PATH", &path)]);
+        assert_eq!(ended.code, Some(1), "{}", ended.text);
+        assert!(ended.text.contains(said), "{said:?}:\n{}", ended.text);
+        assert!(!file.exists());
+    }
+    // What they left is no hindrance.
+    let ended = act(&script(1), &[]);
+    assert_eq!((ended.code, files(&place).len()), (Some(0), 1), "{}", ended.text);
 }
 
 /// `converge schema check` on this machine as a host, about one database.

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 enum Turn {
     Empty,
     Refused(Vec<String>),
-    Ran(Plan, RunOutcome),
+    Ran(Box<Plan>, Box<RunOutcome>),
     ControllerDied,
 }
 
@@ -83,7 +83,7 @@ fn turn(asked: &Asked, simulated: &Simulated) -> Turn {
         let (shared, hosts) = (Arc::new(plan.clone()), Arc::new(simulated.clone()));
         let executor = Executor::new(shared, hosts, 64, stopping, Arc::new(|_| {}));
         tokio::select! {
-            outcome = executor.run() => Turn::Ran(plan, outcome),
+            outcome = executor.run() => Turn::Ran(Box::new(plan), Box::new(outcome)),
             () = simulated.controller_dies() => Turn::ControllerDied,
         }
     })
@@ -761,6 +761,11 @@ proptest! {
             prop_assert_eq!(&cluster.databases["main"], &head_of(&declared));
         }
     }
+}
+
+proptest! {
+    // A way of three releases is some sixty actions: a case costs four times what one of the patches does.
+    #![proptest_config(ProptestConfig { cases: cases() / 4, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The same over a major upgrade and the patches after it: whatever fails or dies, turns lead to the empty plan, nothing
     /// runs twice, nothing is left out, nothing stays frozen.

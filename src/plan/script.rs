@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::action::{Action, ActionKind, Migration, PackageMove, Plan};
+use super::backup::{BackupJob, backup};
 use super::installer::{Wanted, install_into};
 use super::schema_job::{self, SchemaJob};
 use super::staging::{ASKED, Staging, locked_for, prune, stage, switch};
-use crate::facts::{DATABASE_URL_PY, DatabaseKind, HostFacts, MIGRATION_NOTE, Observed, Process, normalize_name};
+use crate::facts::{DatabaseKind, HostFacts, MIGRATION_NOTE, Observed, Process, normalize_name};
 use crate::model::shell_quote as q;
 use crate::release::LockedSet;
 use crate::resource::component::{Component, FreezeSpec, Running, SchemaSpec, Signal, Supervisor, assess};
@@ -72,7 +73,9 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
                 Err(reason) => refusal(&reason),
             }
         }
-        ActionKind::Backup { database, file, .. } => backup(component.schema.as_ref()?, component, database.kind, file),
+        ActionKind::Backup { database, file, keep, .. } => {
+            backup_job(component.schema.as_ref()?, component, database.kind, file, *keep)
+        }
         ActionKind::Migrate { database, migration, .. } => {
             let job = schema_job::migrate(&job(component, &component.venv, database.kind, migration)?);
             format!("{job}r=$?; [ $r = 0 ] || exit $r\nrm -f -- {}\n", q(&migration_note(&component.venv)))
@@ -262,42 +265,10 @@ fn snapshot(command: &str, file: &str) -> String {
     )
 }
 
-const BACKUP_PY: &str = r#"import subprocess as S
-out=sys.argv[3];part=out+".part"
-os.umask(0o077);os.makedirs(os.path.dirname(out),exist_ok=True)
-if kind=="sqlite":
- import sqlite3
- if os.path.exists(part):os.remove(part)
- s=sqlite3.connect("file:"+name+"?mode=ro",uri=True,timeout=60);d=sqlite3.connect(part);s.backup(d)
- r=d.execute("pragma integrity_check").fetchone()[0]
- if r!="ok":raise OSError("the copy is damaged: "+r)
- d.close()
-else:
- e={**os.environ,**env}
- S.run(["pg_dump","-w","-Fc","-f",part],env=e,check=True)
- l=S.run(["pg_restore","--list",part],env=e,check=True,capture_output=True,text=True).stdout
- if "alembic_version" not in l:raise OSError("the backup holds no table alembic_version")
-with open(part,"rb")as f:os.fsync(f.fileno())
-os.replace(part,out)
-d=os.open(os.path.dirname(out),os.O_RDONLY);os.fsync(d)
-print("backup",out,os.path.getsize(out))
-"#;
-
-fn backup(schema: &SchemaSpec, component: &Component, kind: DatabaseKind, file: &str) -> String {
-    // The kind is read again from the URL; a plan made for another database must not dump this one.
-    let kind = match kind {
-        DatabaseKind::Postgresql => "postgresql",
-        DatabaseKind::Sqlite => "sqlite",
-    };
-    let guard = format!("if kind!=\"{kind}\":raise OSError(\"the database is no longer {kind}\")\n");
-    format!(
-        "{} -I -S -c {} {} {} {}\n",
-        q(&format!("{}/bin/python", component.venv)),
-        q(&format!("{DATABASE_URL_PY}{guard}{BACKUP_PY}")),
-        q(&schema.ini),
-        q(&schema.chdir),
-        q(file)
-    )
+fn backup_job(schema: &SchemaSpec, component: &Component, kind: DatabaseKind, file: &str, keep: u32) -> String {
+    let snapshots: Vec<&str> = schema.snapshots.keys().map(String::as_str).collect();
+    let (venv, ini, chdir) = (&component.venv, &schema.ini, &schema.chdir);
+    backup(&BackupJob { venv, ini, chdir, kind, file, keep, snapshots: &snapshots })
 }
 
 /// The file in an environment that is there from the switch to it until its migration has succeeded.

@@ -632,7 +632,6 @@ impl Cluster {
                 self.published.iter().cloned().map(PublishedRelease::plain).collect(),
             ))),
             Query::PackageSource(_) => Fact::PackageSource(Observed::Unknown("it was not asked".into())),
-            Query::Effects(_) => Fact::Effects(Observed::Unknown("it was not asked".into())),
         }
     }
 

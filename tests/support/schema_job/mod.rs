@@ -132,6 +132,11 @@ impl Server {
         run(self.client("pg_dump").args(["-Fc", "-f"]).arg(file).arg(database));
     }
 
+    /// Restores a backup, with these words to pg_restore.
+    pub(crate) fn restore(&self, words: &[&str], file: &Path) {
+        run(self.client("pg_restore").args(words).arg(file));
+    }
+
     /// Everything in a database, rows included, as sorted lines; the order of columns doesn't count, nor does the key
     /// that newer releases of pg_dump draw for each dump.
     pub(crate) fn truth(&self, database: &str) -> Vec<String> {
