@@ -416,7 +416,8 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
 
         // As the bundled roles write what isn't set.
         let unset = "rehearsal: '', scratch: '', keep_backups: '', snapshots: { etcd: '', more: ' ' }";
-        let empty = WHOLE.replace("timeout: 2h", unset) + "freeze: { freeze: '', unfreeze: '', status: '', frozen: '' }\n";
+        let empty =
+            WHOLE.replace("timeout: 2h", unset) + "freeze: { freeze: '', unfreeze: '', status: '', frozen: '' }\n";
         let component = read(&empty).unwrap();
         let mut expected = schema.clone();
         expected.timeout = MIGRATION_TIMEOUT;
@@ -430,7 +431,10 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
         assert_eq!(schema.scratch.as_deref(), Some("copy_1"));
         assert_eq!(schema.snapshots, BTreeMap::from([("etcd-1".to_owned(), "etcd get".to_owned())]));
         let freeze = component.freeze.unwrap();
-        assert_eq!((freeze.freeze.as_str(), freeze.unfreeze.as_str(), freeze.status.as_str()), ("close", "open", "ask"));
+        assert_eq!(
+            (freeze.freeze.as_str(), freeze.unfreeze.as_str(), freeze.status.as_str()),
+            ("close", "open", "ask")
+        );
         // The file lies beside the environment, not in it: an environment is replaced while the file must stay.
         assert_eq!((freeze.frozen.as_str(), freeze.marker.as_str()), ("frozen", "/home/bai/manager/.venv.frozen"));
         let shut = full.replace("status: ask", "status: ask, frozen: shut");
