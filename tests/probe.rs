@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use converge::facts::{
-    CommandQuery, DiskQuery, FileQuery, Health, HealthQuery, HostFacts, InterpretersQuery, Observed, PathsQuery,
-    PinsQuery, Probe, ProcessQuery, Query, SchemaQuery, UnitQuery, VenvQuery, WorkQuery, read_answers,
+    CommandQuery, DiskQuery, EffectsQuery, FileQuery, Health, HealthQuery, HostFacts, InterpretersQuery, MigrationsAt,
+    Observed, PackageSourceQuery, PathsQuery, PinsQuery, Probe, ProcessQuery, PublishedQuery, Query, SchemaQuery,
+    UnitQuery, VenvQuery, WheelQuery, WorkQuery, read_answers,
 };
 use converge::model::HostName;
 use converge::release::{Release, SchemaState};
@@ -67,6 +68,35 @@ fn a_probe_that_asks_everything_stays_small() {
     println!("the probe has {script} bytes");
     // One write on one channel; a packet of SSH carries 32 KB.
     assert!(script < 9 * 1024, "the probe has {script} bytes");
+}
+
+/// A probe carries the functions of all its questions at once: two of one name would be the later one.
+#[test]
+fn no_two_questions_share_a_function() {
+    let mut queries = everything("/home/bai/manager");
+    let (venv, schema) = ("/v".to_owned(), SchemaQuery { ini: "/i".into(), chdir: "/".into(), venv: "/v".into() });
+    queries.extend([
+        Query::Command(CommandQuery { command: "true".into() }),
+        Query::Work(WorkQuery { database: schema.clone(), table: "t".into(), column: "c".into(), terminal: vec![] }),
+        Query::Paths(PathsQuery { pattern: "/x*".into() }),
+        Query::Pins(PinsQuery { venv: venv.clone() }),
+        Query::PackageSource(PackageSourceQuery { venv: venv.clone() }),
+        Query::Published(PublishedQuery::new("/v", "p", &[])),
+        Query::Wheel(WheelQuery::new("/v", "p", &Release::parse("1.0").unwrap(), &[], MigrationsAt::Ini("/i".into()))),
+        Query::Interpreters(InterpretersQuery { venv, paths: vec![], ensurepip: true }),
+        Query::Effects(EffectsQuery { database: schema, revisions: Default::default() }),
+    ]);
+    let probe = Probe::new("n", queries);
+    let defined = |line: &str| {
+        let name = line.split_once("() {")?.0.to_owned();
+        (!name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase())).then_some(name)
+    };
+    let mut names: Vec<String> = probe.script().lines().filter_map(defined).collect();
+    let all = names.len();
+    assert!(all > 15, "{names:?}");
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all, "{names:?}");
 }
 
 #[test]

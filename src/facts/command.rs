@@ -28,7 +28,7 @@ const TIMEOUT_SECONDS: u32 = 20;
 const OUTPUT_BYTES: u32 = 2000;
 
 /// 124 is what timeout(1) exits with when time ran out, 137 when it had to kill.
-pub(super) const FUNCTION: &str = r#"c() {
+pub(super) const FUNCTION: &str = r#"x() {
 o=$(timeout -k 2 "$2" /bin/sh -c "$1" 2>&1 </dev/null); r=$?
 case $r in 124|137) e unknown "it gave no answer in $2 s"; return;; esac
 e status "$r"; e output "$(printf %s "$o" | head -c "$3" | tr '\n\t' '  ')"
@@ -36,7 +36,7 @@ e status "$r"; e output "$(printf %s "$o" | head -c "$3" | tr '\n\t' '  ')"
 "#;
 
 pub(super) fn call(query: &CommandQuery) -> String {
-    format!("c {} {TIMEOUT_SECONDS} {OUTPUT_BYTES}", quote(&query.command))
+    format!("x {} {TIMEOUT_SECONDS} {OUTPUT_BYTES}", quote(&query.command))
 }
 
 pub(super) fn parse(answer: &Answer<'_>) -> Observed<CommandAnswer> {

@@ -133,7 +133,7 @@ finally:shutil.rmtree(W,True)
 /// The shell function. What the program writes goes straight out, as it may be a megabyte; only its errors are kept.
 pub(super) fn function() -> String {
     format!(
-        "w() {{\nv=$1; shift\n{{ o=$(\"$v/bin/python\" -I -S - \"$N\" \"$Q\" \"$@\" 2>&1 >&3 <<'P'\n{PROGRAM}P\n) || \
+        "m() {{\nv=$1; shift\n{{ o=$(\"$v/bin/python\" -I -S - \"$N\" \"$Q\" \"$@\" 2>&1 >&3 <<'P'\n{PROGRAM}P\n) || \
          e unknown \"$(printf '%s' \"$o\" | grep -a . | tail -n 1)\"; }} 3>&1\n}}\n"
     )
 }
@@ -145,7 +145,7 @@ pub(super) fn call(query: &WheelQuery) -> String {
         MigrationsAt::Ini(ini) => ("ini", ini.as_str()),
     };
     let spec = format!("{}=={}", query.package, query.release.normalized());
-    let mut call = format!("w {}", quote(&query.venv));
+    let mut call = format!("m {}", quote(&query.venv));
     for word in [kind, place, &spec].into_iter().chain(query.index_args.iter().map(String::as_str)) {
         call.push(' ');
         call.push_str(&quote(word));
@@ -259,6 +259,6 @@ mod tests {
 
     #[test]
     fn only_options_about_the_index_are_passed_on() {
-        assert_eq!(call(&query()), "w /v layout '' p==1.0 --no-index");
+        assert_eq!(call(&query()), "m /v layout '' p==1.0 --no-index");
     }
 }

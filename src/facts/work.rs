@@ -62,7 +62,7 @@ e("counted",1)
 
 pub(super) fn function() -> String {
     format!(
-        "w() {{\n[ -f \"$1\" ] || {{ e unknown \"$1 is not there\"; return; }}\ni=$1 d=$2 v=$3; shift 3\nfor p in \"$v/bin/python\" python3; do command -v \"$p\" >/dev/null && break; done\n\
+        "b() {{\n[ -f \"$1\" ] || {{ e unknown \"$1 is not there\"; return; }}\ni=$1 d=$2 v=$3; shift 3\nfor p in \"$v/bin/python\" python3; do command -v \"$p\" >/dev/null && break; done\n\
          o=$(\"$p\" -I -S - \"$i\" \"$d\" \"$N\" \"$Q\" \"$@\" 2>&1 <<'P'\n{DATABASE_URL_PY}{PROGRAM}P\n)\nr=$?; O=\"$O$o\n\"\n\
          [ $r = 0 ] || e unknown \"$(printf '%s' \"$o\" | grep -av \"^$N\" | grep -a . | tail -n 1)\"\n}}\n"
     )
@@ -70,7 +70,7 @@ pub(super) fn function() -> String {
 
 pub(super) fn call(query: &WorkQuery) -> String {
     let SchemaQuery { ini, chdir, venv } = &query.database;
-    let mut call = format!("w {} {} {}", quote(ini), quote(chdir), quote(venv));
+    let mut call = format!("b {} {} {}", quote(ini), quote(chdir), quote(venv));
     for word in [&query.table, &query.column].into_iter().chain(&query.terminal) {
         call.push(' ');
         call.push_str(&quote(word));
