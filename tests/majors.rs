@@ -5,6 +5,7 @@
 mod lab;
 
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use lab::Lab;
 
@@ -165,6 +166,142 @@ fn a_real_cluster_goes_into_the_next_train_with_its_schema_complete() {
     assert_eq!(converge(&lab, &["drift"]).code, 0);
     let schema = converge(&lab, &["schema", "check"]);
     assert_eq!(schema.code, 0, "{}", schema.text);
+}
+
+/// Lets every further revision that alters a table of the cluster's database do `what` (PL/pgSQL) first: nothing that a
+/// look at the schema would tell beforehand.
+fn hinder(lab: &Lab, what: &str) {
+    lab.sql(&format!(
+        "create or replace function hinder() returns event_trigger language plpgsql as 'begin {what}; end'"
+    ));
+    lab.sql("drop event trigger if exists hinder");
+    lab.sql("create event trigger hinder on ddl_command_start when tag in ('ALTER TABLE') execute function hinder()");
+}
+
+/// Takes [`hinder`] back.
+fn unhinder(lab: &Lab) {
+    lab.sql("drop event trigger hinder");
+    lab.sql("drop function hinder()");
+}
+
+/// The lines of a dump of a database on the lab's server, in order of the alphabet: equal means the same schema and
+/// the same rows.
+fn dumped(lab: &Lab, database: &str) -> Vec<String> {
+    let dump = lab.ssh("db1", &format!("cd / && runuser -u postgres -- pg_dump --no-owner {database}"));
+    // Newer versions of pg_dump print a key there that is another one each time.
+    let mut lines: Vec<String> =
+        dump.lines().filter(|line| !line.starts_with(['\\', '-'])).map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// The cluster stands at 23.9.10, whole, as if nobody had touched it.
+fn is_at_the_old_release(lab: &Lab) {
+    assert_eq!(running(lab), ["23.09.10"; 5]);
+    assert_eq!(linked(lab), [".venv-23.9.10"; 4]);
+    assert_eq!(lab.sql("select version_num from alembic_version"), ["75ea2b136830"]);
+    is_not_frozen(lab);
+}
+
+fn is_not_frozen(lab: &Lab) {
+    let status = lab.ssh("db1", "ETCDCTL_API=3 etcdctl get --print-value-only /sorna/local/manager/status");
+    assert_eq!(status.trim_end(), "running");
+    for host in ["mgr1", "mgr2"] {
+        lab.ssh(host, "test ! -e /home/bai/manager/.venv.frozen");
+    }
+}
+
+/// Begins a major upgrade, and kills converge without notice while the database is migrated; what it began on the host
+/// is killed as well, as when the host's power fails.
+fn killed_while_migrating(lab: &Lab) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_converge"))
+        .arg("--inventory")
+        .arg(lab.inventory())
+        .args(["--major", "-erehearsal=never"])
+        .env("HOME", lab.home())
+        .env("XDG_CACHE_HOME", lab.home().join("cache"))
+        .env_remove("SSH_AUTH_SOCK")
+        .current_dir(lab.home())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("converge runs");
+    let hindered = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while lab.sql(hindered) != ["1"] {
+        assert!(Instant::now() < deadline, "no migration within two minutes");
+        assert_eq!(child.try_wait().expect("its state can be asked"), None, "it ended before it migrated");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    child.kill().expect("converge can be killed");
+    let _ = child.wait();
+    lab.ssh("mgr1", "pkill -KILL -f '^/home/bai/manager/[.]venv[^ ]*/bin/python'");
+    while lab.sql(hindered) != ["0"] {
+        // The server sees that nobody is there when it has slept.
+        assert!(Instant::now() < deadline, "the killed migration goes on");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn faults_on_the_way_into_the_next_train_end_at_a_known_place() {
+    let lab = Lab::start("major");
+    std::fs::write(lab.home().join("waivers.yaml"), WAIVERS).unwrap();
+    let rows = lab.rows();
+
+    // Before the migration: the last environment of one host can't be switched, when all others have been.
+    let hindrance = "/home/bai/webserver/.venv.converge-new";
+    lab.ssh("edge1", &format!("echo not mine >{hindrance}"));
+    let run = converge(&lab, &["--major", "-erehearsal=never"]);
+    assert_eq!(run.code, 5, "{}", run.text);
+    assert!(run.text.contains(&format!("{hindrance} is in the way")), "{}", run.text);
+    assert!(run.text.contains("Taken back to 23.9.10: nothing is changed"), "{}", run.text);
+    is_at_the_old_release(&lab);
+    assert_eq!(lab.ssh("edge1", &format!("cat {hindrance}")), "not mine\n");
+    lab.ssh("edge1", &format!("rm {hindrance}"));
+
+    // In the migration: what was done of it is rolled back, nothing is started, and the restore is named.
+    hinder(&lab, "raise exception ''not today''");
+    let before = dumped(&lab, "backend");
+    let run = converge(&lab, &["--major", "-erehearsal=never"]);
+    assert_eq!(run.code, 5, "{}", run.text);
+    assert!(run.text.contains("not today"), "{}", run.text);
+    for host in ["mgr1", "mgr2", "edge1"] {
+        assert_eq!(lab.titles(host), [""; 0], "{host}");
+    }
+    assert_eq!(dumped(&lab, "backend"), before);
+    is_not_frozen(&lab);
+    let (_, advice) = run.text.split_once("What to type is yours to choose:").expect("the ways on are told");
+    let restore = advice.lines().find_map(|line| line.trim().strip_prefix("back, on mgr1: pg_restore "));
+    let restore = restore.unwrap_or_else(|| panic!("no restore is named: {advice}"));
+    assert!(advice.contains("first export PGHOST, PGPORT, PGUSER and PGPASSWORD as /home/bai/manager/alembic.ini"));
+    // That very command, into another database.
+    lab.ssh("db1", "cd / && runuser -u postgres -- createdb restored");
+    let elsewhere = restore.replace("--dbname=backend", "--dbname=restored");
+    assert_ne!(elsewhere, restore);
+    lab.ssh("mgr1", &format!("PGHOST=db1 PGUSER=postgres PGPASSWORD=develove pg_restore {elsewhere}"));
+    assert_eq!(dumped(&lab, "restored"), before);
+    lab.ssh("db1", "cd / && runuser -u postgres -- dropdb restored");
+
+    // Killed in the migration: neither the database's row nor the package that is installed tells that six revisions
+    // were skipped; the note in the environment does.
+    hinder(&lab, "perform pg_sleep(3)");
+    killed_while_migrating(&lab);
+    unhinder(&lab);
+    assert_eq!(lab.sql("select version_num from alembic_version"), ["75ea2b136830"]);
+    lab.ssh("mgr1", "test -f /home/bai/manager/.venv/migration-pending");
+
+    let run = converge(&lab, &["--major"]);
+    assert_eq!(run.code, 0, "{}", run.text);
+    assert_eq!(running(&lab), ["24.03.0"; 5]);
+    assert_eq!(linked(&lab), [".venv-24.3.0"; 4]);
+    assert_eq!(lab.twin(TWIN), [""; 0]);
+    assert_eq!(lab.rows(), migrated(&rows));
+    is_not_frozen(&lab);
+    lab.ssh("mgr1", "test ! -e /home/bai/manager/.venv/migration-pending");
+    let second = converge(&lab, &["--major"]);
+    assert!(second.code == 0 && second.text.contains("Nothing to do"), "{}", second.text);
 }
 
 /// Everything that the long way asks people for, answered at once.

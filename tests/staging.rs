@@ -461,6 +461,11 @@ fn a_switch_changes_nothing_where_it_cannot_be_done() {
     assert_eq!(site.tells(".venv"), ["1.0", "1.0"]);
     assert!(fs::symlink_metadata(site.path(".venv")).unwrap().is_dir());
     assert_eq!(site.names(), [".venv", ".venv-1.0", ".venv-1.1"]);
+    fs::remove_dir(site.path(".venv-1.0")).unwrap();
+    fs::write(site.path(".venv.converge-new"), "").unwrap();
+    fails(&switched(".venv-1.1", ".venv-1.0"), &[".venv.converge-new is in the way", "Nothing was changed"]);
+    assert_eq!(site.names(), [".venv", ".venv-1.1", ".venv.converge-new"]);
+    fs::remove_file(site.path(".venv.converge-new")).unwrap();
     fs::rename(site.path(".venv"), site.path("away")).unwrap();
     fs::write(site.path(".venv"), "").unwrap();
     fails(&switched(".venv-1.1", ".venv-1.0"), &["is neither an environment nor a link to one"]);

@@ -248,6 +248,16 @@ impl<'m, 'a> Store<'m, 'a> {
         }
     }
 
+    /// What [`Self::restore`] needs to reach the server, where there is one; the address and the password stand on no
+    /// command line.
+    pub(super) fn access(&self) -> Option<String> {
+        let ini = &self.schema.ini;
+        match self.database.kind {
+            DatabaseKind::Postgresql => Some(format!("export PGHOST, PGPORT, PGUSER and PGPASSWORD as {ini} has them")),
+            DatabaseKind::Sqlite => None,
+        }
+    }
+
     fn act(&self, release: &Release, verb: &str, kind: ActionKind) -> Action {
         Action { limit_seconds: self.schema.timeout, ..action(release, self.member, verb, kind) }
     }

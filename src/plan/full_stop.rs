@@ -185,6 +185,7 @@ impl<'m, 'a> Major<'m, 'a> {
         )];
         for store in self.stores() {
             let host = &store.member.instance.host;
+            advice.extend(store.access().map(|access| format!("back, on {host}: first {access}")));
             advice.push(format!("back, on {host}: {}", store.restore(release)));
         }
         for moved in self.moves() {

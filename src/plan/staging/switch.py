@@ -105,6 +105,8 @@ if os.path.islink(link) and os.path.realpath(target) == os.path.realpath(link):
 to = os.path.basename(target) if os.path.dirname(target) == parent else target
 if os.path.islink(beside):
     os.unlink(beside)
+elif os.path.lexists(beside):
+    fail("%s is in the way, and converge didn't make it. Nothing was changed: move it away." % beside)
 os.symlink(to, beside)
 
 if os.path.islink(link):
