@@ -181,6 +181,7 @@ fn the_ways_back_say_what_is_done_and_what_is_left_to_people() {
     unfreeze; the way back is a restore (false)
       25.7.0: unfreeze the cluster
       > forward: mend the cause, then run converge --major again: it goes on to 25.7.0 from what is there
+      > back, on m: first export PGHOST, PGPORT, PGUSER and PGPASSWORD as /srv/manager dir/alembic.ini has them
       > back, on m: pg_restore --clean --if-exists --dbname=backend /srv/backup/backend-before-25.7.0-19700101T005000Z.dump
       > back, on m: ln -sfn /srv/manager/.venv-25.6.4 /srv/manager/.venv
       > back, on n: ln -sfn /srv/manager/.venv-25.6.4 /srv/manager/.venv
