@@ -276,10 +276,11 @@ fn faults_on_the_way_into_the_next_train_end_at_a_known_place() {
     let restore = advice.lines().find_map(|line| line.trim().strip_prefix("back, on mgr1: pg_restore "));
     let restore = restore.unwrap_or_else(|| panic!("no restore is named: {advice}"));
     assert!(advice.contains("first export PGHOST, PGPORT, PGUSER and PGPASSWORD as /home/bai/manager/alembic.ini"));
-    // That very command, into another database.
+    // That very command, but into another database, so that the real one isn't dropped.
     lab.ssh("db1", "cd / && runuser -u postgres -- createdb restored");
-    let elsewhere = restore.replace("--dbname=backend", "--dbname=restored");
-    assert_ne!(elsewhere, restore);
+    let (dropping, into) = ("--clean --if-exists --create ", "--dbname=postgres");
+    assert!(restore.contains(dropping) && restore.contains(into), "{restore}");
+    let elsewhere = restore.replace(dropping, "").replace(into, "--dbname=restored");
     lab.ssh("mgr1", &format!("PGHOST=db1 PGUSER=postgres PGPASSWORD=develove pg_restore {elsewhere}"));
     assert_eq!(dumped(&lab, "restored"), before);
     lab.ssh("db1", "cd / && runuser -u postgres -- dropdb restored");

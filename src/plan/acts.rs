@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::action::{Action, ActionKind, Migration, PackageMove, Undo};
+use super::backup::restore_command;
 use super::databases::Databases;
 use super::member::Member;
 use crate::desired::InstanceId;
@@ -241,11 +242,7 @@ impl<'m, 'a> Store<'m, 'a> {
 
     /// What brings the backup back, to be typed on the member's host.
     pub(super) fn restore(&self, release: &Release) -> String {
-        let file = self.backup_file(release);
-        match self.database.kind {
-            DatabaseKind::Postgresql => format!("pg_restore --clean --if-exists --dbname={} {file}", self.name),
-            DatabaseKind::Sqlite => format!("cp {file} over the database file"),
-        }
+        restore_command(self.database.kind, &self.backup_file(release))
     }
 
     /// What [`Self::restore`] needs to reach the server, where there is one; the address and the password stand on no

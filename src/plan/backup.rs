@@ -25,6 +25,22 @@ pub struct BackupJob<'a> {
     pub snapshots: &'a [&'a str],
 }
 
+/// The command that brings a backup back, to be typed on the host that holds it, with PostgreSQL's own words for where
+/// the server is.
+///
+/// The database is dropped and created anew: what a migration has added depends on what was there before, so that
+/// `--clean` alone can drop neither, and would leave the rows as the migration left them.
+#[must_use]
+pub fn restore_command(kind: DatabaseKind, file: &str) -> String {
+    let file = q(file);
+    match kind {
+        DatabaseKind::Postgresql => {
+            format!("pg_restore --clean --if-exists --create --exit-on-error --dbname=postgres {file}")
+        }
+        DatabaseKind::Sqlite => format!("cp {file} over the database file"),
+    }
+}
+
 const PROGRAM: &str = include_str!("backup.py");
 
 /// Ends the program in the script; no line of it may read so.

@@ -19,7 +19,7 @@ mod staging;
 
 pub use crate::desired::InstanceId;
 pub use action::{Action, ActionKind, Migration, PackageMove, Plan, Recovery, Stage, StageKind, Track, Undo};
-pub use backup::{BackupJob, backup};
+pub use backup::{BackupJob, backup, restore_command};
 pub use checker::{Violation, check};
 pub use judge::{Confirmation, Readiness, World, confirm, describe as schema_in_words, ready, state_of};
 pub use planner::{Input, plan};

@@ -64,7 +64,7 @@ fn a_plan_says_what_where_and_why() {
           because no schema changes without a backup
       m: migrate the database of manager to of-25.6.2
           because 1 revision(s) are pending: of-25.6.2
-          only a restore takes it back: pg_restore --clean --if-exists --dbname=backend /srv/backup/backend-before-25.6.2-19700101T005000Z.dump
+          only a restore takes it back: pg_restore --clean --if-exists --create --exit-on-error --dbname=postgres /srv/backup/backend-before-25.6.2-19700101T005000Z.dump
       m: start manager and wait until it answers as 25.6.2
           because 25.6.2 was installed
     "#);
@@ -135,7 +135,7 @@ fn the_plan_of_a_major_upgrade_says_where_the_way_back_ends() {
       POINT OF NO RETURN: until here a failure takes the cluster back to where it was; from here on only a restore of the backup does
       m: migrate the database of manager to of-25.7.0
           because 1 revision(s) are pending: of-25.7.0
-          only a restore takes it back: pg_restore --clean --if-exists --dbname=backend /srv/backup/backend-before-25.7.0-19700101T005000Z.dump
+          only a restore takes it back: pg_restore --clean --if-exists --create --exit-on-error --dbname=postgres /srv/backup/backend-before-25.7.0-19700101T005000Z.dump
 
     10. 25.7.0: start manager  (a barrier: all hosts)
       m: start manager and wait until it answers as 25.7.0
@@ -182,7 +182,7 @@ fn the_ways_back_say_what_is_done_and_what_is_left_to_people() {
       25.7.0: unfreeze the cluster
       > forward: mend the cause, then run converge --major again: it goes on to 25.7.0 from what is there
       > back, on m: first export PGHOST, PGPORT, PGUSER and PGPASSWORD as /srv/manager dir/alembic.ini has them
-      > back, on m: pg_restore --clean --if-exists --dbname=backend /srv/backup/backend-before-25.7.0-19700101T005000Z.dump
+      > back, on m: pg_restore --clean --if-exists --create --exit-on-error --dbname=postgres /srv/backup/backend-before-25.7.0-19700101T005000Z.dump
       > back, on m: ln -sfn /srv/manager/.venv-25.6.4 /srv/manager/.venv
       > back, on n: ln -sfn /srv/manager/.venv-25.6.4 /srv/manager/.venv
       > back, on a: ln -sfn /srv/agent/.venv-25.6.4 /srv/agent/.venv

@@ -132,6 +132,11 @@ impl Server {
         run(self.client("pg_dump").args(["-Fc", "-f"]).arg(file).arg(database));
     }
 
+    /// What a person types, with the server's address in the environment.
+    pub(crate) fn typed(&self, command: &str) {
+        run(self.client("sh").args(["-c", command]));
+    }
+
     /// Restores a backup, with these words to pg_restore.
     pub(crate) fn restore(&self, words: &[&str], file: &Path) {
         run(self.client("pg_restore").args(words).arg(file));
