@@ -7,7 +7,7 @@ use crate::desired::Instance;
 use crate::facts::{HostFacts, WorkQuery, facts_of};
 use crate::release::{NoPath, Product, Release, Train};
 use crate::resource::component::{
-    Assessment, Difference, PlannedHop, PlannedPath, assess, path_of, within_reach, work_query,
+    Assessment, Difference, PlannedHop, PlannedPath, assess, path_of, required_python, within_reach, work_query,
 };
 
 /// One instance, with what was made of it, and all the others.
@@ -52,10 +52,7 @@ impl<'a> Subject<'a> {
 
     /// The Requires-Python of a release: what the index says, or else what the catalogue knows of the train.
     pub(super) fn required_python(&self, release: &Release) -> Option<String> {
-        let published = self.facts.published(&self.instance.component.published_query());
-        let told = published.known().and_then(|published| published.release(release)?.requires_python.clone());
-        let train = self.train_of(release);
-        told.or_else(|| self.product.and_then(|product| product.train(train)?.python.clone()))
+        required_python(&self.instance.component, release, &self.facts, self.input.catalogue)
     }
 
     /// Whether its package would move.
