@@ -78,7 +78,7 @@ fn host() -> HostName {
 fn says(from: &str, to: &str, layout: Layout) -> String {
     let mut component = manager(to);
     component.environments.layout = layout;
-    let instances = [Instance { host: host(), play: 0, batch: None, component }];
+    let instances = [Instance { host: host(), play: 0, rolling: Rolling::default(), component }];
     let facts = BTreeMap::from([(host(), facts(&instances[0].component, from, to))]);
     let findings = check(&Input {
         instances: &instances,

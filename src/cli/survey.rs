@@ -73,6 +73,7 @@ pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'
     let plan = plan::plan(&plan::Input {
         drain_timeout: request.drain_timeout,
         manual_steps: &manual_steps,
+        others: out_of_scope,
         ..plan::Input::new(instances, &facts, catalogue)
     });
     if !preflight::refused(&findings) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Instance;
+use super::{Instance, Rolling};
 use crate::facts::{
     Database, DatabaseKind, Disk, Distribution, Fact, Health, HostFacts, Interpreter, Interpreters, Observed, Pins,
     Process, Processes, Published, Query, SchemaFact, System, Unit, Venv,
@@ -102,11 +102,12 @@ fn instance(
         schema,
         health: Some(HealthSpec { http: "http://127.0.0.1:1/".into(), version: Some("/version".into()) }),
         freeze: None,
+        quorum: None,
         precautions: Precautions::default(),
         declared_at: format!("roles/{name}/tasks/main.yaml:3"),
         release_at: Asked { place: "inventories/prod.yaml:4:14".into(), line: format!("release: \"{declared}\"") },
     };
-    Instance { host: HostName::parse(host).expect("a host"), play: 0, batch: None, component }
+    Instance { host: HostName::parse(host).expect("a host"), play: 0, rolling: Rolling::default(), component }
 }
 
 /// What is seen of an instance. The default is a healthy 25.6.1, its database at the package's head.

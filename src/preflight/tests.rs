@@ -399,12 +399,13 @@ fn a_major_upgrade_takes_the_whole_cluster() {
 #[test]
 fn a_major_upgrade_has_no_batches() {
     let mut instance = manager("m", "24.3.0");
-    instance.batch = Some(crate::desired::Batch { hosts: 2.try_into().unwrap(), declared_at: "site.yaml:3:11".into() });
+    let sizes = vec![crate::model::Share::Count(2)];
+    instance.rolling.serial = Some(crate::desired::Serial { sizes, declared_at: "site.yaml:3:11".into() });
     let instances = [instance];
     let observed = Case::new(&instances, &[at_23_9_10()]).known().major().of("major-rolling");
     assert!(observed[0].contains("`serial: 2` at site.yaml:3:11"), "{observed:?}");
     let mut patch = [manager("m", "25.6.4")];
-    patch[0].batch.clone_from(&instances[0].batch);
+    patch[0].rolling.clone_from(&instances[0].rolling);
     assert_eq!(Case::new(&patch, &[Seen::default()]).of("major-rolling"), [""; 0]);
 }
 

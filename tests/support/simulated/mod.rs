@@ -203,6 +203,7 @@ pub fn component(name: &str, package: &str, venv: &str, declared: &Release, data
             scratch: None,
         }),
         health: Some(HealthSpec { http: format!("http://{name}/"), version: Some("/version".into()) }),
+        quorum: None,
         freeze: database.then(|| FreezeSpec {
             freeze: "freeze".into(),
             unfreeze: "unfreeze".into(),
