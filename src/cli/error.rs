@@ -75,6 +75,9 @@ pub enum CliError {
     /// Stopped by a signal before anything was changed.
     #[error("interrupted; nothing was changed")]
     Interrupted,
+    /// Stopped by a signal behind the last action.
+    #[error("interrupted while the result was looked at; what was carried out stands, and `converge drift` shows it")]
+    InterruptedProof,
 }
 
 fn files(count: usize) -> String {
@@ -106,7 +109,7 @@ impl CliError {
     pub fn exit(&self) -> Exit {
         match self {
             CliError::NoInventory | CliError::Usage(_) => Exit::Usage,
-            CliError::Interrupted => Exit::Interrupted,
+            CliError::Interrupted | CliError::InterruptedProof => Exit::Interrupted,
             CliError::Declaration(_)
             | CliError::File { .. }
             | CliError::SavedPlan { .. }

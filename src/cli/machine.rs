@@ -133,7 +133,12 @@ pub(super) fn start_logging(verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("CONVERGE_LOG").unwrap_or_else(|_| default.into());
     // A second subscriber in one process can only come from tests; the first stays.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // What can't be written, because the terminal is gone, must not end a run.
+        .log_internal_errors(false)
+        .try_init();
 }
 
 /// Whether there is a file of this name.

@@ -61,6 +61,13 @@ pub struct Options {
     /// the upgrade.
     #[arg(long, value_name = "TIME", value_parser = crate::release::parse_age, global = true)]
     pub drain_timeout: Option<Duration>,
+    /// Begin nothing more when this much time has passed since the start: 90m, 4h. What runs then is finished, as after
+    /// Ctrl-C.
+    #[arg(long, value_name = "TIME", value_parser = crate::release::parse_age, global = true)]
+    pub deadline: Option<Duration>,
+    /// When the command began.
+    #[arg(skip = tokio::time::Instant::now())]
+    pub started: tokio::time::Instant,
     /// Answer for a broken rule, by its code and with a reason; `converge explain` lists them.
     #[arg(long, value_name = "RULE[@WHAT]=REASON", global = true)]
     pub waive: Vec<String>,

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::error::CliError;
 use super::exit::Exit;
+use super::interrupt::Why;
 use super::options::Options;
 use super::progress::Progress;
 use super::survey::{Subject, Survey, survey};
@@ -99,7 +100,14 @@ pub(super) async fn carry_out(
     let (stop, stopping) = watch::channel(false);
     let jobs = Arc::new(Jobs::new(Arc::clone(fleet), machine::new_run(), options.reconnect));
     let executor = Executor::new(Arc::clone(&plan), jobs, machine::forks(options), stopping, Arc::new(print));
-    let ended = interrupt::finishing_what_runs(executor.run(), stop, || progress.show(&Event::Stopping)).await;
+    let deadline = options.deadline.map(|time| options.started + time);
+    let on_stop = |why: Why| {
+        if why == Why::Deadline {
+            output::progress("the deadline of this run is over");
+        }
+        progress.show(&Event::Stopping);
+    };
+    let ended = interrupt::finishing_what_runs(executor.run(), stop, deadline, on_stop).await;
     let Some(outcome) = ended else {
         output::say(
             "\nLeft at once. What was begun on the hosts may still be running there; `converge drift` shows how things \
@@ -124,6 +132,16 @@ async fn prove(
         output::say(&failures_text(&outcome.failures));
         if let Some(Recovered { title, took_back, failures, advice }) = &outcome.recovered {
             output::say(&recovery_text(title, *took_back, failures, advice));
+        }
+        if let Some(why) = &outcome.ended_early {
+            output::say(&format!("\nThe rest was not begun: {why}.\n"));
+        }
+        if !outcome.left_out.is_empty() {
+            let hosts: Vec<&str> = outcome.left_out.iter().map(HostName::as_str).collect();
+            output::say(&format!(
+                "\nThe run went on without {}: within the failure budget of its play. Run converge again when it is mended.\n",
+                hosts.join(", ")
+            ));
         }
         let all_unreachable = outcome.failures.iter().all(|failure| failure.unreachable);
         return Ok(if all_unreachable { Exit::Unreachable } else { Exit::Failed });

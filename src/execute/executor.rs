@@ -5,22 +5,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use super::scheduler::Scheduler;
 use super::{Attempt, Hosts};
 use crate::event::{ActionResult, Event, Failure};
 use crate::model::HostName;
 use crate::plan::{
-    Action, ActionKind, Confirmation, InstanceId, Plan, Readiness, Recovery, Stage, Track, World, confirm, ready,
-    state_of,
+    Action, ActionKind, Confirmation, InstanceId, Plan, Readiness, Recovery, Stage, StageKind, Track, World, confirm,
+    dead_after_start, ready, state_of,
 };
 
 /// How often a start that isn't healthy yet is looked at: a component takes seconds to come up.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 /// How often work that runs is counted while it is waited for: it ends in minutes, and each count is a query.
 const WORK_INTERVAL: Duration = Duration::from_secs(5);
+/// How often what has to settle is looked at.
+const SETTLE_INTERVAL: Duration = Duration::from_secs(2);
+/// How long nothing of a start may be seen before it counts as dead: a script around it may read its settings first, and a
+/// unit be started again by its supervisor. The rest of `start_timeout` is for what lives and isn't healthy yet.
+const DEAD_GRACE: Duration = Duration::from_secs(15);
 /// How long an action whose outcome is unknown is looked for: what it began may be about to end.
 const UNKNOWN_GRACE: Duration = Duration::from_secs(20);
 /// Lines of an action's output that a failure shows.
@@ -32,7 +38,7 @@ pub struct Executor<H> {
     hosts: Arc<H>,
     events: Arc<dyn Fn(Event) + Send + Sync>,
     stop: watch::Receiver<bool>,
-    forks: usize,
+    scheduler: Scheduler,
     downtime: Mutex<Downtime>,
     /// The way back is gone to its end, also by a run that was asked to stop.
     recovering: AtomicBool,
@@ -67,6 +73,10 @@ pub struct RunOutcome {
     pub hosts: BTreeMap<HostName, HostCount>,
     /// What failed, in order.
     pub failures: Vec<Failure>,
+    /// Hosts that failed within the failure budget: the run went on without them.
+    pub left_out: BTreeSet<HostName>,
+    /// Why some stages were not begun, where a failure is the reason.
+    pub ended_early: Option<String>,
     /// Whether it was asked to stop before its end.
     pub stopped: bool,
     /// What was done about the failure, where the plan says what.
@@ -99,6 +109,8 @@ impl RunOutcome {
 
 enum TrackEnd {
     Finished,
+    /// Its host was lost before, or the failure budget is used up.
+    LeftOut,
     Failed(Box<Failure>),
     Stopped,
 }
@@ -112,10 +124,12 @@ impl<H: Hosts> Executor<H> {
         stop: watch::Receiver<bool>,
         events: Arc<dyn Fn(Event) + Send + Sync>,
     ) -> Self {
-        Self { plan, hosts, events, stop, forks, downtime: Mutex::default(), recovering: AtomicBool::new(false) }
+        let scheduler = Scheduler::new(&plan, forks);
+        Self { plan, hosts, events, stop, scheduler, downtime: Mutex::default(), recovering: AtomicBool::new(false) }
     }
 
-    /// Runs the plan. A host whose action fails stops there; the others of the stage finish; no later stage starts.
+    /// Runs the plan. A host whose action fails stops there; the others of the stage finish. Whether a later stage starts
+    /// then is the failure budget's to say; without one, none does.
     pub async fn run(self) -> RunOutcome {
         let mut outcome = RunOutcome::default();
         for host in self.plan.hosts() {
@@ -127,7 +141,9 @@ impl<H: Hosts> Executor<H> {
             if *this.stop.borrow() {
                 outcome.stopped = true;
             }
-            if !outcome.is_complete() {
+            let barred = this.scheduler.bars(stage);
+            if outcome.stopped || barred.is_some() {
+                outcome.ended_early = outcome.ended_early.or(barred);
                 for action in stage.tracks.iter().flat_map(|track| &track.actions) {
                     outcome.hosts.entry(action.host.clone()).or_default().skipped += 1;
                 }
@@ -140,11 +156,14 @@ impl<H: Hosts> Executor<H> {
                 hosts: stage.tracks.iter().map(|track| track.host.clone()).collect(),
             });
             let failed = Self::run_stage(&this, stage, &mut outcome).await;
-            (this.events)(Event::StageEnded { number: index + 1, failed });
+            let next = this.plan.stages.get(index + 1);
+            let goes_on = next.is_some_and(|next| this.scheduler.bars(next).is_none());
+            (this.events)(Event::StageEnded { number: index + 1, failed, goes_on });
             if let (true, Some(recovery)) = (failed > 0, stage.recovery.and_then(|n| this.plan.recoveries.get(n))) {
                 outcome.recovered = Some(Self::recover(&this, recovery, &mut outcome).await);
             }
         }
+        outcome.left_out = this.scheduler.left_out();
         outcome.downtime_ms = this.downtime.lock().map(|downtime| downtime.over.clone()).unwrap_or_default();
         outcome
     }
@@ -163,7 +182,7 @@ impl<H: Hosts> Executor<H> {
                 hosts: stage.tracks.iter().map(|track| track.host.clone()).collect(),
             });
             let failed = Self::run_stage(this, stage, outcome).await;
-            (this.events)(Event::StageEnded { number: index + 1, failed });
+            (this.events)(Event::StageEnded { number: index + 1, failed, goes_on: true });
         }
         let failures = outcome.failures.split_off(before);
         (this.events)(Event::RecoveryEnded { title: recovery.title.clone(), failed: failures.len() });
@@ -176,14 +195,11 @@ impl<H: Hosts> Executor<H> {
     }
 
     async fn run_stage(this: &Arc<Self>, stage: &Stage, outcome: &mut RunOutcome) -> usize {
-        let permits = Arc::new(Semaphore::new(this.forks.max(1)));
+        let whole = Arc::new(stage.clone());
         let mut running: JoinSet<(HostName, HostCount, TrackEnd)> = JoinSet::new();
         for track in &stage.tracks {
-            let (this, track, permits) = (Arc::clone(this), track.clone(), Arc::clone(&permits));
-            running.spawn(async move {
-                let _permit = permits.acquire_owned().await;
-                this.run_track(track).await
-            });
+            let (this, track, stage) = (Arc::clone(this), track.clone(), Arc::clone(&whole));
+            running.spawn(async move { this.run_track(&stage, track).await });
         }
         let mut failures = Vec::new();
         let mut seen = BTreeSet::new();
@@ -197,7 +213,7 @@ impl<H: Hosts> Executor<H> {
             total.skipped += count.skipped;
             seen.insert(host);
             match end {
-                TrackEnd::Finished => {}
+                TrackEnd::Finished | TrackEnd::LeftOut => {}
                 TrackEnd::Stopped => outcome.stopped = true,
                 TrackEnd::Failed(failure) => failures.push(*failure),
             }
@@ -206,6 +222,9 @@ impl<H: Hosts> Executor<H> {
         for track in stage.tracks.iter().filter(|track| !seen.contains(&track.host)) {
             let text = track.actions.first().map(ToString::to_string).unwrap_or_default();
             failures.push(abnormal(&track.host, &text));
+            if let Some(action) = track.actions.first() {
+                this.scheduler.lose(&this.plan, stage, action);
+            }
             outcome.hosts.entry(track.host.clone()).or_default().failed += 1;
         }
         failures.sort_by(|a, b| a.host.cmp(&b.host));
@@ -214,16 +233,21 @@ impl<H: Hosts> Executor<H> {
         failed
     }
 
-    async fn run_track(&self, track: Track) -> (HostName, HostCount, TrackEnd) {
+    async fn run_track(&self, stage: &Stage, track: Track) -> (HostName, HostCount, TrackEnd) {
         let mut count = HostCount::default();
+        let Some(_permit) = self.scheduler.permit(&track, self.recovering.load(Ordering::Relaxed)).await else {
+            count.skipped = track.actions.len();
+            return (track.host, count, TrackEnd::LeftOut);
+        };
         for (index, action) in track.actions.iter().enumerate() {
             let left = track.actions.len() - index;
             let begun = Instant::now();
-            let Some(result) = self.run_action(action).await else {
+            let Some(result) = self.run_action(stage.kind, action).await else {
                 count.skipped += left;
                 return (track.host, count, TrackEnd::Stopped);
             };
             self.note_downtime(action, begun, &result);
+            self.note_standing(stage, action, &result);
             (self.events)(Event::ActionEnded {
                 host: action.host.clone(),
                 id: action.id.clone(),
@@ -234,7 +258,7 @@ impl<H: Hosts> Executor<H> {
             match result {
                 ActionResult::Done { .. } => {
                     count.ok += 1;
-                    count.changed += 1;
+                    count.changed += usize::from(!matches!(action.kind, ActionKind::Settle { .. }));
                 }
                 ActionResult::AlreadyDone { .. } => count.ok += 1,
                 ActionResult::Failed(failure) => {
@@ -267,6 +291,16 @@ impl<H: Hosts> Executor<H> {
         }
     }
 
+    /// What serves, what is down, and what is lost decides what may follow.
+    fn note_standing(&self, stage: &Stage, action: &Action, result: &ActionResult) {
+        match (&action.kind, result) {
+            (_, ActionResult::Failed(_)) => self.scheduler.lose(&self.plan, stage, action),
+            (ActionKind::Stop, _) => self.scheduler.goes_down(action.instance()),
+            (ActionKind::Start { .. }, _) => self.scheduler.serves(&action.instance()),
+            (_, ActionResult::Done { .. } | ActionResult::AlreadyDone { .. }) => {}
+        }
+    }
+
     /// Whether nothing may begin any more. The way back is gone to its end all the same.
     fn is_stopping(&self) -> bool {
         *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed)
@@ -274,7 +308,7 @@ impl<H: Hosts> Executor<H> {
 
     /// What the action relies on is read again, and judged; then it is carried out, and its effect is looked for. `None`
     /// where it was not begun, because the run was asked to stop.
-    async fn run_action(&self, action: &Action) -> Option<ActionResult> {
+    async fn run_action(&self, kind: StageKind, action: &Action) -> Option<ActionResult> {
         if self.is_stopping() {
             return None;
         }
@@ -290,8 +324,21 @@ impl<H: Hosts> Executor<H> {
         if self.is_stopping() {
             return None;
         }
+        // Where everything stops together, nothing serves by design.
+        if let (ActionKind::Stop, StageKind::Independent) = (&action.kind, kind)
+            && let Err((expected, observed)) = self.scheduler.take_down(&self.plan, action.instance())
+        {
+            let result = self.fail(action, world, expected, observed, Vec::new()).await;
+            return Some(advised(
+                result,
+                "bring those back first, then run converge again: it goes on from what is there",
+            ));
+        }
         let (host, id) = (action.host.clone(), action.id.clone());
         (self.events)(Event::ActionStarted { host: host.clone(), id: id.clone(), text: action.to_string() });
+        if let ActionKind::Settle { seconds, .. } = &action.kind {
+            return Some(self.settle(action, Duration::from_secs(u64::from(*seconds))).await);
+        }
         let Some(facts) = world.get(&action.host) else {
             let (expected, observed) = ("facts of its host".into(), "there are none".into());
             return Some(self.fail(action, world, expected, observed, Vec::new()).await);
@@ -308,6 +355,27 @@ impl<H: Hosts> Executor<H> {
             })
             .await;
         Some(self.judge(action, attempt, tail.into()).await)
+    }
+
+    /// Looks again and again until the time is over, and fails with the first look that finds something wrong. Whoever asks
+    /// to stop meanwhile need not wait for the rest.
+    async fn settle(&self, action: &Action, time: Duration) -> ActionResult {
+        let begun = Instant::now();
+        loop {
+            sleep(SETTLE_INTERVAL.min(time.saturating_sub(begun.elapsed()))).await;
+            let world = self.observe(action).await;
+            let seconds = begun.elapsed().as_secs();
+            match confirm(&self.plan, action, &world) {
+                Confirmation::NotYet { expected, observed } => {
+                    let observed = format!("after {seconds} s: {observed}");
+                    return self.fail(action, world, expected, observed, Vec::new()).await;
+                }
+                Confirmation::Done(evidence) if begun.elapsed() >= time || self.is_stopping() => {
+                    return ActionResult::Done { evidence: format!("healthy for {seconds} s: {evidence}") };
+                }
+                Confirmation::Done(_) => {}
+            }
+        }
     }
 
     async fn judge(&self, action: &Action, attempt: Attempt, tail: Vec<String>) -> ActionResult {
@@ -342,10 +410,16 @@ impl<H: Hosts> Executor<H> {
         };
         let deadline = Instant::now() + patience;
         let interval = if matches!(action.kind, ActionKind::Drain { .. }) { WORK_INTERVAL } else { HEALTH_INTERVAL };
+        let mut dead_since: Option<Instant> = None;
         loop {
             let world = self.observe(action).await;
             match confirm(&self.plan, action, &world) {
                 Confirmation::Done(evidence) => return ActionResult::Done { evidence },
+                Confirmation::NotYet { expected, .. } if self.is_dead(action, &world, &mut dead_since) => {
+                    let how = dead_after_start(&self.plan, action, &world).unwrap_or_default();
+                    let observed = format!("it was started and is dead, seen for {} s: {how}", DEAD_GRACE.as_secs());
+                    return self.fail(action, world, expected, observed, tail).await;
+                }
                 Confirmation::NotYet { expected, observed } if Instant::now() >= deadline => {
                     let observed = match &attempt {
                         Attempt::Unknown { cause } => {
@@ -364,6 +438,15 @@ impl<H: Hosts> Executor<H> {
                 Confirmation::NotYet { .. } => sleep(interval).await,
             }
         }
+    }
+
+    /// Whether a start has been dead for as long as it takes to be sure.
+    fn is_dead(&self, action: &Action, world: &World, since: &mut Option<Instant>) -> bool {
+        if !matches!(action.kind, ActionKind::Start { .. }) || dead_after_start(&self.plan, action, world).is_none() {
+            *since = None;
+            return false;
+        }
+        since.get_or_insert_with(Instant::now).elapsed() >= DEAD_GRACE
     }
 
     fn start_timeout(&self, action: &Action) -> Duration {
@@ -465,6 +548,7 @@ fn next_step(action: &Action) -> String {
             "nothing was stopped: find out from its output why the migration fails on a copy".to_owned()
         }
         ActionKind::Snapshot { .. } => format!("try the declared command by hand, {again}"),
+        ActionKind::Settle { .. } => format!("find out from its log why it doesn't stay up, {again}"),
     }
 }
 

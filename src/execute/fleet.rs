@@ -91,7 +91,7 @@ where
         output: &mut (dyn FnMut(String) + Send),
     ) -> Attempt {
         // Waiting is looking, and that is done from here.
-        if matches!(action.kind, ActionKind::Drain { .. }) {
+        if matches!(action.kind, ActionKind::Drain { .. } | ActionKind::Settle { .. }) {
             return Attempt::Succeeded;
         }
         match script(plan, action, facts) {

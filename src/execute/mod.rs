@@ -4,6 +4,8 @@
 mod executor;
 mod fleet;
 mod job;
+mod scheduler;
+mod standing;
 
 use std::future::Future;
 

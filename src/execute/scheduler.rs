@@ -31,16 +31,16 @@ impl Scheduler {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn. `None`: nothing of the track may begin any more.
-    pub(super) async fn permit(&self, track: &Track) -> Option<Permit<'_>> {
+    /// Waits for a turn. `None`: nothing of the track may begin any more. The way back is open to every track.
+    pub(super) async fn permit(&self, track: &Track, goes_back: bool) -> Option<Permit<'_>> {
         let fork = self.forks.acquire().await.ok()?;
         // Asked when the turn has come: what failed while it was waited for counts.
-        self.standing().admits(track).then_some(Permit { _fork: fork })
+        (goes_back || self.standing().admits(track)).then_some(Permit { _fork: fork })
     }
 
     /// Why `stage` may not begin.
-    pub(super) fn bars(&self, plan: &Plan, stage: &Stage) -> Option<String> {
-        self.standing().bars(plan, stage).map(str::to_owned)
+    pub(super) fn bars(&self, stage: &Stage) -> Option<String> {
+        self.standing().bars(stage).map(str::to_owned)
     }
 
     /// Takes notice that an action failed.

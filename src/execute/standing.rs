@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::HostName;
 use crate::plan::{Action, ActionKind, InstanceId, Plan, Stage, StageKind, Track};
-use crate::release::Release;
 
 /// Whether so many failed hosts of so many use up a budget of `percentage` of a hundred. It is *reached* at that share, where
 /// Ansible's is only exceeded beyond it: 0 is used up by the first host that fails.
 #[must_use]
-pub fn is_used_up(percentage: u32, failed: usize, hosts: usize) -> bool {
+pub(super) fn is_used_up(percentage: u32, failed: usize, hosts: usize) -> bool {
     let allowed = hosts.saturating_mul(usize::try_from(percentage).unwrap_or(100));
     failed > 0 && failed.saturating_mul(100) >= allowed
 }
@@ -31,7 +30,7 @@ pub(super) struct Standing {
     /// Hosts that failed within a budget: the run goes on without them.
     left_out: BTreeSet<HostName>,
     /// The release at which the first of them failed: no later one begins.
-    incomplete: Option<Release>,
+    incomplete: Option<String>,
     /// Why no later stage begins.
     over: Option<String>,
     /// Whether nothing of the present stage begins either.
@@ -76,7 +75,7 @@ impl Standing {
             return;
         }
         self.left_out.insert(host.clone());
-        self.incomplete = self.incomplete.take().or_else(|| stage.release());
+        self.incomplete = self.incomplete.take().or_else(|| stage.release().map(|release| release.to_string()));
         let used_up = self.plays.values().find_map(|play| {
             let (percentage, lost, hosts) = (play.percentage?, play.lost.len(), play.hosts.len());
             is_used_up(percentage, lost, hosts)
@@ -89,18 +88,18 @@ impl Standing {
     }
 
     /// Why `stage` may not begin. Once it may not, nothing later may.
-    pub(super) fn bars(&mut self, plan: &Plan, stage: &Stage) -> Option<&str> {
+    pub(super) fn bars(&mut self, stage: &Stage) -> Option<&str> {
         if self.over.is_none() && !self.left_out.is_empty() {
-            self.over = self.barred(plan, stage);
+            self.over = self.barred(stage);
         }
         self.over.as_deref()
     }
 
     /// What was lost within the budget may still keep a stage from beginning.
-    fn barred(&self, plan: &Plan, stage: &Stage) -> Option<String> {
+    fn barred(&self, stage: &Stage) -> Option<String> {
         let names = || self.left_out.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ");
         if let (Some(release), Some(next)) = (&self.incomplete, stage.release())
-            && next != *release
+            && next.to_string() != *release
         {
             return Some(format!("{release} is not complete on {}, and no later release begins before it is", names()));
         }
@@ -113,7 +112,6 @@ impl Standing {
         if together && stage.actions().any(involved) {
             return Some(format!("{} takes part in a step that all its hosts take together", names()));
         }
-        let _ = plan;
         None
     }
 
@@ -160,5 +158,44 @@ impl Standing {
     /// Hosts that the run went on without.
     pub(super) fn left_out(&self) -> BTreeSet<HostName> {
         self.left_out.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_budget_is_reached_at_its_share() {
+        for (percentage, failed, hosts, used_up) in [
+            (0, 0, 10, false),
+            (0, 1, 10, true),
+            (30, 2, 10, false),
+            // Ansible would go on at exactly 30.
+            (30, 3, 10, true),
+            (34, 1, 3, false),
+            (33, 1, 3, true),
+            (100, 2, 3, false),
+            (100, 3, 3, true),
+        ] {
+            assert_eq!(is_used_up(percentage, failed, hosts), used_up, "{failed} of {hosts}, {percentage}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_budget_is_never_used_up_without_a_failure_and_always_when_all_fail(
+            percentage in 0u32..=100, hosts in 1usize..2000, failed in 0usize..2000,
+        ) {
+            prop_assert!(!is_used_up(percentage, 0, hosts));
+            prop_assert!(is_used_up(percentage, hosts, hosts));
+            // More failures never give any of it back, and a smaller budget is never used up later.
+            if is_used_up(percentage, failed, hosts) {
+                prop_assert!(is_used_up(percentage, failed + 1, hosts));
+                prop_assert!(is_used_up(percentage.saturating_sub(1), failed, hosts));
+            }
+        }
     }
 }

@@ -22,7 +22,9 @@ pub use crate::desired::InstanceId;
 pub use action::{Action, ActionKind, Migration, PackageMove, Plan, Quorum, Recovery, Stage, StageKind, Track, Undo};
 pub use backup::{BackupJob, backup, restore_command};
 pub use checker::{Violation, check};
-pub use judge::{Confirmation, Readiness, World, confirm, dead_after_start, describe as schema_in_words, ready, state_of};
+pub use judge::{
+    Confirmation, Readiness, World, confirm, dead_after_start, describe as schema_in_words, ready, state_of,
+};
 pub use planner::{Input, plan};
 pub use saved::{SavedPlan, SavedPlanError, StalePlan};
 pub use schema_job::{SchemaJob, migrate, rehearse};

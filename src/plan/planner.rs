@@ -238,7 +238,8 @@ fn round<'a>(release: &Release, group: &[usize], members: &[Member<'a>], databas
     let affected: Vec<usize> = of_group().filter(|n| shares_venv(*n) || shares_database(*n) || waits(*n)).collect();
     let restarts: Vec<usize> = of_group()
         .filter(|n| !affected.contains(n))
-        .filter(|n| members[*n].restart.is_some() && members[*n].instance.component.release == *release)
+        .filter(|n| members[*n].restart.is_some())
+        .filter(|n| members[*n].instance.component.release == *release || members[*n].is_missed_at(release))
         .collect();
     let play = affected.iter().chain(&restarts).map(|n| members[*n].instance.play).min()?;
     let is_major = installs.iter().any(|n| members[*n].is_major(release));

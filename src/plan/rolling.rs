@@ -69,14 +69,21 @@ pub(super) fn batches(
 
 /// How many of these tracks, from the first on, may go side by side; at least one.
 fn fitting(tracks: &[Track], quorums: &BTreeMap<String, Quorum>) -> usize {
-    let mut down: BTreeMap<&str, usize> = BTreeMap::new();
-    for (number, track) in tracks.iter().enumerate() {
-        for action in track.actions.iter().filter(|action| action.kind == ActionKind::Stop) {
-            *down.entry(&action.component).or_default() += 1;
-        }
-        let is_met = |(name, down): (&&str, &usize)| quorums.get(*name).is_none_or(|quorum| *down <= quorum.spare());
-        if !down.iter().all(is_met) {
-            return number.max(1);
+    let stops = |track: &Track, name: &str| {
+        track.actions.iter().any(|action| action.kind == ActionKind::Stop && action.component == *name)
+    };
+    let starts = |track: &Track, name: &str| {
+        track.actions.iter().any(|a| matches!(a.kind, ActionKind::Start { .. }) && a.component == *name)
+    };
+    for count in 1..=tracks.len() {
+        let is_broken = |(name, quorum): (&String, &Quorum)| {
+            let stopped = tracks[..count].iter().filter(|track| stops(track, name)).count();
+            // What is started without having been stopped is down until then.
+            let down = tracks.iter().filter(|track| starts(track, name) && !stops(track, name)).count();
+            stopped > 0 && stopped + down > quorum.spare()
+        };
+        if quorums.iter().any(is_broken) {
+            return (count - 1).max(1);
         }
     }
     tracks.len().max(1)
@@ -98,7 +105,9 @@ pub(super) fn settling<'t>(
         let mut first = None;
         for action in &track.actions {
             let ActionKind::Start { release } = &action.kind else { continue };
-            let Some(member) = members.iter().find(|member| member.instance.id() == action.instance()) else { continue };
+            let Some(member) = members.iter().find(|member| member.instance.id() == action.instance()) else {
+                continue;
+            };
             if let Some(settle) = member.instance.rolling.settle {
                 seconds = seconds.max(settle);
                 watched.insert(action.component.clone(), release.clone());

@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_play_says_how_it_goes_over_its_hosts() {
-        let rolling = |text: &str| parse(&format!("- hosts: a\n  roles: [r]\n  {text}\n")).unwrap().plays.remove(0).rolling;
+        let rolling =
+            |text: &str| parse(&format!("- hosts: a\n  roles: [r]\n  {text}\n")).unwrap().plays.remove(0).rolling;
         let sizes = |text: &str| {
             let serial = rolling(text).serial.unwrap().0;
             serial.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")

@@ -52,7 +52,7 @@ impl Breach {
 
 /// All rules, the worst first: this is the order in which findings are reported.
 #[must_use]
-pub fn rules() -> [Rule; 35] {
+pub fn rules() -> [Rule; 36] {
     [
         unreachable::RULE,
         unknown_fact::RULE,
@@ -76,6 +76,7 @@ pub fn rules() -> [Rule; 35] {
         // What would be hurt.
         work_running::RULE,
         shared_venv::RULE,
+        quorum::RULE,
         // The hosts.
         space::RULE,
         no_access::RULE,

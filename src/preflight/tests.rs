@@ -111,6 +111,7 @@ fn codes_are_unique_and_stable() {
     no-backup mandatory
     work-running mandatory
     shared-environment mandatory
+    quorum mandatory
     no-space mandatory
     no-access mandatory
     unit-unusable mandatory
@@ -394,6 +395,40 @@ fn a_major_upgrade_takes_the_whole_cluster() {
     let mixed = [manager("m", "24.3.0"), agent("a", "23.9.10")];
     let left = Case::new(&mixed, &seen).known().major();
     assert!(left.of("major-rolling")[0].contains("a/agent (23.9.10)"), "{:?}", left.of("major-rolling"));
+}
+
+#[test]
+fn a_quorum_leaves_something_over() {
+    let with = |host: &str, quorum: &str| {
+        let mut instance = agent(host, "25.6.2");
+        instance.component.quorum = Some(crate::model::Share::parse(quorum).unwrap());
+        instance
+    };
+    let three = |quorum: &str| ["a", "b", "c"].map(|host| with(host, quorum));
+    let observed = |instances: &[Instance], seen: &[Seen]| Case::new(instances, seen).of("quorum");
+    let up = || Seen::default();
+    let down = |installed: &'static str| Seen { installed: Observed::Known(installed), running: None, ..up() };
+    assert_eq!(observed(&three("2"), &[up(), up(), up()]), [""; 0]);
+    assert_eq!(
+        observed(&three("100%"), &[up(), up(), up()]),
+        ["`quorum: 100%` of agent is 3 of 3: none may ever be down"]
+    );
+    // One that is down changes first, so it serves before another one stops.
+    assert_eq!(observed(&three("2"), &[up(), down("25.6.1"), up()]), [""; 0]);
+    // Nobody gets to where this one stands before it would be started.
+    let mut ahead = three("2");
+    ahead.iter_mut().for_each(|instance| instance.component.release = Release::parse("25.6.4").unwrap());
+    let late = observed(&ahead, &[up(), down("25.6.4"), up()]);
+    assert_eq!(late, ["2 of 3 agent must serve, and none may stop besides those that are down: b"]);
+    // What the limit leaves out counts, and counts as serving.
+    let (one, others) = ([with("a", "2")], [with("b", "2"), with("c", "2")]);
+    let limited = |others| Case { out_of_scope: others, ..Case::new(&one, &[up()]) }.of("quorum");
+    assert_eq!(limited(&others), [""; 0]);
+    assert_eq!(limited(&others[..1]).len(), 1);
+    // Where nothing stops nothing is asked.
+    let mut done = three("100%");
+    done.iter_mut().for_each(|instance| instance.component.release = Release::parse("25.6.1").unwrap());
+    assert_eq!(observed(&done, &[up(), up(), up()]), [""; 0]);
 }
 
 #[test]

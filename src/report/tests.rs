@@ -387,7 +387,7 @@ fn progress_is_a_line_for_each_end_in_the_words_of_ansible() {
         line(&ended(ActionResult::AlreadyDone { evidence: "it answers as 25.6.2".into() })),
         line(&ended(ActionResult::Failed(failure(false)))),
         line(&ended(ActionResult::Failed(failure(true)))),
-        line(&Event::StageEnded { number: 2, failed: 1 }),
+        line(&Event::StageEnded { number: 2, failed: 1, goes_on: false }),
     ];
     insta::assert_snapshot!(shown.map(Option::unwrap).join("\n"), @r#"
     changed: [m] start manager: it answers as 25.6.2 (61.2 s)
@@ -396,7 +396,7 @@ fn progress_is_a_line_for_each_end_in_the_words_of_ansible() {
     fatal: [m]: UNREACHABLE! start manager: no process runs (61.2 s)
     stage 2 ended with 1 failed host: no later stage starts
     "#);
-    assert_eq!(line(&Event::StageEnded { number: 2, failed: 0 }), None);
+    assert_eq!(line(&Event::StageEnded { number: 2, failed: 0, goes_on: true }), None);
     let output = Event::ActionOutput { host: host("m"), id: "x".into(), line: "Collecting".into() };
     assert_eq!((line(&output), progress_line(&output, true).is_some()), (None, true));
 }

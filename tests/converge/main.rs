@@ -16,4 +16,5 @@ mod preflight;
 mod published;
 mod refusals;
 mod saved;
+mod signals;
 mod upgrade;

@@ -10,6 +10,7 @@ mod clusters;
 mod majors;
 mod patches;
 mod planted;
+mod rolling;
 mod scenario;
 mod seeds;
 mod turns;

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
+use converge::desired::Instance;
 use converge::event::Failure;
 use converge::execute::{Attempt, Hosts, RunOutcome};
-use converge::plan::{Action, ActionKind, Plan, Track};
+use converge::model::Share;
+use converge::plan::{Action, ActionKind, Plan, Stage, StageKind, Track};
 use tokio::task::JoinSet;
 
 use crate::scenario::Scenario;
@@ -147,6 +149,40 @@ fn blind(scenario: &mut Scenario) {
     scenario.cluster.look_faults.extend((hosts..200).step_by(2).map(|number| (number, LookFault::Garbage)));
 }
 
+/// All agents but one must serve, and do.
+fn require_all_but_one(scenario: &mut Scenario) {
+    let cluster = &mut scenario.cluster;
+    let is_agent = |instance: &Instance| instance.component.name == "agent";
+    let agents = cluster.instances.iter().filter(|instance| is_agent(instance)).count();
+    if agents < 2 || scenario.asked.major {
+        return;
+    }
+    for number in 0..cluster.instances.len() {
+        if is_agent(&cluster.instances[number]) {
+            cluster.start(number, None);
+            cluster.instances[number].component.quorum = Some(Share::Count(u32::try_from(agents - 1).expect("small")));
+        }
+    }
+}
+
+/// What rolls in batches goes all at once.
+fn all_at_once(plan: &mut Plan) {
+    let stages = std::mem::take(&mut plan.stages);
+    for stage in stages {
+        match plan.stages.last_mut() {
+            Some(last) if last.kind == StageKind::Independent && last.release() == stage.release() => {
+                let new = |track: &Track| !last.tracks.iter().any(|known| known.host == track.host);
+                let (new, rest): (Vec<Track>, Vec<Track>) = stage.tracks.into_iter().partition(new);
+                last.tracks.extend(new);
+                if !rest.is_empty() {
+                    plan.stages.push(Stage { tracks: rest, ..stage });
+                }
+            }
+            Some(_) | None => plan.stages.push(stage),
+        }
+    }
+}
+
 fn keep_busy(scenario: &mut Scenario) {
     scenario.cluster.sessions = 1000;
 }
@@ -204,6 +240,22 @@ fn bugs() -> Vec<Bug> {
         provoked(
             "a failure that stops nobody",
             "runs while its package changes",
+            fail_at_once,
+            Habits { goes_on: true, ..hasty },
+        ),
+        Bug {
+            prepare: require_all_but_one,
+            ..plain("batches that are larger than a quorum allows", "a quorum is broken", all_at_once)
+        },
+        provoked(
+            "a host that failed and is not left out",
+            "its host has failed in this run",
+            fail_at_once,
+            Habits { goes_on: true, ..hasty },
+        ),
+        provoked(
+            "a failure that ends no run",
+            "although a failure has ended the run",
             fail_at_once,
             Habits { goes_on: true, ..hasty },
         ),

@@ -1,5 +1,7 @@
 //! A seed makes a whole scenario: the cluster as it is found, what is asked for, and all that goes wrong on the way.
 
+use converge::desired::{Instance, Rolling, Serial};
+use converge::model::Share;
 use converge::release::Release;
 
 use crate::clusters::{PATCHES, at, before_a_major, cluster};
@@ -73,7 +75,28 @@ fn patches(random: &mut Random) -> Cluster {
         // As most clusters are found: all alike, and up.
         cluster = at(cluster, PATCHES[random.below(last)]);
     }
+    roll(&mut cluster, random);
     cluster
+}
+
+/// How the play of the agents goes over its hosts. A quorum only where all serve: where they don't, it may well be refused.
+fn roll(cluster: &mut Cluster, random: &mut Random) {
+    let serials = ["", "1", "2", "50%", "1 100%"];
+    let sizes: Vec<Share> = random.pick(&serials).split(' ').filter_map(|text| Share::parse(text).ok()).collect();
+    let serial = (!sizes.is_empty()).then(|| Serial { sizes, declared_at: "site.yaml:1:1".into() });
+    let rolling = Rolling {
+        serial,
+        settle: random.one_in(3).then_some(10),
+        max_fail_percentage: *random.pick(&[None, None, Some(0), Some(40), Some(100)]),
+    };
+    let quorum = *random.pick(&[None, Some(Share::Count(1)), Some(Share::Percent(50))]);
+    let serves = |instance: &Instance| cluster.hosts[&instance.host].processes.contains_key(&instance.component.name);
+    let agents = cluster.instances.iter().filter(|instance| instance.component.name == "agent");
+    let quorum = quorum.filter(|_| agents.clone().count() > 1 && agents.clone().all(serves));
+    for instance in cluster.instances.iter_mut().filter(|instance| instance.component.name == "agent") {
+        instance.rolling = rolling.clone();
+        instance.component.quorum = quorum;
+    }
 }
 
 /// Everything at the last patch of its train; some of it with work that runs.
@@ -99,6 +122,7 @@ fn afflict(cluster: &mut Cluster, random: &mut Random) {
             Fault::OrderLost,
             Fault::HostGoesAway,
             Fault::Hangs,
+            Fault::Lies,
             Fault::RunsOn(looks),
             Fault::ControllerDiesHalfWay,
             Fault::ControllerDiesAfter,

@@ -17,6 +17,7 @@ pub(super) mod not_last_patch;
 pub(super) mod not_locked;
 pub(super) mod not_published;
 pub(super) mod outside_window;
+pub(super) mod quorum;
 pub(super) mod running_differs;
 pub(super) mod schema;
 pub(super) mod schema_skips;

@@ -513,7 +513,10 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
         assert_eq!(quorum("50%").unwrap().quorum, Some(Share::Percent(50)));
         assert_eq!(quorum("''").unwrap().quorum, None);
         let error = quorum("none").unwrap_err();
-        assert!(error.contains("task.yaml:10:9") && error.contains("\"none\" is neither a number from 1 on"), "{error}");
+        assert!(
+            error.contains("task.yaml:10:9") && error.contains("\"none\" is neither a number from 1 on"),
+            "{error}"
+        );
     }
 
     #[test]

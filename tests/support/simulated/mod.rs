@@ -46,6 +46,8 @@ pub enum Fault {
     ControllerDiesRunsOn(u32),
     /// The host takes the order, carries it out and says nothing until the time is up.
     Hangs,
+    /// The command ends well, and has done nothing.
+    Lies,
 }
 
 /// What goes wrong with one look.
@@ -149,6 +151,12 @@ pub struct Cluster {
     pub pace: Option<Random>,
     /// How often something that is no fault of converge's got into its way.
     pub disturbances: usize,
+    /// By number of look: what dies at that moment.
+    pub deaths: BTreeMap<usize, InstanceId>,
+    /// Hosts that have failed for certain in this run.
+    lost: BTreeSet<HostName>,
+    /// The first stage of the plan that must not begin any more.
+    barred_from: Option<usize>,
     /// Actions that have reached their hosts and not ended yet.
     pub under_way: Vec<(Plan, Action)>,
     /// Whether the operator has asked the run to stop.
@@ -242,6 +250,9 @@ impl Cluster {
             interrupts: BTreeSet::new(),
             pace: None,
             disturbances: 0,
+            deaths: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            barred_from: None,
             under_way: Vec::new(),
             stopping: false,
             approved: BTreeSet::new(),
