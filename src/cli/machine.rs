@@ -1,9 +1,9 @@
 //! What the controller itself is like: who runs it, how many connections it bears, whether it has a
-//! terminal. The only place that reads the environment.
+//! terminal. The only place that reads the environment, and that makes the random part of a run's name.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "the one module that reads the environment, and reads and writes single files"
+    reason = "the one module that reads the environment, and reads and writes single files; the name of a run needs randomness"
 )]
 
 use std::fs;
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::error::CliError;
 use super::options::Options;
+use crate::model::RunId;
 use crate::transport::SshOptions;
 
 /// More hosts at once gain nothing on any network measured, and cost the targets of a shared machine a fifth.
@@ -95,6 +96,41 @@ pub(super) fn environment() -> std::collections::BTreeMap<String, String> {
 /// The controller's clock: ages of what it has kept, waivers and maintenance windows are measured by it.
 pub(super) fn now() -> crate::model::Timestamp {
     crate::model::Timestamp(jiff::Timestamp::now().as_second())
+}
+
+/// A name for a run that starts now. The standard library seeds its hashers from the system's randomness.
+pub(super) fn new_run_id() -> Result<RunId, CliError> {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    let [a, b, c, ..] = random.to_be_bytes();
+    RunId::new(now(), [a, b, c])
+        .map_err(|error| CliError::Environment(format!("the clock of this machine can't be right: {error}")))
+}
+
+/// Where converge's own state is kept.
+pub(super) fn state_directory(options: &Options) -> Result<PathBuf, CliError> {
+    let given = options.state_dir.clone().filter(|directory| !directory.as_os_str().is_empty());
+    // As the specification of these directories has it, a relative path there means nothing.
+    let of_desktop = || std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let of_home = || {
+        let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty())?;
+        Some(home.join(".local/state"))
+    };
+    given.or_else(|| Some(of_desktop().or_else(of_home)?.join("converge"))).ok_or_else(|| {
+        CliError::Environment("HOME is not set, so there is no place for the journal: name one with --state-dir".into())
+    })
+}
+
+/// Who runs this, as `user@machine`.
+pub(super) fn operator() -> String {
+    let user = login_name().unwrap_or_else(|_| "somebody".into());
+    let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{user}@{}", if machine.trim().is_empty() { "somewhere" } else { machine.trim() })
+}
+
+/// A path from the root on, without links where it is there.
+pub(super) fn full_path(path: &Path) -> String {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
 }
 
 /// Whether a person can be asked: both ends of the conversation are a terminal.

@@ -1,8 +1,10 @@
-//! Carries a checked plan out: re-read, act, verify, tell. Everything that was to be decided lies in
-//! the plan and in its judgements; the hosts lie behind [`Hosts`], and so can be simulated.
+//! Carries a checked plan out: re-read, record, act, verify, record, tell. Everything that was to be decided lies in
+//! the plan and in its judgements; the hosts lie behind [`Hosts`], the journal behind [`Recorder`], and so both can be
+//! simulated.
 
 mod executor;
 mod fleet;
+mod recorder;
 
 use std::future::Future;
 
@@ -11,6 +13,7 @@ use crate::model::HostName;
 use crate::plan::{Action, Plan};
 
 pub use executor::{Executor, HostCount, Recovered, RunOutcome};
+pub use recorder::{Recorder, Unrecorded};
 
 /// How an attempt to carry an action out ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use converge::plan::{ActionKind, Plan, check};
 use tokio::sync::watch;
 
 use crate::clusters::{at, before_a_major, cluster};
+use crate::recorder::Memory;
 use crate::simulated::{Simulated, release};
 use crate::turns::{Asked, plan_as, plan_of};
 
@@ -141,7 +142,8 @@ fn the_simulator_catches_broken_rules() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let (_stop, stopping) = watch::channel(false);
-        Executor::new(Arc::new(plan), Arc::new(simulated.clone()), 64, stopping, Arc::new(|_| {})).run().await
+        let (hosts, recorder) = (Arc::new(simulated.clone()), Arc::new(Memory::default()));
+        Executor::new(Arc::new(plan), hosts, recorder, 64, stopping, Arc::new(|_| {})).run().await
     });
     let violations = simulated.lock().violations.clone();
     assert!(violations.iter().any(|rule| rule.contains("runs while its database is at work")), "{violations:?}");

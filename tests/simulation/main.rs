@@ -1,6 +1,8 @@
 //! The planner, its checker and the executor against a simulated cluster: plan, carry out, gather, plan again, until
 //! the plan is empty, with faults on the way and the safety rules checked after every action.
 
+#[path = "../support/recorder.rs"]
+mod recorder;
 #[path = "../support/simulated/mod.rs"]
 mod simulated;
 
@@ -9,4 +11,5 @@ mod checker;
 mod clusters;
 mod majors;
 mod patches;
+mod recording;
 mod turns;

@@ -12,6 +12,7 @@ use converge::preflight;
 use converge::release::Catalogue;
 use tokio::sync::watch;
 
+use crate::recorder::Memory;
 use crate::simulated::{CATALOGUE, Simulated};
 
 /// How one look and one attempt ended.
@@ -76,7 +77,7 @@ pub(crate) fn turn(asked: &Asked, simulated: &Simulated) -> Turn {
     runtime.block_on(async {
         let (_stop, stopping) = watch::channel(false);
         let (shared, hosts) = (Arc::new(plan.clone()), Arc::new(simulated.clone()));
-        let executor = Executor::new(shared, hosts, 64, stopping, Arc::new(|_| {}));
+        let executor = Executor::new(shared, hosts, Arc::new(Memory::default()), 64, stopping, Arc::new(|_| {}));
         tokio::select! {
             outcome = executor.run() => Turn::Ran(Box::new(plan), Box::new(outcome)),
             () = simulated.controller_dies() => Turn::ControllerDied,
