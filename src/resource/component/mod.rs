@@ -14,7 +14,8 @@ pub use assess::{Assessment, Installed, Running, Staleness, assess};
 pub use decode::decode;
 pub use difference::{Cause, Difference};
 pub use environment::{
-    Carried, Constraint, EnvironmentSpec, Installer, KEEP, Layout, TRAIN, choose, interpreter_of, required_python,
+    Carried, Constraint, EnvironmentSpec, Installer, KEEP, Layout, RELEASE, TRAIN, choose, interpreter_of,
+    required_python,
 };
 pub use freeze::FreezeSpec;
 pub use path::{PlannedHop, PlannedPath, path_of, wants_published, within_reach, work_query};
