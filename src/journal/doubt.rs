@@ -130,7 +130,7 @@ mod tests {
         let asked = |answer| doubts(&[first(), intended("stop"), intended("install"), found("stop", answer)]);
         let install = ("install manager".to_owned(), WhyInDoubt::NoEnd);
         for answer in [Found::Finished { status: 3 }, Found::NeverStarted, Found::Lost { why: "rebooted".into() }] {
-            assert_eq!(asked(answer), [install.clone()]);
+            assert_eq!(asked(answer), std::slice::from_ref(&install));
         }
         for answer in [Found::Running, Found::NotAsked { why: "no route to host".into() }] {
             assert_eq!(asked(answer), [("stop manager".into(), WhyInDoubt::NoEnd), install.clone()]);
