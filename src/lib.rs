@@ -19,6 +19,7 @@ pub mod plan;
 pub mod playbook;
 pub mod preflight;
 pub mod release;
+pub mod remote;
 pub mod report;
 pub mod resource;
 pub mod transport;

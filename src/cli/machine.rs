@@ -1,9 +1,9 @@
 //! What the controller itself is like: who runs it, how many connections it bears, whether it has a
-//! terminal. The only place that reads the environment, and that makes the random part of a run's name.
+//! terminal. The only place that reads the environment.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "the one module that reads the environment, and reads and writes single files; the name of a run needs randomness"
+    reason = "the one module that reads the environment, and reads and writes single files"
 )]
 
 use std::fs;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::error::CliError;
 use super::options::Options;
-use crate::model::RunId;
+use crate::model::{RunId, Timestamp};
 use crate::transport::SshOptions;
 
 /// More hosts at once gain nothing on any network measured, and cost the targets of a shared machine a fifth.
@@ -94,17 +94,17 @@ pub(super) fn environment() -> std::collections::BTreeMap<String, String> {
 }
 
 /// The controller's clock: ages of what it has kept, waivers and maintenance windows are measured by it.
-pub(super) fn now() -> crate::model::Timestamp {
-    crate::model::Timestamp(jiff::Timestamp::now().as_second())
+pub(super) fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_second())
 }
 
-/// A name for a run that starts now. The standard library seeds its hashers from the system's randomness.
-pub(super) fn new_run_id() -> Result<RunId, CliError> {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
-    let [a, b, c, ..] = random.to_be_bytes();
-    RunId::new(now(), [a, b, c])
-        .map_err(|error| CliError::Environment(format!("the clock of this machine can't be right: {error}")))
+/// The name of a run that starts now.
+pub(super) fn new_run() -> RunId {
+    let random = crate::gather::nonce();
+    let byte = |n: usize| random.get(n..n + 2).and_then(|two| u8::from_str_radix(two, 16).ok()).unwrap_or_default();
+    let named = RunId::new(now(), [byte(0), byte(2), byte(4)]);
+    // Only a clock outside of the years 0 to 9999 has none; runs are told apart by their digits all the same.
+    named.or_else(|_| RunId::new(Timestamp(0), [byte(0), byte(2), byte(4)])).expect("the year 1970 has four digits")
 }
 
 /// Where converge's own state is kept.

@@ -32,7 +32,7 @@ impl Begun {
         let store = Store::below(&machine::state_directory(options)?);
         store.prune(machine::now(), Limits::default());
         Ok(Self {
-            id: machine::new_run_id()?,
+            id: machine::new_run(),
             store,
             resumes: None,
             words: words(options),

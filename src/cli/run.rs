@@ -13,7 +13,7 @@ use super::recording::Begun;
 use super::survey::{Subject, Survey, survey};
 use super::{context, interrupt, machine, output};
 use crate::event::Event;
-use crate::execute::{Executor, Recovered, RunOutcome};
+use crate::execute::{Executor, Jobs, Recovered, RunOutcome};
 use crate::gather::{Fleet, Sessions};
 use crate::journal::{Ending, Record};
 use crate::model::HostName;
@@ -111,7 +111,7 @@ pub(super) async fn carry_out(
         return Ok(Exit::Declined);
     }
     let recording = Arc::new(begun.record(&plan, targets, &findings).await?);
-    let plan = Arc::new(plan);
+    let (id, plan) = (begun.id, Arc::new(plan));
     let verbose = options.verbose > 0;
     let progress = Arc::new(Progress::new(verbose));
     let print = {
@@ -119,8 +119,9 @@ pub(super) async fn carry_out(
         move |event: Event| progress.show(&event)
     };
     let (stop, stopping) = watch::channel(false);
-    let (shared, hosts, recorder) = (Arc::clone(&plan), Arc::clone(fleet), Arc::clone(&recording));
-    let executor = Executor::new(shared, hosts, recorder, machine::forks(options), stopping, Arc::new(print));
+    let jobs = Arc::new(Jobs::new(Arc::clone(fleet), id, options.reconnect));
+    let (shared, recorder) = (Arc::clone(&plan), Arc::clone(&recording));
+    let executor = Executor::new(shared, jobs, recorder, machine::forks(options), stopping, Arc::new(print));
     let on_stop = || {
         progress.show(&Event::Stopping);
         let recording = Arc::clone(&recording);

@@ -20,6 +20,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         user,
         private_key,
         timeout,
+        reconnect,
         offline,
         releases,
         max_age,
@@ -48,6 +49,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--user", user.clone());
     named("--private-key", path(private_key));
     named("--timeout", Some(timeout.to_string()));
+    named("--reconnect", Some(format!("{}s", reconnect.as_secs())));
     named("--offline", path(offline));
     named("--releases", path(releases));
     named("--max-age", Some(format!("{}s", max_age.as_secs())));

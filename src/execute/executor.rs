@@ -270,13 +270,11 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         let mut count = HostCount::default();
         for (index, action) in track.actions.iter().enumerate() {
             let left = track.actions.len() - index;
-            let asked_to_stop = *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed);
-            if asked_to_stop || self.halted.get().is_some() {
+            let begun = Instant::now();
+            let Some(result) = self.run_action(action).await else {
                 count.skipped += left;
                 return (track.host, count, TrackEnd::Stopped);
-            }
-            let begun = Instant::now();
-            let result = self.run_action(action).await;
+            };
             self.note_downtime(action, begun, &result);
             self.tell(Event::ActionEnded {
                 host: action.host.clone(),
@@ -322,26 +320,40 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         }
     }
 
+    /// Whether nothing may begin any more. The way back is gone to its end all the same, as far as it can be recorded.
+    fn is_stopping(&self) -> bool {
+        let asked_to_stop = *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed);
+        asked_to_stop || self.halted.get().is_some()
+    }
+
     /// What the action relies on is read again, and judged; that it begins is recorded; then it is carried out, and its
-    /// effect is looked for.
-    async fn run_action(&self, action: &Action) -> ActionResult {
+    /// effect is looked for. `None` where it was not begun, because nothing may begin any more.
+    async fn run_action(&self, action: &Action) -> Option<ActionResult> {
+        if self.is_stopping() {
+            return None;
+        }
         let world = self.observe(action).await;
         match ready(&self.plan, action, &world) {
-            Readiness::AlreadyDone(evidence) => return ActionResult::AlreadyDone { evidence },
+            Readiness::AlreadyDone(evidence) => return Some(ActionResult::AlreadyDone { evidence }),
             Readiness::Mismatch { expected, observed } => {
-                return self.fail(action, world, expected, observed, Vec::new()).await;
+                return Some(self.fail(action, world, expected, observed, Vec::new()).await);
             }
             Readiness::Ready => {}
         }
+        // Looking takes its time, in which somebody may have asked to stop.
+        if self.is_stopping() {
+            return None;
+        }
         let (host, id) = (action.host.clone(), action.id.clone());
         let Some(facts) = world.get(&action.host) else {
-            return self.fail(action, world, "facts of its host".into(), "there are none".into(), Vec::new()).await;
+            let (expected, observed) = ("facts of its host".into(), "there are none".into());
+            return Some(self.fail(action, world, expected, observed, Vec::new()).await);
         };
         let started = Event::ActionStarted { host: host.clone(), id: id.clone(), text: action.to_string() };
         if let Err(error) = self.announce(started).await {
             let observed = format!("{error}; so it was not begun");
             let result = self.fail(action, world, "a record of what is about to begin".into(), observed, vec![]).await;
-            return advised(result, MEND_THE_JOURNAL);
+            return Some(advised(result, MEND_THE_JOURNAL));
         }
         let mut tail: VecDeque<String> = VecDeque::new();
         let attempt = self
@@ -354,7 +366,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 (self.events)(Event::ActionOutput { host: host.clone(), id: id.clone(), line });
             })
             .await;
-        self.judge(action, attempt, tail.into()).await
+        Some(self.judge(action, attempt, tail.into()).await)
     }
 
     async fn judge(&self, action: &Action, attempt: Attempt, tail: Vec<String>) -> ActionResult {

@@ -4,6 +4,7 @@
 
 mod executor;
 mod fleet;
+mod job;
 mod recorder;
 
 use std::future::Future;
@@ -13,7 +14,11 @@ use crate::model::HostName;
 use crate::plan::{Action, Plan};
 
 pub use executor::{Executor, HostCount, Recovered, RunOutcome};
+pub use fleet::Jobs;
+pub use job::{JobState, RECONNECT};
 pub use recorder::{Recorder, Unrecorded};
+
+pub use crate::remote::JobEnd;
 
 /// How an attempt to carry an action out ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,5 +11,8 @@ mod checker;
 mod clusters;
 mod majors;
 mod patches;
+mod planted;
 mod recording;
+mod scenario;
+mod seeds;
 mod turns;

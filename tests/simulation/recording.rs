@@ -55,7 +55,7 @@ fn wherever_the_disk_gets_full(asked: &Asked, fresh: impl Fn() -> Simulated) {
 
 #[test]
 fn a_patch_run_stops_where_it_cannot_be_recorded() {
-    wherever_the_disk_gets_full(&Asked::patches(), || Simulated::new(at(cluster(2, 2, true, "25.6.4"), "25.6.1")));
+    wherever_the_disk_gets_full(&Asked::patches(), || Simulated::new(at(cluster(1, 1, true, "25.6.4"), "25.6.1")));
 }
 
 #[test]

@@ -164,7 +164,9 @@ impl Lab {
     pub(crate) fn get(&self, host: &str, url: &str) -> serde_json::Value {
         let body = self.ssh(
             host,
-            &format!("python3 -c 'import urllib.request as r; print(r.urlopen(\"{url}\", timeout=20).read().decode())'"),
+            &format!(
+                "python3 -c 'import urllib.request as r; print(r.urlopen(\"{url}\", timeout=20).read().decode())'"
+            ),
         );
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{url} on {host} answers no JSON ({error}): {body}"))
     }
