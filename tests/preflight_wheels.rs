@@ -6,7 +6,7 @@ mod wheels;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use converge::desired::Instance;
+use converge::desired::{Instance, Rolling};
 use converge::document::{Node, Source};
 use converge::facts::{
     Database, DatabaseKind, Disk, Distribution, Fact, HostFacts, Observed, Pins, Published, Query, SchemaFact, Venv,

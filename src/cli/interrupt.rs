@@ -3,7 +3,9 @@
 //! before: supervisors repeat it. SIGHUP, which a terminal that is closed sends, does a run no harm.
 
 use std::future::Future;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -16,6 +18,19 @@ use super::exit::Exit;
 static CARRYING_OUT: AtomicBool = AtomicBool::new(false);
 /// Whether one has been.
 static CARRIED_OUT: AtomicBool = AtomicBool::new(false);
+
+/// When the command began.
+static STARTED: OnceLock<Instant> = OnceLock::new();
+
+/// Notes when the command began.
+pub(super) fn note_start() {
+    STARTED.get_or_init(Instant::now);
+}
+
+/// The moment at which so much time has passed since the command began.
+pub(super) fn after_start(time: Duration) -> Instant {
+    *STARTED.get_or_init(Instant::now) + time
+}
 
 /// Why nothing more begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,11 +22,13 @@ mod preflight;
 mod progress;
 pub mod project;
 mod published;
+mod recording;
 mod releases;
 mod run;
 mod schema;
 mod survey;
 mod wheels;
+mod words;
 
 use std::process::ExitCode;
 
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
+    interrupt::note_start();
     machine::start_logging(options.verbose);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

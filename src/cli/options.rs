@@ -65,15 +65,16 @@ pub struct Options {
     /// Ctrl-C.
     #[arg(long, value_name = "TIME", value_parser = crate::release::parse_age, global = true)]
     pub deadline: Option<Duration>,
-    /// When the command began.
-    #[arg(skip = tokio::time::Instant::now())]
-    pub started: tokio::time::Instant,
     /// Answer for a broken rule, by its code and with a reason; `converge explain` lists them.
     #[arg(long, value_name = "RULE[@WHAT]=REASON", global = true)]
     pub waive: Vec<String>,
     /// File of waivers with owners and ends [default: waivers.yaml of the current directory, if there is one]
     #[arg(long, value_name = "FILE", global = true)]
     pub waivers: Option<PathBuf>,
+    /// Where converge keeps its own state, such as the journal of each run [default: $XDG_STATE_HOME/converge, or
+    /// ~/.local/state/converge]
+    #[arg(long, value_name = "DIR", env = "CONVERGE_STATE_DIR", hide_env_values = true, global = true)]
+    pub state_dir: Option<PathBuf>,
     /// Say more; twice for debugging.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use converge::desired::Instance;
-use converge::event::Failure;
-use converge::execute::{Attempt, Hosts, RunOutcome};
+use converge::event::{Event, Failure};
+use converge::execute::{Attempt, Hosts, Recorder, RunOutcome};
 use converge::model::Share;
 use converge::plan::{Action, ActionKind, Plan, Stage, StageKind, Track};
 use tokio::task::JoinSet;
 
 use crate::scenario::Scenario;
 use crate::seeds::play;
-use crate::simulated::{Fault, LookFault, Simulated, release};
+use crate::simulated::{Fault, LookFault, SimJournal, Simulated, WriteFault, release};
 
 /// One bug.
 pub(crate) struct Bug {
@@ -40,17 +40,19 @@ pub(crate) struct Habits {
     tries_again: bool,
     /// It takes failures lightly.
     goes_on: bool,
+    /// It begins without having written that down.
+    forgets_the_journal: bool,
 }
 
-const CARELESS: Option<Habits> = Some(Habits { tries_again: false, goes_on: false });
+const CARELESS: Option<Habits> = Some(Habits { tries_again: false, goes_on: false, forgets_the_journal: false });
 
 pub(crate) async fn careless(plan: &Plan, simulated: &Simulated, habits: Habits) -> RunOutcome {
     let plan = Arc::new(plan.clone());
-    let mut outcome = RunOutcome::default();
+    let (mut outcome, journal) = (RunOutcome::default(), simulated.journal());
     for stage in &plan.stages {
         let mut tracks = JoinSet::new();
         for track in stage.tracks.clone() {
-            tracks.spawn(careless_track(Arc::clone(&plan), simulated.clone(), track, habits));
+            tracks.spawn(careless_track(Arc::clone(&plan), simulated.clone(), journal.clone(), track, habits));
         }
         while let Some(ended) = tracks.join_next().await {
             outcome.failures.extend(ended.unwrap());
@@ -62,10 +64,20 @@ pub(crate) async fn careless(plan: &Plan, simulated: &Simulated, habits: Habits)
     outcome
 }
 
-async fn careless_track(plan: Arc<Plan>, hosts: Simulated, track: Track, habits: Habits) -> Option<Failure> {
+async fn careless_track(
+    plan: Arc<Plan>,
+    hosts: Simulated,
+    journal: SimJournal,
+    track: Track,
+    habits: Habits,
+) -> Option<Failure> {
     for action in &track.actions {
         let questions = plan.questions(action).remove(&action.host).unwrap_or_default();
         let facts = hosts.observe(action.host.clone(), questions).await;
+        if !habits.forgets_the_journal {
+            let (host, id, text) = (action.host.clone(), action.id.clone(), action.to_string());
+            let _ = journal.record(&Event::ActionStarted { host, id, text }).await;
+        }
         let mut attempt = hosts.act(&plan, action, &facts, &mut |_| {}).await;
         if habits.tries_again && matches!(attempt, Attempt::Unknown { .. }) {
             attempt = hosts.act(&plan, action, &facts, &mut |_| {}).await;
@@ -187,6 +199,10 @@ fn keep_busy(scenario: &mut Scenario) {
     scenario.cluster.sessions = 1000;
 }
 
+fn fill_the_disk(scenario: &mut Scenario) {
+    scenario.cluster.write_faults.insert(2, WriteFault::Full);
+}
+
 fn press_ctrl_c(scenario: &mut Scenario) {
     scenario.cluster.interrupts.insert(1);
 }
@@ -259,6 +275,13 @@ fn bugs() -> Vec<Bug> {
             fail_at_once,
             Habits { goes_on: true, ..hasty },
         ),
+        provoked(
+            "a beginning that is written down nowhere",
+            "it begins without a durable record",
+            |_| {},
+            Habits { forgets_the_journal: true, ..hasty },
+        ),
+        provoked("a full disk that stops nobody", "it begins without a durable record", fill_the_disk, hasty),
         provoked("an unknown fact that is taken for good", "could not be seen, and is acted upon", blind, hasty),
         provoked("a request to stop that nobody hears", "begins after the run was asked to stop", press_ctrl_c, hasty),
     ]

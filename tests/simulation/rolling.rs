@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clusters::{at, cluster};
+use crate::recorder::Memory;
 use crate::simulated::{Cluster, Fault, LookFault, Simulated, host, release};
 use crate::turns::{converge, plan_of};
 
@@ -37,7 +38,8 @@ fn run(simulated: &Simulated, plan: &Plan, forks: usize) -> (RunOutcome, BTreeMa
             }
         };
         let (shared, hosts) = (Arc::new(plan.clone()), Arc::new(simulated.clone()));
-        let outcome = Executor::new(shared, hosts, forks, stopping, Arc::new(on_event)).run().await;
+        let recorder = Arc::new(Memory::default());
+        let outcome = Executor::new(shared, hosts, recorder, forks, stopping, Arc::new(on_event)).run().await;
         let ended = ended.lock().unwrap().clone();
         (outcome, ended)
     })

@@ -5,7 +5,7 @@ use converge::model::Share;
 use converge::release::Release;
 
 use crate::clusters::{PATCHES, at, before_a_major, cluster};
-use crate::simulated::{Cluster, Fault, LookFault, Random, head_of, release};
+use crate::simulated::{Cluster, Fault, LookFault, Random, WriteFault, head_of, release};
 use crate::turns::Asked;
 
 /// Most actions of a run that something may go wrong with: a way of three releases is some sixty.
@@ -13,6 +13,8 @@ const ACTIONS: usize = 60;
 /// Most looks of a run that something may go wrong with.
 const LOOKS: usize = 250;
 
+/// Most records of a run that can't be written: two for each action, and some for stages.
+const WRITES: usize = 130;
 /// Most looks at a host that something left over is at work for: a third of them outlives the executor's patience.
 const LINGERS: usize = 60;
 
@@ -39,6 +41,7 @@ impl Scenario {
         cluster.faults.clear();
         cluster.look_faults.clear();
         cluster.clock_jumps.clear();
+        cluster.write_faults.clear();
         cluster.interrupts.clear();
         scenario
     }
@@ -137,6 +140,10 @@ fn afflict(cluster: &mut Cluster, random: &mut Random) {
     if random.one_in(6) {
         let seconds = *random.pick(&[-86_400, -3600, -30, 30, 3600, 86_400]);
         cluster.clock_jumps.insert(random.below(ACTIONS), seconds);
+    }
+    if random.one_in(4) {
+        let faults = [WriteFault::Full, WriteFault::DiesBefore, WriteFault::DiesAfter];
+        cluster.write_faults.insert(random.below(WRITES), *random.pick(&faults));
     }
     if random.one_in(6) {
         cluster.interrupts.insert(random.below(ACTIONS));

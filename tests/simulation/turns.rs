@@ -90,7 +90,10 @@ pub(crate) fn turn_with(asked: &Asked, simulated: &Simulated, bug: &Bug) -> Turn
         let (shared, hosts) = (Arc::new(plan.clone()), Arc::new(simulated.clone()));
         let run = async {
             match &bug.habits {
-                None => Executor::new(shared, hosts, 64, stopping, Arc::new(|_| {})).run().await,
+                None => {
+                    let recorder = Arc::new(simulated.journal());
+                    Executor::new(shared, hosts, recorder, 64, stopping, Arc::new(|_| {})).run().await
+                }
                 Some(habits) => careless(&plan, simulated, *habits).await,
             }
         };

@@ -57,6 +57,11 @@ impl Simulated {
         self.died.notified().await;
     }
 
+    /// From here on nobody waits for an answer.
+    pub(super) fn kill_controller(&self) {
+        self.died.notify_one();
+    }
+
     /// A new run, made of a plan that was checked: hosts that were away are back, nobody has asked to stop, and what the run
     /// before had under way when its controller died has come to some end.
     pub fn begin(&self, checked: Option<&Plan>) -> watch::Receiver<bool> {
@@ -336,7 +341,7 @@ impl Hosts for Simulated {
                 attempt
             }
             Fate::ControllerDies => {
-                self.died.notify_one();
+                self.kill_controller();
                 std::future::pending().await
             }
         }

@@ -4,6 +4,7 @@
 mod answers;
 mod effects;
 mod hosts;
+mod journal;
 mod packages;
 mod random;
 mod rules;
@@ -20,6 +21,7 @@ use converge::resource::component::{
 };
 
 pub use hosts::{CATALOGUE, Simulated};
+pub use journal::{SimJournal, WriteFault};
 pub use packages::{graph_of, head_of};
 pub use random::Random;
 
@@ -143,6 +145,13 @@ pub struct Cluster {
     pub looks: usize,
     /// Faults by number of look.
     pub look_faults: BTreeMap<usize, LookFault>,
+    /// Writes to the journal so far.
+    pub writes: usize,
+    /// Faults by number of write.
+    pub write_faults: BTreeMap<usize, WriteFault>,
+    /// Actions whose beginning is durable; `None` where nobody keeps a journal.
+    intended: Option<BTreeSet<String>>,
+    disk_is_full: bool,
     /// By number of action: how many seconds the clock of all hosts jumps.
     pub clock_jumps: BTreeMap<usize, i64>,
     /// The numbers of the actions at which the operator presses Ctrl-C.
@@ -246,6 +255,10 @@ impl Cluster {
             faults: BTreeMap::new(),
             looks: 0,
             look_faults: BTreeMap::new(),
+            writes: 0,
+            write_faults: BTreeMap::new(),
+            intended: None,
+            disk_is_full: false,
             clock_jumps: BTreeMap::new(),
             interrupts: BTreeSet::new(),
             pace: None,

@@ -26,6 +26,9 @@ impl Cluster {
         if self.stopping && !goes_back {
             self.violate(action, "it begins after the run was asked to stop");
         }
+        if self.intended.as_ref().is_some_and(|intended| !intended.contains(&action.id)) {
+            self.violate(action, "it begins without a durable record");
+        }
         if facts.unreachable.is_some() {
             self.violate(action, "its host could not be seen, and is acted upon");
         }
