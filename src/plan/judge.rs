@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, ActionKind, Migration, PackageMove, Plan};
+use super::action::{Action, ActionKind, PackageMove, Plan};
+use super::proof::{effects, mended_meanwhile};
 use crate::desired::{Instance, InstanceId};
-use crate::facts::{CommandQuery, EffectsQuery, FileQuery, HostFacts, Observed, VenvQuery, WorkQuery, facts_of};
+use crate::facts::{CommandQuery, FileQuery, HostFacts, Observed, VenvQuery, WorkQuery, facts_of};
 use crate::model::HostName;
 use crate::release::{Release, SchemaState};
 use crate::resource::component::{Assessment, Cause, Installed, Running, assess};
@@ -153,6 +154,13 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
             }
             Err(reason) => mismatch("a known schema", &reason),
         },
+        ActionKind::Migrate { migration, .. }
+            if plan.mends
+                && database_rows(instance, world).is_ok_and(|found| found == migration.rows)
+                && let Some(found) = mended_meanwhile(instance, migration, world) =>
+        {
+            found
+        }
         ActionKind::Migrate { backup, migration, .. } => match database_rows(instance, world) {
             Ok(found) if found == migration.rows => match file_bytes(backup, instance, world) {
                 Ok(_) => Readiness::Ready,
@@ -338,7 +346,7 @@ fn installed_in_words(installed: &Installed) -> String {
     }
 }
 
-fn mismatch(expected: &str, observed: &str) -> Readiness {
+pub(super) fn mismatch(expected: &str, observed: &str) -> Readiness {
     Readiness::Mismatch { expected: expected.to_owned(), observed: observed.to_owned() }
 }
 
@@ -451,30 +459,6 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
             ),
         },
         ActionKind::Start { release } => confirm_start(instance, &assessment, release),
-    }
-}
-
-/// Whether the schema has what the revisions of a migration bring: a row only says that somebody wrote it.
-fn effects(instance: &Instance, migration: &Migration, world: &World) -> Result<String, String> {
-    let revisions = migration.revisions();
-    let Some(database) = instance.component.schema_query().filter(|_| !revisions.is_empty()) else {
-        return Ok(String::new());
-    };
-    match facts_of(world, &instance.host).effects(&EffectsQuery { database, revisions }) {
-        Observed::Known(effects) if effects.missing.is_empty() => {
-            let untold = match effects.untold.len() {
-                0 => String::new(),
-                untold => format!("; what {untold} of them do can't be told in full without running them"),
-            };
-            Ok(format!(", and all {} things that its revisions leave were found{untold}", effects.expected()))
-        }
-        Observed::Known(effects) => {
-            let missing: Vec<String> =
-                effects.missing.iter().map(|effect| format!("{effect} of {}", effect.revision)).collect();
-            Err(format!("the row is right, and the schema is not: {}", missing.join(", ")))
-        }
-        Observed::Absent => Err("what the revisions bring was not looked for".into()),
-        Observed::Unknown(reason) => Err(format!("what the revisions bring can't be seen: {reason}")),
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use converge::desired::{Instance, InstanceId};
 use converge::execute::{Attempt, Hosts};
 use converge::facts::{
-    CommandAnswer, Database, DatabaseKind, Disk, Distribution, Effect, EffectKind, Effects, Fact, File, Health,
-    HostFacts, Interpreter, Interpreters, Observed, Pins, Process, ProcessQuery, Processes, Published, Query,
-    SchemaFact, System, Unit, Venv, Work, normalize_name,
+    CommandAnswer, Database, DatabaseKind, Disk, Distribution, Effect, EffectKind, Effects, EffectsQuery, Fact, File,
+    Health, HostFacts, Interpreter, Interpreters, Observed, Pins, Process, ProcessQuery, Processes, Published, Query,
+    RevisionEffects, SchemaFact, System, Unit, Venv, Work, normalize_name,
 };
 use converge::model::{Digest, HostName, Timestamp};
 use converge::plan::{Action, ActionKind, PackageMove, Plan};
@@ -617,15 +617,7 @@ impl Cluster {
             Query::Effects(query) => {
                 let component = query.database.ini.trim_start_matches('/').trim_end_matches("/alembic.ini");
                 let id = InstanceId { host: name.clone(), component: component.into() };
-                let applied = &self.applied[&self.uses[&id]];
-                let missing = query.revisions.iter().filter(|revision| !applied.contains(*revision));
-                let missing = missing.map(|revision| Effect {
-                    revision: revision.clone(),
-                    kind: EffectKind::Table,
-                    name: format!("table_of_{revision}"),
-                    left: false,
-                });
-                Fact::Effects(Observed::Known(Effects { missing: missing.collect(), ..Effects::default() }))
+                Fact::Effects(self.effects(&id, query))
             }
             Query::Resolution(_) => Fact::Resolution(Observed::Unknown("no pip in here".into())),
             Query::Published(_) => Fact::Published(Observed::Known(Published::new(
@@ -633,6 +625,30 @@ impl Cluster {
             ))),
             Query::PackageSource(_) => Fact::PackageSource(Observed::Unknown("it was not asked".into())),
         }
+    }
+
+    /// Each revision brings one table.
+    fn effects(&self, id: &InstanceId, query: &EffectsQuery) -> Observed<Effects> {
+        let database = &self.uses[id];
+        let Some(installed) = self.installed(id) else { return Observed::Unknown("no migrations".into()) };
+        let below = graph_of(&installed).ancestors(&self.databases[database]);
+        let asked = if query.revisions.is_empty() { &below } else { &query.revisions };
+        let mut effects = Effects::default();
+        for revision in asked {
+            let is_missing = !self.applied[database].contains(revision);
+            let told = RevisionEffects {
+                expected: 1,
+                missing: usize::from(is_missing),
+                risks: Some(Vec::new()),
+                ..RevisionEffects::default()
+            };
+            effects.revisions.insert(revision.clone(), told);
+            if is_missing {
+                let (kind, name) = (EffectKind::Table, format!("table_of_{revision}"));
+                effects.missing.insert(Effect { revision: revision.clone(), kind, name, left: false });
+            }
+        }
+        Observed::Known(effects)
     }
 
     /// The revisions of the package in the environment that the one in use was built beside.
@@ -718,6 +734,7 @@ impl Simulated {
             queries.push(Query::Published(instance.component.published_query()));
             queries.push(Query::Pins(instance.component.pins_query()));
             queries.push(Query::Interpreters(instance.component.interpreters_query()));
+            queries.extend(instance.component.whole_schema_query().map(Query::Effects));
             queries.extend(work_query(&instance.component, &Catalogue::bundled()).map(Query::Work));
             queries.extend(
                 cluster
