@@ -4,30 +4,7 @@
 #[path = "support/lab.rs"]
 mod lab;
 
-use std::process::{Command, Stdio};
-
 use lab::Lab;
-
-/// Where each component tells the release that it runs: host, URL, JSON pointer.
-const ENDPOINTS: [(&str, &str, &str); 5] = [
-    ("mgr1", "http://127.0.0.1:8081/", "/manager"),
-    ("mgr2", "http://127.0.0.1:8081/", "/manager"),
-    ("edge1", "http://127.0.0.1:6021/", "/storage-proxy"),
-    ("edge1", "http://127.0.0.1:6022/", "/storage-proxy"),
-    ("edge1", "http://127.0.0.1:8090/func/ping", "/version"),
-];
-
-/// The releases that run, in the order of [`ENDPOINTS`].
-fn running(lab: &Lab) -> Vec<String> {
-    ENDPOINTS
-        .iter()
-        .map(|(host, url, pointer)| {
-            let answer = lab.get(host, url);
-            let release = answer.pointer(pointer).and_then(|value| value.as_str());
-            release.unwrap_or_else(|| panic!("no {pointer} at {url} on {host}: {answer}")).to_owned()
-        })
-        .collect()
-}
 
 /// Who answers for what nobody but people can know.
 const WAIVERS: &str = r#"
@@ -39,65 +16,37 @@ waivers:
     expires: 2099-12-31
 "#;
 
-/// What a converge command printed, and its exit code.
-struct Ended {
-    text: String,
-    code: i32,
-}
-
-/// Runs the real binary as an operator does whose home holds the lab's known hosts.
-fn converge(lab: &Lab, words: &[&str]) -> Ended {
-    let output = Command::new(env!("CARGO_BIN_EXE_converge"))
-        .arg("--inventory")
-        .arg(lab.inventory())
-        .args(words)
-        .env("HOME", lab.home())
-        .env_remove("SSH_AUTH_SOCK")
-        .current_dir(lab.home())
-        .stdin(Stdio::null())
-        .output()
-        .expect("converge runs");
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    println!("$ converge {}\n{text}", words.join(" "));
-    Ended { text, code: output.status.code().expect("an exit code") }
-}
-
-/// The processes of all components, with their numbers: equal means that nothing was restarted.
-fn processes(lab: &Lab) -> Vec<String> {
-    ["mgr1", "mgr2", "edge1"].map(|host| lab.ssh(host, "pgrep -u bai -a -f '^backend.ai:' | sort")).to_vec()
-}
-
 #[test]
 fn a_real_cluster_goes_one_patch_release_forward_and_a_second_run_does_nothing() {
     let lab = Lab::start("patch");
-    assert_eq!(running(&lab), ["23.09.8"; 5]);
+    assert_eq!(lab.running(), ["23.09.8"; 5]);
     assert_eq!(lab.sql("select version_num from alembic_version"), ["8b2ec7e3d22a"]);
     for manager in ["mgr1", "mgr2"] {
         assert_eq!(lab.titles(manager), ["backend.ai: manager local", "backend.ai: manager worker-0"]);
     }
 
     // Nobody has read the release notes: refused, until somebody answers for it.
-    let before = processes(&lab);
-    let refused = converge(&lab, &[]);
+    let before = lab.processes();
+    let refused = lab.converge(&[]);
     assert_eq!(refused.code, 3);
     assert!(refused.text.contains("[change-log] waivable") && refused.text.contains("/releases/tag/23.09.10"));
     std::fs::write(lab.home().join("waivers.yaml"), WAIVERS).unwrap();
 
     // Before: drift, seen without touching anything.
-    let drift = converge(&lab, &["drift"]);
+    let drift = lab.converge(&["drift"]);
     assert_eq!(drift.code, 2);
     assert!(drift.text.contains("23.9.8 is installed, 23.9.10 is declared"));
     // The wheel was read: what the hop does to the schema is known before anything stops.
-    let plan = converge(&lab, &["--check"]);
+    let plan = lab.converge(&["--check"]);
     assert_eq!(plan.code, 2);
     assert!(plan.text.contains("4 revision(s) are pending: "), "{}", plan.text);
     assert!(plan.text.contains("change-log] 23.9.10: read on Monday (kim@example.org, waivers.yaml:"), "{}", plan.text);
-    assert_eq!(processes(&lab), before);
+    assert_eq!(lab.processes(), before);
 
     // The main job.
-    let run = converge(&lab, &[]);
+    let run = lab.converge(&[]);
     assert_eq!(run.code, 0, "{}", run.text);
-    assert_eq!(running(&lab), ["23.09.10"; 5]);
+    assert_eq!(lab.running(), ["23.09.10"; 5]);
     assert_eq!(lab.sql("select version_num from alembic_version"), ["75ea2b136830"]);
     // An effect of one of the four revisions, so that the row is not all that moved.
     let column = "select max_session_count_per_model_session from user_resource_policies";
@@ -111,22 +60,22 @@ fn a_real_cluster_goes_one_patch_release_forward_and_a_second_run_does_nothing()
     }
 
     // The second run does nothing, and says why.
-    let after = processes(&lab);
-    let second = converge(&lab, &[]);
+    let after = lab.processes();
+    let second = lab.converge(&[]);
     assert_eq!(second.code, 0);
     assert!(second.text.contains("Nothing to do: 4 component(s) on 3 host(s) are as declared."));
     assert!(second.text.contains("mgr2/manager: 23.9.10 installed, running 23.09.10, database at head 75ea2b136830"));
-    assert_eq!(processes(&lab), after);
-    assert_eq!(converge(&lab, &["drift"]).code, 0);
+    assert_eq!(lab.processes(), after);
+    assert_eq!(lab.converge(&["drift"]).code, 0);
 
     // A main process that dies leaves a worker that answers healthily; it is found, ended and replaced.
     lab.ssh("mgr2", "kill -KILL $(systemctl show -p MainPID --value backendai-manager)");
-    let drift = converge(&lab, &["drift"]);
+    let drift = lab.converge(&["drift"]);
     assert_eq!(drift.code, 2, "{}", drift.text);
     assert!(drift.text.contains("mgr2/manager: process-"), "{}", drift.text);
-    let mended = converge(&lab, &[]);
+    let mended = lab.converge(&[]);
     assert_eq!(mended.code, 0, "{}", mended.text);
     assert!(!mended.text.contains("install backend.ai-manager"));
     assert_eq!(lab.titles("mgr2"), ["backend.ai: manager local", "backend.ai: manager worker-0"]);
-    assert_eq!(converge(&lab, &["drift"]).code, 0);
+    assert_eq!(lab.converge(&["drift"]).code, 0);
 }

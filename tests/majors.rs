@@ -4,22 +4,13 @@
 #[path = "support/lab.rs"]
 mod lab;
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use lab::Lab;
 
 /// How the schema of 24.3.0 is meant to come about: 23.9.0 is the last release whose history both trains share.
 const TWIN: &str = "23.9.0 24.3.0";
-
-/// Where each component tells the release that it runs: host, URL, JSON pointer.
-const ENDPOINTS: [(&str, &str, &str); 5] = [
-    ("mgr1", "http://127.0.0.1:8081/", "/manager"),
-    ("mgr2", "http://127.0.0.1:8081/", "/manager"),
-    ("edge1", "http://127.0.0.1:6021/", "/storage-proxy"),
-    ("edge1", "http://127.0.0.1:6022/", "/storage-proxy"),
-    ("edge1", "http://127.0.0.1:8090/func/ping", "/version"),
-];
 
 /// Where each component's environment is linked to.
 const LINKS: [(&str, &str); 4] = [
@@ -31,18 +22,6 @@ const LINKS: [(&str, &str); 4] = [
 
 /// Who answers for what nobody but people can know.
 const WAIVERS: &str = include_str!("lab/waivers-major.yaml");
-
-/// The releases that run, in the order of [`ENDPOINTS`].
-fn running(lab: &Lab) -> Vec<String> {
-    ENDPOINTS
-        .iter()
-        .map(|(host, url, pointer)| {
-            let answer = lab.get(host, url);
-            let release = answer.pointer(pointer).and_then(|value| value.as_str());
-            release.unwrap_or_else(|| panic!("no {pointer} at {url} on {host}: {answer}")).to_owned()
-        })
-        .collect()
-}
 
 /// What the environments' links say, in the order of [`LINKS`].
 fn linked(lab: &Lab) -> Vec<String> {
@@ -61,39 +40,10 @@ fn migrated(rows: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// The processes of all components, with their numbers: equal means that nothing was restarted.
-fn processes(lab: &Lab) -> Vec<String> {
-    ["mgr1", "mgr2", "edge1"].map(|host| lab.ssh(host, "pgrep -u bai -a -f '^backend.ai:' | sort")).to_vec()
-}
-
-/// What a converge command printed, and its exit code.
-struct Ended {
-    text: String,
-    code: i32,
-}
-
-/// Runs the real binary as an operator does whose home holds the lab's known hosts.
-fn converge(lab: &Lab, words: &[&str]) -> Ended {
-    let output = Command::new(env!("CARGO_BIN_EXE_converge"))
-        .arg("--inventory")
-        .arg(lab.inventory())
-        .args(words)
-        .env("HOME", lab.home())
-        .env("XDG_CACHE_HOME", lab.home().join("cache"))
-        .env_remove("SSH_AUTH_SOCK")
-        .current_dir(lab.home())
-        .stdin(Stdio::null())
-        .output()
-        .expect("converge runs");
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    println!("$ converge {}\n{text}", words.join(" "));
-    Ended { text, code: output.status.code().expect("an exit code") }
-}
-
 #[test]
 fn a_real_cluster_goes_into_the_next_train_with_its_schema_complete() {
     let lab = Lab::start("major");
-    assert_eq!(running(&lab), ["23.09.10"; 5]);
+    assert_eq!(lab.running(), ["23.09.10"; 5]);
     assert_eq!(lab.sql("select version_num from alembic_version"), ["75ea2b136830"]);
     assert_eq!(linked(&lab), [".venv-23.9.10"; 4]);
     // The measure can tell: of what the new train has, 24 lines are not there yet.
@@ -103,22 +53,22 @@ fn a_real_cluster_goes_into_the_next_train_with_its_schema_complete() {
     let ready = lab.sql("select count(*) from vfolders where status = 'ready'");
 
     // Nobody has asked for another train, nor answered for anything: refused, and nothing is touched.
-    let before = processes(&lab);
-    let refused = converge(&lab, &[]);
+    let before = lab.processes();
+    let refused = lab.converge(&[]);
     assert_eq!(refused.code, 3);
     assert!(refused.text.contains("[major-unasked]"), "{}", refused.text);
-    assert_eq!(processes(&lab), before);
+    assert_eq!(lab.processes(), before);
     std::fs::write(lab.home().join("waivers.yaml"), WAIVERS).unwrap();
 
-    let plan = converge(&lab, &["--major", "--check"]);
+    let plan = lab.converge(&["--major", "--check"]);
     assert_eq!(plan.code, 2, "{}", plan.text);
-    assert_eq!(processes(&lab), before);
+    assert_eq!(lab.processes(), before);
 
     // The main job.
-    let run = converge(&lab, &["--major"]);
+    let run = lab.converge(&["--major"]);
     assert_eq!(run.code, 0, "{}", run.text);
     assert!(run.text.contains("Converged: gathered and planned again"), "{}", run.text);
-    assert_eq!(running(&lab), ["24.03.0"; 5]);
+    assert_eq!(lab.running(), ["24.03.0"; 5]);
     assert_eq!(linked(&lab), [".venv-24.3.0"; 4]);
     for (host, link) in LINKS {
         let python = lab.ssh(host, &format!("{link}/bin/python -I -c 'import sys; print(*sys.version_info[:2])'"));
@@ -158,13 +108,13 @@ fn a_real_cluster_goes_into_the_next_train_with_its_schema_complete() {
     }
 
     // The second run does nothing.
-    let after = processes(&lab);
-    let second = converge(&lab, &["--major"]);
+    let after = lab.processes();
+    let second = lab.converge(&["--major"]);
     assert_eq!(second.code, 0, "{}", second.text);
     assert!(second.text.contains("Nothing to do: 4 component(s) on 3 host(s) are as declared."), "{}", second.text);
-    assert_eq!(processes(&lab), after);
-    assert_eq!(converge(&lab, &["drift"]).code, 0);
-    let schema = converge(&lab, &["schema", "check"]);
+    assert_eq!(lab.processes(), after);
+    assert_eq!(lab.converge(&["drift"]).code, 0);
+    let schema = lab.converge(&["schema", "check"]);
     assert_eq!(schema.code, 0, "{}", schema.text);
 }
 
@@ -197,7 +147,7 @@ fn dumped(lab: &Lab, database: &str) -> Vec<String> {
 
 /// The cluster stands at 23.9.10, whole, as if nobody had touched it.
 fn is_at_the_old_release(lab: &Lab) {
-    assert_eq!(running(lab), ["23.09.10"; 5]);
+    assert_eq!(lab.running(), ["23.09.10"; 5]);
     assert_eq!(linked(lab), [".venv-23.9.10"; 4]);
     assert_eq!(lab.sql("select version_num from alembic_version"), ["75ea2b136830"]);
     is_not_frozen(lab);
@@ -214,15 +164,8 @@ fn is_not_frozen(lab: &Lab) {
 /// Begins a major upgrade, and kills converge without notice while the database is migrated; what it began on the host
 /// is killed as well, as when the host's power fails.
 fn killed_while_migrating(lab: &Lab) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_converge"))
-        .arg("--inventory")
-        .arg(lab.inventory())
-        .args(["--major", "-erehearsal=never"])
-        .env("HOME", lab.home())
-        .env("XDG_CACHE_HOME", lab.home().join("cache"))
-        .env_remove("SSH_AUTH_SOCK")
-        .current_dir(lab.home())
-        .stdin(Stdio::null())
+    let mut child = lab
+        .command(&["--major", "-erehearsal=never"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -253,7 +196,7 @@ fn faults_on_the_way_into_the_next_train_end_at_a_known_place() {
     // Before the migration: the last environment of one host can't be switched, when all others have been.
     let hindrance = "/home/bai/webserver/.venv.converge-new";
     lab.ssh("edge1", &format!("echo not mine >{hindrance}"));
-    let run = converge(&lab, &["--major", "-erehearsal=never"]);
+    let run = lab.converge(&["--major", "-erehearsal=never"]);
     assert_eq!(run.code, 5, "{}", run.text);
     assert!(run.text.contains(&format!("{hindrance} is in the way")), "{}", run.text);
     assert!(run.text.contains("Taken back to 23.9.10: nothing is changed"), "{}", run.text);
@@ -264,7 +207,7 @@ fn faults_on_the_way_into_the_next_train_end_at_a_known_place() {
     // In the migration: what was done of it is rolled back, nothing is started, and the restore is named.
     hinder(&lab, "raise exception ''not today''");
     let before = dumped(&lab, "backend");
-    let run = converge(&lab, &["--major", "-erehearsal=never"]);
+    let run = lab.converge(&["--major", "-erehearsal=never"]);
     assert_eq!(run.code, 5, "{}", run.text);
     assert!(run.text.contains("not today"), "{}", run.text);
     for host in ["mgr1", "mgr2", "edge1"] {
@@ -293,15 +236,15 @@ fn faults_on_the_way_into_the_next_train_end_at_a_known_place() {
     assert_eq!(lab.sql("select version_num from alembic_version"), ["75ea2b136830"]);
     lab.ssh("mgr1", "test -f /home/bai/manager/.venv/migration-pending");
 
-    let run = converge(&lab, &["--major"]);
+    let run = lab.converge(&["--major"]);
     assert_eq!(run.code, 0, "{}", run.text);
-    assert_eq!(running(&lab), ["24.03.0"; 5]);
+    assert_eq!(lab.running(), ["24.03.0"; 5]);
     assert_eq!(linked(&lab), [".venv-24.3.0"; 4]);
     assert_eq!(lab.twin(TWIN), [""; 0]);
     assert_eq!(lab.rows(), migrated(&rows));
     is_not_frozen(&lab);
     lab.ssh("mgr1", "test ! -e /home/bai/manager/.venv/migration-pending");
-    let second = converge(&lab, &["--major"]);
+    let second = lab.converge(&["--major"]);
     assert!(second.code == 0 && second.text.contains("Nothing to do"), "{}", second.text);
 }
 
@@ -318,7 +261,7 @@ waivers:
 #[ignore = "takes long and fetches some thirty releases: tests/lab/majors"]
 fn a_real_cluster_goes_through_three_majors_and_all_patches_between_them() {
     let lab = Lab::start("majors");
-    assert_eq!(running(&lab), ["23.03.12"; 5]);
+    assert_eq!(lab.running(), ["23.03.12"; 5]);
     std::fs::write(lab.home().join("waivers.yaml"), ALL_WAIVERS).unwrap();
     // Of groups, a release of 24.03 makes one more.
     let people = ["users", "keypairs", "domains", "vfolders", "sessions", "kernels"];
@@ -334,13 +277,13 @@ fn a_real_cluster_goes_through_three_majors_and_all_patches_between_them() {
     ];
     for (release, spelled, head, twin) in stations {
         let declared = format!("-erelease={release}");
-        let run = converge(&lab, &["--major", &declared]);
+        let run = lab.converge(&["--major", &declared]);
         assert_eq!(run.code, 0, "{}", run.text);
-        assert_eq!(running(&lab), [spelled; 5]);
+        assert_eq!(lab.running(), [spelled; 5]);
         assert_eq!(lab.sql("select version_num from alembic_version"), [head]);
         assert_eq!(lab.twin(twin), [""; 0], "{release}");
         assert_eq!(counts(lab.rows()), rows, "{release}");
-        let second = converge(&lab, &["--major", &declared]);
+        let second = lab.converge(&["--major", &declared]);
         assert!(second.code == 0 && second.text.contains("Nothing to do"), "{}", second.text);
     }
 }

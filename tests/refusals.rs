@@ -6,9 +6,8 @@ mod lab;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use lab::Lab;
+use lab::{Ended, Lab};
 
 /// What a finding of `converge preflight --output json` must say.
 struct Answer {
@@ -27,22 +26,9 @@ impl Answer {
 /// Runs the real binary; what is published comes from a snapshot of the real package index.
 fn converge(lab: &Lab, words: &[&str]) -> Answer {
     let snapshot = lab.home().join("snapshot.json");
-    let output = Command::new(env!("CARGO_BIN_EXE_converge"))
-        .arg("--inventory")
-        .arg(lab.inventory())
-        .arg("--offline")
-        .arg(snapshot)
-        .args(words)
-        .env("HOME", lab.home())
-        .env("XDG_CACHE_HOME", lab.home().join("cache"))
-        .env_remove("SSH_AUTH_SOCK")
-        .current_dir(lab.home())
-        .stdin(Stdio::null())
-        .output()
-        .expect("converge runs");
-    let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
-    let json = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    Answer { code: output.status.code().expect("an exit code"), json, text }
+    let snapshot = snapshot.to_str().expect("a path of plain letters");
+    let Ended { stdout, text, code } = lab.converge(&[&["--offline", snapshot], words].concat());
+    Answer { code, json: serde_json::from_str(&stdout).unwrap_or_default(), text }
 }
 
 /// What the package index had at one time, for all packages: those of one release come out together.

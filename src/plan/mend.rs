@@ -34,7 +34,7 @@ pub fn mend(input: &Input<'_>) -> Plan {
         let recovered = |recovery: usize| move |stage: Stage| Stage { recovery: Some(recovery), ..stage };
         plan.stages.extend(mended.rehearsal());
         plan.stages.extend(mended.until_migration().into_iter().map(recovered(first)));
-        plan.stages.extend(mended.from_migration().into_iter().map(recovered(first + 1)));
+        plan.stages.extend(mended.once_migrating().into_iter().map(recovered(first + 1)));
     }
     plan
 }
@@ -100,7 +100,7 @@ impl<'m, 'a> Mended<'m, 'a> {
         stages
     }
 
-    fn from_migration(&self) -> Vec<Stage> {
+    fn once_migrating(&self) -> Vec<Stage> {
         let migration = self.store.migrate(self.release, &self.store.users);
         let mut stages: Vec<Stage> =
             self.stage(&format!("mend the database of {}", self.name()), vec![migration]).into_iter().collect();

@@ -12,6 +12,30 @@ use std::time::{Duration, Instant};
 /// How long the script may take to remove the cluster: it takes a second, and gives up by itself after some 60.
 const DOWN_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// Where each component tells the release that it runs: host, URL, JSON pointer.
+const ENDPOINTS: [(&str, &str, &str); 5] = [
+    ("mgr1", "http://127.0.0.1:8081/", "/manager"),
+    ("mgr2", "http://127.0.0.1:8081/", "/manager"),
+    ("edge1", "http://127.0.0.1:6021/", "/storage-proxy"),
+    ("edge1", "http://127.0.0.1:6022/", "/storage-proxy"),
+    ("edge1", "http://127.0.0.1:8090/func/ping", "/version"),
+];
+
+/// Lines of a command's output that a failed test shows: its end tells most, and a report of failed tests is cut where
+/// it gets long.
+const SHOWN: usize = 40;
+
+/// What a converge command printed, and how it ended.
+#[allow(dead_code, reason = "not every test looks at all of it")]
+pub(crate) struct Ended {
+    /// Standard output.
+    pub(crate) stdout: String,
+    /// Standard output, and then standard error.
+    pub(crate) text: String,
+    /// The exit code.
+    pub(crate) code: i32,
+}
+
 /// A running cluster.
 pub(crate) struct Lab {
     script: Child,
@@ -64,6 +88,51 @@ impl Lab {
         self.state.join("home")
     }
 
+    /// The real binary with this inventory, as an operator calls it whose home holds the lab's known hosts.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_converge"));
+        command
+            .arg("--inventory")
+            .arg(self.inventory())
+            .args(words)
+            .env("HOME", self.home())
+            .env("XDG_CACHE_HOME", self.home().join("cache"))
+            .env_remove("XDG_STATE_HOME")
+            .env_remove("SSH_AUTH_SOCK")
+            .current_dir(self.home())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs [`Self::command`] to its end.
+    pub(crate) fn converge(&self, words: &[&str]) -> Ended {
+        let output = self.command(words).output().expect("converge runs");
+        let code = output.status.code().expect("an exit code");
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let text = format!("{stdout}{stderr}");
+        let lines: Vec<&str> = text.lines().collect();
+        let shown = lines[lines.len().saturating_sub(SHOWN)..].join("\n");
+        println!("$ converge {} # exit code {code}\n{shown}", words.join(" "));
+        Ended { stdout, text, code }
+    }
+
+    /// The releases that run: both managers, the storage proxy at both of its ports, the web server.
+    #[allow(dead_code, reason = "not every test that starts the cluster asks it")]
+    pub(crate) fn running(&self) -> Vec<String> {
+        let release = |(host, url, pointer): &(&str, &str, &str)| {
+            let answer = self.get(host, url);
+            let release = answer.pointer(pointer).and_then(|value| value.as_str());
+            release.unwrap_or_else(|| panic!("no {pointer} at {url} on {host}: {answer}")).to_owned()
+        };
+        ENDPOINTS.iter().map(release).collect()
+    }
+
+    /// The processes of all components, with their numbers: equal means that nothing was restarted.
+    #[allow(dead_code, reason = "not every test that starts the cluster asks it")]
+    pub(crate) fn processes(&self) -> Vec<String> {
+        ["mgr1", "mgr2", "edge1"].map(|host| self.ssh(host, "pgrep -u bai -a -f '^backend.ai:' | sort")).to_vec()
+    }
+
     /// Runs a shell command as root on a host, through `ssh`.
     ///
     /// # Panics
@@ -95,7 +164,9 @@ impl Lab {
     pub(crate) fn get(&self, host: &str, url: &str) -> serde_json::Value {
         let body = self.ssh(
             host,
-            &format!("python3 -c 'import urllib.request as r; print(r.urlopen(\"{url}\", timeout=5).read().decode())'"),
+            &format!(
+                "python3 -c 'import urllib.request as r; print(r.urlopen(\"{url}\", timeout=20).read().decode())'"
+            ),
         );
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{url} on {host} answers no JSON ({error}): {body}"))
     }

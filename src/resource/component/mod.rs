@@ -15,7 +15,8 @@ pub use assess::{Assessment, Installed, Running, Staleness, assess};
 pub use decode::decode;
 pub use difference::{Cause, Difference};
 pub use environment::{
-    Carried, Constraint, EnvironmentSpec, Installer, KEEP, Layout, TRAIN, choose, interpreter_of, required_python,
+    Carried, Constraint, EnvironmentSpec, Installer, KEEP, Layout, RELEASE, TRAIN, choose, interpreter_of,
+    required_python,
 };
 pub use freeze::FreezeSpec;
 pub use mending::{mending_of, presence_of};

@@ -24,6 +24,9 @@ pub const KEEP: u32 = 1;
 /// What stands for the train of a release in the name of a constraint file.
 pub const TRAIN: &str = "{train}";
 
+/// What stands for the release itself there, as PEP 440 normalizes it (`24.3.9`).
+pub const RELEASE: &str = "{release}";
+
 /// The environments of one component, as declared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentSpec {
@@ -38,7 +41,8 @@ pub struct EnvironmentSpec {
     pub carry: Vec<Carried>,
     /// What installs.
     pub installer: Installer,
-    /// Absolute paths of constraint files on the host; [`TRAIN`] stands for the train of the release.
+    /// Absolute paths of constraint files on the host; [`TRAIN`] stands for the train of the release, [`RELEASE`] for
+    /// itself.
     pub constraints: Vec<String>,
     /// The lock file of the project, where one is declared.
     pub lock: Option<String>,
@@ -188,12 +192,15 @@ impl Component {
         staged.collect()
     }
 
-    /// The constraint files for `release`.
+    /// The constraint files for `release`. One that is named after a train or a release may be missing: most need none.
     #[must_use]
     pub fn constraints_for(&self, release: &Release) -> Vec<Constraint> {
-        let train = release.train().to_string();
-        let written = self.environments.constraints.iter();
-        written.map(|path| Constraint { path: path.replace(TRAIN, &train), optional: path.contains(TRAIN) }).collect()
+        let (train, release) = (release.train().to_string(), release.normalized());
+        let file = |path: &String| Constraint {
+            path: path.replace(TRAIN, &train).replace(RELEASE, &release),
+            optional: path.contains(TRAIN) || path.contains(RELEASE),
+        };
+        self.environments.constraints.iter().map(file).collect()
     }
 
     /// The question what would be installed for `release`, with `interpreter` where it gets an environment of its own.
@@ -232,7 +239,7 @@ impl Component {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::fixture::{Seen, agent, facts, release};
+    use crate::desired::fixture::{agent, release};
 
     fn component(layout: Layout) -> Component {
         let mut component = agent("a", "25.6.4").component;
@@ -285,11 +292,16 @@ mod tests {
     }
 
     #[test]
-    fn a_constraint_file_of_a_train_may_be_missing() {
+    fn a_constraint_file_of_a_train_or_a_release_may_be_missing() {
         let mut component = component(Layout::Auto);
-        component.environments.constraints = vec!["/etc/bai/all.txt".into(), "/etc/bai/constraints-{train}.txt".into()];
+        component.environments.constraints =
+            ["/etc/bai/all.txt", "/etc/bai/constraints-{train}.txt", "/etc/bai/{train}/{release}.txt"]
+                .map(String::from)
+                .into();
         let files = component.constraints_for(&release("23.03.12"));
         let seen: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.optional)).collect();
-        assert_eq!(seen, [("/etc/bai/all.txt", false), ("/etc/bai/constraints-23.3.txt", true)]);
+        let expected =
+            [("/etc/bai/all.txt", false), ("/etc/bai/constraints-23.3.txt", true), ("/etc/bai/23.3/23.3.12.txt", true)];
+        assert_eq!(seen, expected);
     }
 }

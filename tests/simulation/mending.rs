@@ -1,9 +1,5 @@
-//! `converge schema mend` against the simulated cluster: a database that an earlier upgrade left at head without revisions
+//! `converge schema mend`: a database that an earlier upgrade left at head without revisions
 //! is completed, whatever fails on the way, and no rule is broken.
-
-#[path = "support/simulated.rs"]
-#[allow(dead_code, reason = "it serves the simulation of upgrades as well")]
-mod simulated;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,31 +11,17 @@ use converge::model::{HostName, Timestamp};
 use converge::plan::{ActionKind, Input, Plan, check, mend, plan};
 use converge::preflight;
 use converge::release::Catalogue;
-use simulated::{Cluster, Fault, Simulated, component, head_of, host, release};
 use tokio::sync::watch;
+
+use crate::clusters::{at, cluster};
+use crate::simulated::{Cluster, Fault, Simulated};
 
 /// Two managers on one database, a web server in the environment of the first, an agent, all of them at 25.7.0; somebody
 /// has typed `alembic upgrade head`, and what 25.7.0 put below the head never ran.
 fn careless() -> Cluster {
-    let installed = release("25.7.0");
-    let mut instances = Vec::new();
-    let mut add = |play: usize, on: &str, name: &str, package: &str, venv: &str, database: bool| {
-        let component = component(name, package, venv, &installed, database);
-        instances.push(Instance { host: host(on), play, batch: None, component });
-    };
-    add(0, "mgr1", "manager", "backend.ai-manager", "/manager", true);
-    add(0, "mgr2", "manager", "backend.ai-manager", "/manager", true);
-    add(1, "mgr1", "webserver", "backend.ai-webserver", "/manager", false);
-    add(2, "gpu1", "agent", "backend.ai-agent", "/agent", false);
-    let mut cluster = Cluster::new(instances.clone(), vec![installed.clone()]);
-    for (number, instance) in instances.iter().enumerate() {
-        if instance.component.schema.is_some() {
-            cluster.uses.insert(instance.id(), "main".into());
-        }
-        cluster.install(number, &installed);
-    }
-    (0..instances.len()).for_each(|number| cluster.start(number, None));
-    cluster.databases.insert("main".into(), head_of(&installed));
+    let mut cluster = at(cluster(2, 1, true, "25.7.0"), "25.7.0");
+    // What shares an environment was started behind its last install.
+    (0..cluster.instances.len()).for_each(|number| cluster.start(number, None));
     cluster
 }
 

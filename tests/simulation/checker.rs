@@ -1,0 +1,148 @@
+//! The independent checker, held against plans that break its rules.
+
+use std::sync::Arc;
+
+use converge::execute::Executor;
+use converge::plan::{ActionKind, Plan, check};
+use tokio::sync::watch;
+
+use crate::clusters::{at, before_a_major, cluster};
+use crate::simulated::{Simulated, release};
+use crate::turns::{Asked, plan_as, plan_of};
+
+/// Each rule of the independent checker catches a plan that breaks it.
+#[test]
+fn the_checker_catches_broken_plans() {
+    type Breakage = fn(&mut Plan);
+    fn remove(plan: &mut Plan, verb: &str) {
+        for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
+            track.actions.retain(|action| action.verb() != verb);
+        }
+    }
+    let breakages: [(&str, Breakage); 8] = [
+        ("may run while its package or schema changes", |plan| remove(plan, "stop")),
+        ("no backup was made", |plan| remove(plan, "backup")),
+        ("is stopped and never started again", |plan| remove(plan, "start")),
+        ("not what is declared", |plan| plan.stages.truncate(1)),
+        ("after a newer one", |plan| plan.stages.reverse()),
+        ("two actions have this name", |plan| {
+            let track = &mut plan.stages[0].tracks[0];
+            let twice = track.actions[0].clone();
+            track.actions.insert(1, twice);
+        }),
+        ("is a downgrade", |plan| {
+            for action in plan.stages.iter_mut().flat_map(|s| &mut s.tracks).flat_map(|t| &mut t.actions) {
+                if let ActionKind::Install { packages, .. } = &mut action.kind {
+                    packages.iter_mut().for_each(|moved| moved.to = release("25.6.0"));
+                }
+            }
+        }),
+        ("isn't among those that must be stopped", |plan| {
+            for action in plan.stages.iter_mut().flat_map(|s| &mut s.tracks).flat_map(|t| &mut t.actions) {
+                if let ActionKind::Install { stopped, .. } = &mut action.kind {
+                    stopped.clear();
+                }
+            }
+        }),
+    ];
+    let simulated = Simulated::new(at(cluster(1, 1, false, "25.6.4"), "25.6.1"));
+    let sound = plan_of(&simulated);
+    let facts = simulated.observe_all();
+    assert_eq!(check(&sound, &facts), []);
+    for (expected, breakage) in breakages {
+        let mut broken = sound.clone();
+        breakage(&mut broken);
+        let violations: Vec<String> = check(&broken, &facts).iter().map(ToString::to_string).collect();
+        assert!(violations.iter().any(|rule| rule.contains(expected)), "{expected:?} is not in {violations:#?}");
+    }
+}
+
+/// A plan that leaves a migration out where a package may bring one is refused by the checker.
+#[test]
+fn a_migration_that_is_left_out_is_noticed() {
+    let simulated = Simulated::new(at(cluster(1, 0, false, "25.6.7"), "25.6.5"));
+    let (mut plan, facts) = (plan_of(&simulated), simulated.observe_all());
+    assert_eq!(check(&plan, &facts), []);
+    for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
+        track.actions.retain(|action| !matches!(action.kind, ActionKind::Migrate { .. } | ActionKind::Backup { .. }));
+    }
+    let violations = check(&plan, &facts);
+    assert!(violations.iter().any(|violation| violation.rule.contains("no migration follows")), "{violations:?}");
+}
+
+#[test]
+fn the_checker_catches_broken_major_plans() {
+    type Breakage = fn(&mut Plan);
+    fn remove(plan: &mut Plan, verb: &str) {
+        for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
+            track.actions.retain(|action| action.verb() != verb);
+        }
+    }
+    fn each(plan: &mut Plan, change: impl Fn(&mut ActionKind)) {
+        let tracks = plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks);
+        tracks.flat_map(|track| &mut track.actions).for_each(|action| change(&mut action.kind));
+    }
+    let breakages: [(&str, Breakage); 9] = [
+        ("never built and checked", |plan| remove(plan, "stage")),
+        ("may run during a major upgrade", |plan| {
+            for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
+                track.actions.retain(|action| action.verb() != "stop" || action.component != "agent");
+            }
+        }),
+        ("never unfrozen", |plan| remove(plan, "unfreeze")),
+        ("no backup was made", |plan| remove(plan, "backup")),
+        ("no migration runs it", |plan| {
+            each(plan, |kind| {
+                if let ActionKind::Migrate { migration, .. } = kind {
+                    migration.skipped.clear();
+                }
+            });
+        }),
+        ("another migration was rehearsed", |plan| {
+            each(plan, |kind| {
+                if let ActionKind::Rehearse { migration, .. } = kind {
+                    migration.skipped.clear();
+                }
+            });
+        }),
+        ("elsewhere than where it stands", |plan| {
+            each(plan, |kind| {
+                if let ActionKind::Migrate { migration, .. } = kind {
+                    migration.rows = ["rev03".to_owned()].into();
+                }
+            });
+        }),
+        ("its recovery never starts", |plan| {
+            plan.recoveries[0].stages.retain(|stage| !stage.title.contains("start"));
+        }),
+        ("names the restore", |plan| plan.recoveries[1].advice.clear()),
+    ];
+    let simulated = Simulated::new(before_a_major(1, 1, false));
+    let sound = plan_as(&Asked::major(), &simulated);
+    let facts = simulated.observe_all();
+    assert_eq!(check(&sound, &facts), []);
+    for (expected, breakage) in breakages {
+        let mut broken = sound.clone();
+        breakage(&mut broken);
+        let violations: Vec<String> = check(&broken, &facts).iter().map(ToString::to_string).collect();
+        assert!(violations.iter().any(|rule| rule.contains(expected)), "{expected:?} is not in {violations:#?}");
+    }
+}
+
+/// The simulator's own rules catch actions that break them, so a silent simulator means something.
+#[test]
+fn the_simulator_catches_broken_rules() {
+    let mut unsound = at(cluster(2, 1, false, "25.6.4"), "25.6.1");
+    // A manager that the planner is not told of runs on the same database and in the same environment.
+    let hidden = unsound.instances.remove(1);
+    let simulated = Simulated::new(unsound);
+    let plan = plan_of(&simulated);
+    simulated.lock().instances.push(hidden);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let (_stop, stopping) = watch::channel(false);
+        Executor::new(Arc::new(plan), Arc::new(simulated.clone()), 64, stopping, Arc::new(|_| {})).run().await
+    });
+    let violations = simulated.lock().violations.clone();
+    assert!(violations.iter().any(|rule| rule.contains("runs while its database is at work")), "{violations:?}");
+}

@@ -1,0 +1,231 @@
+//! A cluster in memory behind the executor's trait: hosts with environments, processes and databases that change
+//! only by actions, with faults, and with a check after every action that no safety rule is broken.
+
+mod answers;
+mod effects;
+mod hosts;
+mod packages;
+mod rules;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use converge::desired::{Instance, InstanceId};
+use converge::model::HostName;
+use converge::plan::Action;
+use converge::release::Release;
+use converge::resource::component::{
+    Asked, Component, EnvironmentSpec, FreezeSpec, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal,
+    Supervisor,
+};
+
+pub use hosts::{CATALOGUE, Simulated};
+pub use packages::{graph_of, head_of};
+
+/// What goes wrong with one action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails before it changes anything.
+    FailsAtOnce,
+    /// It fails half-way, as a killed pip, alembic or start does.
+    FailsHalfWay,
+    /// It is carried out, and the answer is lost.
+    AnswerLost,
+    /// It is not carried out, and the answer is lost.
+    OrderLost,
+    /// The controller dies when it is half-way.
+    ControllerDiesHalfWay,
+    /// The controller dies when it is done.
+    ControllerDiesAfter,
+    /// The host is cut off when it is half-way, until the next run.
+    HostGoesAway,
+}
+
+/// One environment.
+#[derive(Debug, Clone, Default)]
+pub struct SimVenv {
+    /// Releases by package.
+    pub installed: BTreeMap<String, Release>,
+    /// Packages whose install was killed, with the release before.
+    pub interrupted: BTreeMap<String, Option<Release>>,
+    pub installed_at: i64,
+    /// Whether it was built beside another one, whole; and which one.
+    pub built_from: Option<String>,
+    /// Whether a note says that its migration has not succeeded.
+    pub noted: bool,
+}
+
+/// One running component.
+#[derive(Debug, Clone)]
+pub struct SimProcess {
+    pub release: Release,
+    pub started_at: i64,
+    pub pid: u32,
+}
+
+/// One host.
+#[derive(Debug, Clone, Default)]
+pub struct SimHost {
+    /// Environments by path.
+    pub venvs: BTreeMap<String, SimVenv>,
+    /// Links to environments.
+    pub links: BTreeMap<String, String>,
+    pub processes: BTreeMap<String, SimProcess>,
+    pub files: BTreeSet<String>,
+    pub away: bool,
+}
+
+impl SimHost {
+    /// The environment that a path leads to.
+    pub fn venv(&self, path: &str) -> Option<&SimVenv> {
+        self.venvs.get(self.links.get(path).map_or(path, String::as_str))
+    }
+
+    pub fn venv_mut(&mut self, path: &str) -> Option<&mut SimVenv> {
+        let path = self.links.get(path).cloned().unwrap_or_else(|| path.to_owned());
+        self.venvs.get_mut(&path)
+    }
+}
+
+/// The whole cluster.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    pub instances: Vec<Instance>,
+    pub hosts: BTreeMap<HostName, SimHost>,
+    /// Revision by database.
+    pub databases: BTreeMap<String, String>,
+    /// The revisions that really ran, by database.
+    pub applied: BTreeMap<String, BTreeSet<String>>,
+    /// What the cluster says of itself.
+    pub frozen: bool,
+    /// Sessions that run; one ends each time they are counted.
+    pub sessions: u64,
+    /// Which database each instance uses.
+    pub uses: BTreeMap<InstanceId, String>,
+    pub published: Vec<Release>,
+    pub now: i64,
+    next_pid: u32,
+    /// Actions carried out so far.
+    pub acts: usize,
+    /// Faults by number of action.
+    pub faults: BTreeMap<usize, Fault>,
+    /// Databases with a backup since their last migration, and since their users stopped.
+    backed_up: BTreeSet<String>,
+    pub violations: Vec<String>,
+    pub log: Vec<String>,
+}
+
+pub fn release(text: &str) -> Release {
+    Release::parse(text).expect("a release")
+}
+
+pub fn host(name: &str) -> HostName {
+    HostName::parse(name).expect("a host name")
+}
+
+/// A component as the bundled roles declare it; `database` gives it a schema, and with it a unit.
+pub fn component(name: &str, package: &str, venv: &str, declared: &Release, database: bool) -> Component {
+    let supervisor = if database {
+        Supervisor::Systemd { unit: format!("{name}.service") }
+    } else {
+        Supervisor::Command { command: format!("run-{name}"), chdir: None, log: "/dev/null".into() }
+    };
+    Component {
+        name: name.into(),
+        package: package.into(),
+        release: declared.clone(),
+        venv: venv.into(),
+        pip_args: vec![],
+        environments: EnvironmentSpec::default(),
+        process: ProcessSpec {
+            supervisor,
+            title: Some(format!("^{name}$")),
+            user: None,
+            pid_file: None,
+            stop_signal: Signal::Term,
+            stop_timeout: 10,
+            start_timeout: 10,
+        },
+        schema: database.then(|| SchemaSpec {
+            ini: format!("/{name}/alembic.ini"),
+            chdir: format!("/{name}"),
+            backup: Some("/backup".into()),
+            timeout: 60,
+            keep_backups: 3,
+            snapshots: BTreeMap::new(),
+            rehearsal: Rehearsal::Major,
+            scratch: None,
+        }),
+        health: Some(HealthSpec { http: format!("http://{name}/"), version: Some("/version".into()) }),
+        freeze: database.then(|| FreezeSpec {
+            freeze: "freeze".into(),
+            unfreeze: "unfreeze".into(),
+            status: "status".into(),
+            frozen: "frozen".into(),
+            marker: format!("{venv}.frozen"),
+        }),
+        precautions: Precautions::default(),
+        declared_at: "site.yaml:1".into(),
+        release_at: Asked { place: "site.yaml:1:1".into(), line: String::new() },
+    }
+}
+
+impl Cluster {
+    pub fn new(instances: Vec<Instance>, published: Vec<Release>) -> Self {
+        let mut hosts: BTreeMap<HostName, SimHost> = BTreeMap::new();
+        for instance in &instances {
+            hosts.entry(instance.host.clone()).or_default().venvs.entry(instance.component.venv.clone()).or_default();
+        }
+        Self {
+            instances,
+            hosts,
+            databases: BTreeMap::new(),
+            applied: BTreeMap::new(),
+            frozen: false,
+            sessions: 0,
+            uses: BTreeMap::new(),
+            published,
+            now: 1_000_000,
+            next_pid: 100,
+            acts: 0,
+            faults: BTreeMap::new(),
+            backed_up: BTreeSet::new(),
+            violations: Vec::new(),
+            log: Vec::new(),
+        }
+    }
+
+    pub fn install(&mut self, number: usize, release: &Release) {
+        let instance = self.instances[number].clone();
+        let venv = self.hosts.get_mut(&instance.host).expect("host").venv_mut(&instance.component.venv).expect("venv");
+        venv.installed.insert(instance.component.package, release.clone());
+        venv.installed_at = self.now;
+        self.now += 10;
+    }
+
+    /// Starts what is installed; `as_release` makes it a process of another release.
+    pub fn start(&mut self, number: usize, as_release: Option<&Release>) {
+        let instance = self.instances[number].clone();
+        let host = self.hosts.get_mut(&instance.host).expect("host");
+        let venv = host.venv(&instance.component.venv).expect("venv");
+        let installed = venv.installed.get(&instance.component.package).cloned();
+        if let Some(release) = as_release.cloned().or(installed) {
+            self.next_pid += 1;
+            let process = SimProcess { release, started_at: self.now, pid: self.next_pid };
+            host.processes.insert(instance.component.name, process);
+            self.now += 10;
+        }
+    }
+
+    fn running(&self, id: &InstanceId) -> bool {
+        self.hosts.get(&id.host).is_some_and(|host| host.processes.contains_key(&id.component))
+    }
+
+    fn violate(&mut self, action: &Action, rule: &str) {
+        self.violations.push(format!("{}: {rule}", action.id));
+    }
+
+    pub fn installed(&self, id: &InstanceId) -> Option<Release> {
+        let instance = self.instances.iter().find(|i| i.id() == *id)?;
+        self.hosts.get(&id.host)?.venv(&instance.component.venv)?.installed.get(&instance.component.package).cloned()
+    }
+}
