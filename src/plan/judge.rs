@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, ActionKind, PackageMove, Plan};
-use super::proof::{effects, mended_meanwhile};
+use super::proof::{effects, mended_meanwhile, ran_already};
 use crate::desired::{Instance, InstanceId};
 use crate::facts::{CommandQuery, FileQuery, HostFacts, Observed, VenvQuery, WorkQuery, facts_of};
 use crate::model::HostName;
@@ -103,6 +103,9 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
     let Some(instance) = plan.instance(&action.instance()) else {
         return mismatch("an instance of the plan", "none of that name");
     };
+    if let Some(reason) = &facts_of(world, &action.host).unreachable {
+        return mismatch(&format!("to see {}", action.host), reason);
+    }
     // What leads there already needs nobody to be stopped: on the way back, most of it was never switched.
     if let ActionKind::Switch { venv, target, packages, .. } = &action.kind
         && let done @ Readiness::AlreadyDone(_) = ready_to_switch(instance, venv, target, packages, world)
@@ -162,9 +165,12 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
             found
         }
         ActionKind::Migrate { backup, migration, .. } => match database_rows(instance, world) {
-            Ok(found) if found == migration.rows => match file_bytes(backup, instance, world) {
-                Ok(_) => Readiness::Ready,
-                Err(observed) => mismatch(&format!("the backup {backup}"), &observed),
+            Ok(found) if found == migration.rows => match ran_already(instance, migration, world) {
+                Some(evidence) => Readiness::AlreadyDone(evidence),
+                None => match file_bytes(backup, instance, world) {
+                    Ok(_) => Readiness::Ready,
+                    Err(observed) => mismatch(&format!("the backup {backup}"), &observed),
+                },
             },
             Ok(found) if found == BTreeSet::from([migration.head.clone()]) => {
                 Readiness::AlreadyDone(format!("the database is at head {}", migration.head))

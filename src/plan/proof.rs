@@ -1,10 +1,25 @@
 //! The proof of a migration: what its revisions bring, looked for in the live database. A row only says that somebody
 //! wrote it.
 
+use std::collections::BTreeSet;
+
 use super::action::Migration;
 use super::judge::{Readiness, World, mismatch};
 use crate::desired::Instance;
 use crate::facts::{EffectsQuery, Observed, facts_of};
+
+/// How it shows that a migration which leaves the row as it is has run: what an earlier run began may have ended since the
+/// plan was made, and only what it has left tells.
+pub(super) fn ran_already(instance: &Instance, migration: &Migration, world: &World) -> Option<String> {
+    if migration.rows != BTreeSet::from([migration.head.clone()]) {
+        return None;
+    }
+    let query = EffectsQuery { database: instance.component.schema_query()?, revisions: migration.revisions() };
+    let facts = facts_of(world, &instance.host);
+    let effects = facts.effects(&query);
+    let expected = effects.known().filter(|found| found.missing.is_empty()).map(|found| found.expected())?;
+    (expected > 0).then(|| format!("all {expected} things that its revisions leave are there"))
+}
 
 /// What stands against running the revisions of a mending: at head no row tells whether they ran, only what they bring.
 /// `None` where nothing does.

@@ -10,4 +10,7 @@ mod clusters;
 mod majors;
 mod mending;
 mod patches;
+mod planted;
+mod scenario;
+mod seeds;
 mod turns;
