@@ -22,11 +22,13 @@ mod preflight;
 mod progress;
 pub mod project;
 mod published;
+mod recording;
 mod releases;
 mod run;
 mod schema;
 mod survey;
 mod wheels;
+mod words;
 
 use std::process::ExitCode;
 

@@ -67,6 +67,10 @@ pub struct Options {
     /// File of waivers with owners and ends [default: waivers.yaml of the current directory, if there is one]
     #[arg(long, value_name = "FILE", global = true)]
     pub waivers: Option<PathBuf>,
+    /// Where converge keeps its own state, such as the journal of each run [default: $XDG_STATE_HOME/converge, or
+    /// ~/.local/state/converge]
+    #[arg(long, value_name = "DIR", env = "CONVERGE_STATE_DIR", hide_env_values = true, global = true)]
+    pub state_dir: Option<PathBuf>,
     /// Say more; twice for debugging.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
