@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::{Format, Options, SchemaCheckArguments, SchemaMendArguments};
-use super::survey::{questions_of, survey};
+use super::recording::Begun;
+use super::survey::{Survey, questions_of, survey};
 use super::{context, output, run};
 use crate::facts::{Query, facts_of};
 use crate::gather::Sessions;
@@ -47,6 +48,8 @@ pub(super) async fn mend(options: &Options, arguments: &SchemaMendArguments) -> 
         return Ok(Exit::Ok);
     }
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
+    // What only looks is no run, and leaves no trace.
+    let begun = if arguments.check || options.check { None } else { Some(Begun::new(options)?) };
     let facts = fleet.gather(questions_of(&context.instances)).await;
     for instance in &mut context.instances {
         let facts = facts_of(&facts, &instance.host);
@@ -69,10 +72,10 @@ pub(super) async fn mend(options: &Options, arguments: &SchemaMendArguments) -> 
         return Ok(Exit::Ok);
     }
     output::answer(&plan_text(&seen.plan))?;
-    if arguments.check || options.check {
-        return Ok(Exit::Drift);
-    }
-    run::carry_out(options, &fleet, seen.plan, &context.subject(options)).await
+    let Some(begun) = begun else { return Ok(Exit::Drift) };
+    let Survey { plan, findings, .. } = seen;
+    let ready = run::Ready { begun, plan, findings, targets: &context.targets };
+    run::carry_out(options, &fleet, ready, &context.subject(options)).await
 }
 
 /// The exit code, from the very object that was printed: what was not seen weighs more than what is missing.

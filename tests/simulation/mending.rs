@@ -14,6 +14,7 @@ use converge::release::Catalogue;
 use tokio::sync::watch;
 
 use crate::clusters::{at, cluster};
+use crate::recorder::Memory;
 use crate::simulated::{Cluster, Fault, Simulated};
 
 /// Two managers on one database, a web server in the environment of the first, an agent, all of them at 25.7.0; somebody
@@ -57,7 +58,8 @@ fn carry_out(simulated: &Simulated, plan: Plan) -> Option<RunOutcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let (_stop, stopping) = watch::channel(false);
-        let executor = Executor::new(Arc::new(plan), Arc::new(simulated.clone()), 64, stopping, Arc::new(|_| {}));
+        let (hosts, recorder) = (Arc::new(simulated.clone()), Arc::new(Memory::default()));
+        let executor = Executor::new(Arc::new(plan), hosts, recorder, 64, stopping, Arc::new(|_| {}));
         tokio::select! {
             outcome = executor.run() => Some(outcome),
             () = simulated.controller_dies() => None,
@@ -143,7 +145,7 @@ fn whatever_fails_on_the_way_it_is_completed_in_the_end_and_nothing_runs_twice()
         }
         for turn in 0.. {
             assert!(turn < 3, "{number} {fault:?}: {:#?}", simulated.lock().log);
-            simulated.lock().hosts.values_mut().for_each(|host| host.away = false);
+            simulated.between_runs();
             let (plan, _) = plan_of(&simulated);
             if plan.is_empty() {
                 break;
