@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use super::rehearsed::Rehearsed;
 use super::scheduler::Scheduler;
 use super::{Attempt, Hosts, Recorder, Unrecorded};
 use crate::event::{ActionResult, Event, Failure};
@@ -44,6 +45,7 @@ pub struct Executor<H, R> {
     stop: watch::Receiver<bool>,
     scheduler: Scheduler,
     downtime: Mutex<Downtime>,
+    rehearsed: Mutex<Rehearsed>,
     /// The way back is gone to its end, also by a run that was asked to stop.
     recovering: AtomicBool,
     /// Something could not be recorded: nothing begins any more.
@@ -160,6 +162,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             stop,
             scheduler,
             downtime: Mutex::default(),
+            rehearsed: Mutex::default(),
             recovering: AtomicBool::new(false),
             halted: OnceLock::new(),
         }
@@ -414,7 +417,12 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 (self.events)(Event::ActionOutput { host: host.clone(), id: id.clone(), line });
             })
             .await;
-        Some(self.judge(action, attempt, tail.into()).await)
+        let said: Vec<String> = tail.into();
+        let result = self.judge(action, attempt, said.clone()).await;
+        Some(match self.rehearsed.lock() {
+            Ok(mut rehearsed) => rehearsed.judged(action, result, &said),
+            Err(_) => result,
+        })
     }
 
     /// Looks again and again until the time is over, and fails with the first look that finds something wrong. Whoever asks
@@ -452,7 +460,8 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 let world = self.observe(action).await;
                 let observed = tail.last().cloned().unwrap_or_else(|| "something is still at work there".into());
                 let result = self.fail(action, world, "nobody else at work there".into(), observed, Vec::new()).await;
-                return advised(result, "wait until that has ended, then run converge again");
+                let next = format!("wait until that has ended, then run {} again", self.plan.command());
+                return advised(result, &next);
             }
             (Attempt::NotStarted { reason }, _) => {
                 let world = self.observe(action).await;
@@ -557,11 +566,11 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             }
         };
         let (expected, observed, next) = match &unreachable {
-            None => (expected, observed, next_step(action)),
+            None => (expected, observed, next_step(&self.plan, action)),
             Some(reason) => (
                 action.ensures.clone(),
                 if observed.contains(reason) { observed } else { format!("{observed}; {reason}") },
-                "bring the host back, then run converge again: it goes on from what is there".to_owned(),
+                format!("bring the host back, then run {} again: it goes on from what is there", self.plan.command()),
             ),
         };
         ActionResult::Failed(Failure {
@@ -587,8 +596,8 @@ fn advised(result: ActionResult, next: &str) -> ActionResult {
     }
 }
 
-fn next_step(action: &Action) -> String {
-    let again = "then run converge again: it goes on from what is there";
+fn next_step(plan: &Plan, action: &Action) -> String {
+    let again = format!("then run {} again: it goes on from what is there", plan.command());
     match &action.kind {
         ActionKind::Stop => format!("end what is left by hand, {again}"),
         ActionKind::Install { .. } => format!("mend what pip complains about, {again}"),

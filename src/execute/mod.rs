@@ -6,6 +6,7 @@ mod executor;
 mod fleet;
 mod job;
 mod recorder;
+mod rehearsed;
 mod scheduler;
 mod standing;
 

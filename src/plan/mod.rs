@@ -11,7 +11,9 @@ mod group;
 mod installer;
 mod judge;
 mod member;
+mod mend;
 mod planner;
+mod proof;
 mod rolling;
 mod saved;
 mod schema_job;
@@ -25,6 +27,7 @@ pub use checker::{Violation, check};
 pub use judge::{
     Confirmation, Readiness, World, confirm, dead_after_start, describe as schema_in_words, ready, state_of,
 };
+pub use mend::mend;
 pub use planner::{Input, plan};
 pub use saved::{SavedPlan, SavedPlanError, StalePlan};
 pub use schema_job::{SchemaJob, migrate, rehearse};

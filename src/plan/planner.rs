@@ -80,7 +80,8 @@ pub fn plan(input: &Input<'_>) -> Plan {
     if let Some(stage) = thaw(&members) {
         made.stages.push(stage);
     }
-    Plan { instances: input.instances.to_vec(), basis, quorums, stages: made.stages, recoveries: made.recoveries }
+    let (instances, recoveries) = (input.instances.to_vec(), made.recoveries);
+    Plan { instances, basis, quorums, stages: made.stages, recoveries, mends: false }
 }
 
 /// What has been planned so far.
