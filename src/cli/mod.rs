@@ -86,6 +86,7 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Facts(arguments)) => facts::run(options, arguments).await,
         Some(Verb::Releases(arguments)) => releases::run(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Check(arguments))) => schema::check(options, arguments).await,
+        Some(Verb::Schema(SchemaVerb::Mend(arguments))) => schema::mend(options, arguments).await,
         Some(Verb::Lock(arguments)) => match &arguments.verb {
             None => lock::run(options, arguments).await,
             Some(LockVerb::Show(arguments)) => locks::show(options, arguments).await,

@@ -52,7 +52,7 @@ impl Breach {
 
 /// All rules, the worst first: this is the order in which findings are reported.
 #[must_use]
-pub fn rules() -> [Rule; 36] {
+pub fn rules() -> [Rule; 37] {
     [
         unreachable::RULE,
         job_running::RULE,
@@ -72,6 +72,7 @@ pub fn rules() -> [Rule; 36] {
         schema::RULE,
         schema_target::RULE,
         schema_skips::RULE,
+        schema_unmendable::RULE,
         shared_database::RULE,
         backup::RULE,
         // What would be hurt.
