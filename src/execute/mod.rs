@@ -7,6 +7,7 @@ mod fleet;
 mod job;
 mod lock;
 mod recorder;
+mod rehearsed;
 
 use std::future::Future;
 
