@@ -50,6 +50,8 @@ pub struct Executor<H, R> {
     recovering: AtomicBool,
     /// Something could not be recorded: nothing begins any more.
     halted: OnceLock<Unrecorded>,
+    /// Once a host is another run's, nothing begins any more, also on the way back.
+    fenced: OnceLock<String>,
 }
 
 /// What is down, and how long what is up again was down.
@@ -87,6 +89,8 @@ pub struct RunOutcome {
     pub ended_early: Option<String>,
     /// Whether it was asked to stop before its end.
     pub stopped: bool,
+    /// Why the hosts are another run's now, so that nothing else was begun.
+    pub fenced: Option<String>,
     /// Why the run could not be recorded any more, so that nothing else was begun.
     pub unrecorded: Option<Unrecorded>,
     /// What was done about the failure, where the plan says what.
@@ -113,7 +117,7 @@ impl RunOutcome {
     /// Whether every action ended well.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty() && !self.stopped && self.unrecorded.is_none()
+        self.failures.is_empty() && !self.stopped && self.unrecorded.is_none() && self.fenced.is_none()
     }
 }
 
@@ -165,6 +169,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             rehearsed: Mutex::default(),
             recovering: AtomicBool::new(false),
             halted: OnceLock::new(),
+            fenced: OnceLock::new(),
         }
     }
 
@@ -182,7 +187,8 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 outcome.stopped = true;
             }
             let barred = this.scheduler.bars(stage);
-            let ended = outcome.stopped || outcome.unrecorded.is_some() || barred.is_some();
+            let lost = outcome.unrecorded.is_some() || outcome.fenced.is_some();
+            let ended = outcome.stopped || lost || barred.is_some();
             outcome.ended_early = outcome.ended_early.or(barred);
             if ended || this.announce(stage_started(stage, index, of)).await.is_err() {
                 outcome.skip(stage);
@@ -192,11 +198,12 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 let goes_on = next.is_some_and(|next| this.scheduler.bars(next).is_none());
                 this.tell(Event::StageEnded { number: index + 1, failed, goes_on }).await;
                 let recovery = stage.recovery.and_then(|number| this.plan.recoveries.get(number));
-                if let (true, Some(recovery)) = (failed > 0, recovery) {
+                if let (true, Some(recovery), None) = (failed > 0, recovery, this.fenced.get()) {
                     outcome.recovered = Self::recover(&this, recovery, &mut outcome).await;
                 }
             }
             outcome.unrecorded = this.halted.get().cloned();
+            outcome.fenced = this.fenced.get().cloned();
         }
         outcome.left_out = this.scheduler.left_out();
         outcome.downtime_ms = this.downtime.lock().map(|downtime| downtime.over.clone()).unwrap_or_default();
@@ -270,7 +277,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             seen.insert(host);
             match end {
                 TrackEnd::Finished | TrackEnd::LeftOut => {}
-                TrackEnd::Stopped => outcome.stopped |= this.halted.get().is_none(),
+                TrackEnd::Stopped => outcome.stopped |= this.halted.get().is_none() && this.fenced.get().is_none(),
                 TrackEnd::Failed(failure) => failures.push(*failure),
             }
         }
@@ -361,7 +368,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
     /// Whether nothing may begin any more. The way back is gone to its end all the same, as far as it can be recorded.
     fn is_stopping(&self) -> bool {
         let asked_to_stop = *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed);
-        asked_to_stop || self.halted.get().is_some()
+        asked_to_stop || self.halted.get().is_some() || self.fenced.get().is_some()
     }
 
     /// What the action relies on is read again, and judged; that it begins is recorded; then it is carried out, and its
@@ -463,6 +470,13 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 let next = format!("wait until that has ended, then run {} again", self.plan.command());
                 return advised(result, &next);
             }
+            (Attempt::Fenced { reason }, _) => {
+                drop(self.fenced.set(reason.clone()));
+                let world = self.observe(action).await;
+                let observed = format!("another run took over: {reason}");
+                let result = self.fail(action, world, "this run's lock on the host".into(), observed, tail).await;
+                return advised(result, "nothing more of this run is begun anywhere; see what the other run does");
+            }
             (Attempt::NotStarted { reason }, _) => {
                 let world = self.observe(action).await;
                 return self.fail(action, world, "it to begin".into(), reason.clone(), tail).await;
@@ -494,7 +508,11 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                         Attempt::Unknown { cause } => {
                             format!("{cause}; looked for it for {} s: {observed}", patience.as_secs())
                         }
-                        Attempt::Succeeded | Attempt::Failed { .. } | Attempt::Busy | Attempt::NotStarted { .. } => {
+                        Attempt::Succeeded
+                        | Attempt::Failed { .. }
+                        | Attempt::Busy
+                        | Attempt::Fenced { .. }
+                        | Attempt::NotStarted { .. } => {
                             if patience.is_zero() {
                                 observed
                             } else {

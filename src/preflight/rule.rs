@@ -55,6 +55,7 @@ impl Breach {
 pub fn rules() -> [Rule; 37] {
     [
         unreachable::RULE,
+        job_running::RULE,
         unknown_fact::RULE,
         // The way there.
         downgrade::RULE,
