@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod facts;
 mod fetch;
+mod history;
 mod interrupt;
 mod lock;
 mod machine;
@@ -24,9 +25,12 @@ pub mod project;
 mod published;
 mod recording;
 mod releases;
+mod resume;
 mod run;
 mod schema;
+mod show;
 mod survey;
+mod take_up;
 mod wheels;
 mod words;
 
@@ -86,6 +90,9 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Schema(SchemaVerb::Check(arguments))) => schema::check(options, arguments).await,
         Some(Verb::Lock(arguments)) => lock::run(options, arguments).await,
         Some(Verb::Fetch(arguments)) => fetch::run(arguments).await,
+        Some(Verb::Resume(arguments)) => resume::run(options, arguments).await,
+        Some(Verb::History(arguments)) => history::run(options, arguments),
+        Some(Verb::Show(arguments)) => show::run(options, arguments),
         Some(Verb::Path(arguments)) => path::run(options, arguments).await,
     }
 }

@@ -9,6 +9,7 @@ mod rehearsal;
 
 mod bench;
 mod faults;
+mod journal;
 mod locking;
 mod looking;
 mod partial;
