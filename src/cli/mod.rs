@@ -88,6 +88,7 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Facts(arguments)) => facts::run(options, arguments).await,
         Some(Verb::Releases(arguments)) => releases::run(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Check(arguments))) => schema::check(options, arguments).await,
+        Some(Verb::Schema(SchemaVerb::Mend(arguments))) => schema::mend(options, arguments).await,
         Some(Verb::Lock(arguments)) => lock::run(options, arguments).await,
         Some(Verb::Fetch(arguments)) => fetch::run(arguments).await,
         Some(Verb::Resume(arguments)) => resume::run(options, arguments).await,

@@ -108,7 +108,7 @@ pub enum Verb {
     Facts(FactsArguments),
     /// List what is published, by train; save it with --save for --offline.
     Releases(ReleasesArguments),
-    /// Look at databases: whether they have all that their revisions bring.
+    /// Look at databases, whether they have all that their revisions bring, and complete them.
     #[command(subcommand)]
     Schema(SchemaVerb),
     /// Write down what exactly would be installed for each release on the way, with digests; installs then take nothing else.
@@ -125,6 +125,9 @@ pub enum SchemaVerb {
     /// Compare every database with what its revisions bring, not with what alembic_version says: exit code 0 complete,
     /// 2 incomplete or behind, others for errors.
     Check(SchemaCheckArguments),
+    /// Run late what an earlier upgrade left out of a database that stands at its package's head, where that is sound:
+    /// stops what uses it, backs it up, and asks before it does.
+    Mend(SchemaMendArguments),
 }
 
 /// Arguments of `schema check`.
@@ -133,6 +136,14 @@ pub struct SchemaCheckArguments {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub output: Format,
+}
+
+/// Arguments of `schema mend`.
+#[derive(Debug, Clone, Args)]
+pub struct SchemaMendArguments {
+    /// Stop after the plan: nothing is changed.
+    #[arg(short = 'C', long)]
+    pub check: bool,
 }
 
 /// How something is printed.

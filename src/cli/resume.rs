@@ -5,9 +5,9 @@ use clap::Parser as _;
 
 use super::error::CliError;
 use super::exit::Exit;
-use super::options::{Options, ResumeArguments, Verb};
+use super::options::{Options, ResumeArguments, SchemaVerb, Verb};
 use super::words::{HIDDEN, hidden, words};
-use super::{apply, machine, output, run};
+use super::{apply, machine, output, run, schema};
 use crate::journal::{JournalError, Kept, Reach, RunStarted, Store, named};
 use crate::model::{RunId, printable, shell_quote};
 
@@ -30,6 +30,7 @@ pub(super) async fn run(options: &Options, arguments: &ResumeArguments) -> Resul
     tell(&run, started, doubts);
     machine::enter(&started.directory)?;
     match &resumed.verb {
+        Some(Verb::Schema(SchemaVerb::Mend(arguments))) => schema::mend_on(&resumed, arguments, Some(run)).await,
         Some(Verb::Apply(arguments)) => apply::go_on(&resumed, arguments, Some(run)).await,
         _ => run::go_on(&resumed, Some(run)).await,
     }

@@ -1,6 +1,6 @@
 //! The command line of a run as its journal keeps it: enough to go on with, and no secret.
 
-use super::options::{ApplyArguments, Options, Verb};
+use super::options::{ApplyArguments, Options, SchemaMendArguments, SchemaVerb, Verb};
 use crate::release::Release;
 
 /// What stands for a value that isn't kept.
@@ -62,6 +62,9 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     if let Some(Verb::Apply(ApplyArguments { file })) = verb {
         words.extend(["apply".to_owned(), file.display().to_string()]);
     }
+    if let Some(Verb::Schema(SchemaVerb::Mend(SchemaMendArguments { check: _ }))) = verb {
+        words.extend(["schema", "mend"].map(str::to_owned));
+    }
     words
 }
 
@@ -122,6 +125,7 @@ mod tests {
             &["-i", "p", "--waive", "change-log@25.6.4=read on Monday", "--drain-timeout", "8h", "--max-age", "0"],
             &["-i", "p", "--waivers", "w.yaml", "--offline", "s", "--releases", "r", "-u", "bai", "--private-key", "k"],
             &["apply", "plan.json", "-T", "3"],
+            &["-i", "p", "schema", "mend"],
         ] {
             let kept = super::words(&options(words));
             let again: Vec<&str> = kept.iter().map(String::as_str).collect();

@@ -383,7 +383,8 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 let world = self.observe(action).await;
                 let observed = tail.last().cloned().unwrap_or_else(|| "something is still at work there".into());
                 let result = self.fail(action, world, "nobody else at work there".into(), observed, Vec::new()).await;
-                return advised(result, "wait until that has ended, then run converge again");
+                let next = format!("wait until that has ended, then run {} again", self.plan.command());
+                return advised(result, &next);
             }
             (Attempt::NotStarted { reason }, _) => {
                 let world = self.observe(action).await;
@@ -473,11 +474,11 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             }
         };
         let (expected, observed, next) = match &unreachable {
-            None => (expected, observed, next_step(action)),
+            None => (expected, observed, next_step(&self.plan, action)),
             Some(reason) => (
                 action.ensures.clone(),
                 if observed.contains(reason) { observed } else { format!("{observed}; {reason}") },
-                "bring the host back, then run converge again: it goes on from what is there".to_owned(),
+                format!("bring the host back, then run {} again: it goes on from what is there", self.plan.command()),
             ),
         };
         ActionResult::Failed(Failure {
@@ -503,8 +504,8 @@ fn advised(result: ActionResult, next: &str) -> ActionResult {
     }
 }
 
-fn next_step(action: &Action) -> String {
-    let again = "then run converge again: it goes on from what is there";
+fn next_step(plan: &Plan, action: &Action) -> String {
+    let again = format!("then run {} again: it goes on from what is there", plan.command());
     match &action.kind {
         ActionKind::Stop => format!("end what is left by hand, {again}"),
         ActionKind::Install { .. } => format!("mend what pip complains about, {again}"),

@@ -10,6 +10,7 @@ mod any_state;
 mod checker;
 mod clusters;
 mod majors;
+mod mending;
 mod patches;
 mod planted;
 mod recording;

@@ -54,7 +54,7 @@ pub(crate) fn refusing(asked: &Asked, instances: &[Instance], facts: &BTreeMap<H
         out_of_scope: &[],
         facts,
         catalogue: &asked.catalogue,
-        request: &preflight::Request { major: asked.major, waivers, drain_timeout: asked.drain_timeout },
+        request: &preflight::Request { major: asked.major, waivers, drain_timeout: asked.drain_timeout, mend: false },
         now: Timestamp(0),
     });
     findings.into_iter().filter(preflight::Finding::refuses).map(|finding| finding.code).collect()
