@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use super::rehearsed::Rehearsed;
 use super::{Attempt, Hosts, Recorder, Unrecorded};
 use crate::event::{ActionResult, Event, Failure};
 use crate::model::HostName;
@@ -38,6 +39,7 @@ pub struct Executor<H, R> {
     stop: watch::Receiver<bool>,
     forks: usize,
     downtime: Mutex<Downtime>,
+    rehearsed: Mutex<Rehearsed>,
     /// The way back is gone to its end, also by a run that was asked to stop.
     recovering: AtomicBool,
     /// Something could not be recorded: nothing begins any more.
@@ -147,6 +149,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             stop,
             forks,
             downtime: Mutex::default(),
+            rehearsed: Mutex::default(),
             recovering: AtomicBool::new(false),
             halted: OnceLock::new(),
         }
@@ -366,7 +369,12 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 (self.events)(Event::ActionOutput { host: host.clone(), id: id.clone(), line });
             })
             .await;
-        Some(self.judge(action, attempt, tail.into()).await)
+        let said: Vec<String> = tail.into();
+        let result = self.judge(action, attempt, said.clone()).await;
+        Some(match self.rehearsed.lock() {
+            Ok(mut rehearsed) => rehearsed.judged(action, result, &said),
+            Err(_) => result,
+        })
     }
 
     async fn judge(&self, action: &Action, attempt: Attempt, tail: Vec<String>) -> ActionResult {

@@ -6,6 +6,7 @@ mod executor;
 mod fleet;
 mod job;
 mod recorder;
+mod rehearsed;
 
 use std::future::Future;
 
