@@ -27,6 +27,13 @@ fn journals(state: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Whether each job of a host has left its status there.
+fn jobs_have_ended(bench: &Bench, host: &str) -> bool {
+    let jobs = bench.cluster.host(host).directory().join(".local/state/converge/jobs");
+    let mut jobs = fs::read_dir(jobs).unwrap().map(|entry| entry.unwrap().path());
+    jobs.all(|job| job.join("status").exists())
+}
+
 #[test]
 fn what_a_killed_run_leaves_in_doubt_is_asked_for_and_told() {
     let bench = Bench::of(&[("web1", Component::Webserver)], "25.6.2");
@@ -64,7 +71,8 @@ fn what_a_killed_run_leaves_in_doubt_is_asked_for_and_told() {
     about_runs(&bench, state, &["history", "--verify"]).exits(0).says(&["the last record is torn: 17 bytes"]);
 
     web.clear(INSTALL);
-    wait_until("pip ends", || web.installed().as_deref() == Some("25.6.2") && !bench.is_busy("web1"));
+    wait_until("the job ends", || jobs_have_ended(&bench, "web1"));
+    assert_eq!(web.installed().as_deref(), Some("25.6.2"));
     about_runs(&bench, state, &["resume"]).exits(64).says(&["not recorded", "-e whatever=VALUE"]);
     about_runs(&bench, state, &["resume", "--limit", "web1"]).exits(64).says(&["takes its arguments from the run"]);
     let ran = about_runs(&bench, state, &["resume", "-e", "whatever=hunter2"]).exits(0).says(&[
@@ -108,7 +116,8 @@ fn a_plain_run_takes_up_what_is_in_doubt_too_and_damage_shows() {
     run.kill().unwrap();
     run.wait().unwrap();
     web.clear(INSTALL);
-    wait_until("pip ends", || web.installed().as_deref() == Some("25.6.2") && !bench.is_busy("web1"));
+    wait_until("the job ends", || jobs_have_ended(&bench, "web1"));
+    assert_eq!(web.installed().as_deref(), Some("25.6.2"));
     with_state(&bench, state, &[]).exits(0).says(&["left 1 action(s) in doubt", ": ended well\n", "Converged"]);
     with_state(&bench, state, &[]).exits(0).says(&["Nothing to do"]).never_says(&["in doubt"]);
 
