@@ -8,8 +8,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::options::{ApplyArguments, Options};
 use super::recording::Begun;
-use super::survey::{Subject, survey};
-use super::{context, machine, output, run, take_up};
+use super::survey::Subject;
+use super::{context, jobs, machine, output, run, take_up};
 use crate::gather::Sessions;
 use crate::model::RunId;
 use crate::plan::{SavedPlan, StalePlan};
@@ -47,7 +47,10 @@ pub(super) async fn go_on(
         request: &saved.request,
         options,
     };
-    let seen = survey(&fleet, &subject).await?;
+    let seen = match jobs::survey_when_idle(options, &fleet, &subject).await? {
+        Ok(seen) => seen,
+        Err(exit) => return Ok(exit),
+    };
     take_up::ask_hosts(&begun, &fleet, &saved.targets, options).await;
     if seen.refused() {
         return Ok(run::refused(&seen));

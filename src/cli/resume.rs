@@ -43,7 +43,7 @@ fn only_what_is_its_own(options: &Options) -> Result<(), CliError> {
     match words(&given) == words(&plain) {
         true => Ok(()),
         false => Err(CliError::Usage(
-            "resume takes its arguments from the run; beside them only --yes, --extra-vars, --waive, --verbose and --state-dir \
+            "resume takes its arguments from the run; beside them only --yes, --extra-vars, --waive, --lock-wait, --verbose and --state-dir \
              can be given. For a run with other arguments, run converge with those"
                 .into(),
         )),
@@ -78,6 +78,7 @@ fn resumed(options: &Options, started: &RunStarted, state: String) -> Result<Opt
     resumed.extra.extend(options.extra.iter().cloned());
     resumed.waive.extend(options.waive.iter().cloned());
     (resumed.yes, resumed.verbose, resumed.state_dir) = (options.yes, options.verbose, Some(state.into()));
+    resumed.lock_wait = options.lock_wait;
     Ok(resumed)
 }
 

@@ -44,6 +44,8 @@ pub struct Executor<H, R> {
     recovering: AtomicBool,
     /// Something could not be recorded: nothing begins any more.
     halted: OnceLock<Unrecorded>,
+    /// Once a host is another run's, nothing begins any more, also on the way back.
+    fenced: OnceLock<String>,
 }
 
 /// What is down, and how long what is up again was down.
@@ -77,6 +79,8 @@ pub struct RunOutcome {
     pub failures: Vec<Failure>,
     /// Whether it was asked to stop before its end.
     pub stopped: bool,
+    /// Why the hosts are another run's now, so that nothing else was begun.
+    pub fenced: Option<String>,
     /// Why the run could not be recorded any more, so that nothing else was begun.
     pub unrecorded: Option<Unrecorded>,
     /// What was done about the failure, where the plan says what.
@@ -103,7 +107,7 @@ impl RunOutcome {
     /// Whether every action ended well.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty() && !self.stopped && self.unrecorded.is_none()
+        self.failures.is_empty() && !self.stopped && self.unrecorded.is_none() && self.fenced.is_none()
     }
 }
 
@@ -152,6 +156,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             rehearsed: Mutex::default(),
             recovering: AtomicBool::new(false),
             halted: OnceLock::new(),
+            fenced: OnceLock::new(),
         }
     }
 
@@ -173,11 +178,12 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 let failed = Self::run_stage(&this, stage, &mut outcome).await;
                 this.tell(Event::StageEnded { number: index + 1, failed }).await;
                 let recovery = stage.recovery.and_then(|number| this.plan.recoveries.get(number));
-                if let (true, Some(recovery)) = (failed > 0, recovery) {
+                if let (true, Some(recovery), None) = (failed > 0, recovery, this.fenced.get()) {
                     outcome.recovered = Self::recover(&this, recovery, &mut outcome).await;
                 }
             }
             outcome.unrecorded = this.halted.get().cloned();
+            outcome.fenced = this.fenced.get().cloned();
         }
         outcome.downtime_ms = this.downtime.lock().map(|downtime| downtime.over.clone()).unwrap_or_default();
         outcome
@@ -253,7 +259,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             seen.insert(host);
             match end {
                 TrackEnd::Finished => {}
-                TrackEnd::Stopped => outcome.stopped |= this.halted.get().is_none(),
+                TrackEnd::Stopped => outcome.stopped |= this.halted.get().is_none() && this.fenced.get().is_none(),
                 TrackEnd::Failed(failure) => failures.push(*failure),
             }
         }
@@ -326,7 +332,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
     /// Whether nothing may begin any more. The way back is gone to its end all the same, as far as it can be recorded.
     fn is_stopping(&self) -> bool {
         let asked_to_stop = *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed);
-        asked_to_stop || self.halted.get().is_some()
+        asked_to_stop || self.halted.get().is_some() || self.fenced.get().is_some()
     }
 
     /// What the action relies on is read again, and judged; that it begins is recorded; then it is carried out, and its
@@ -394,6 +400,13 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 let next = format!("wait until that has ended, then run {} again", self.plan.command());
                 return advised(result, &next);
             }
+            (Attempt::Fenced { reason }, _) => {
+                drop(self.fenced.set(reason.clone()));
+                let world = self.observe(action).await;
+                let observed = format!("another run took over: {reason}");
+                let result = self.fail(action, world, "this run's lock on the host".into(), observed, tail).await;
+                return advised(result, "nothing more of this run is begun anywhere; see what the other run does");
+            }
             (Attempt::NotStarted { reason }, _) => {
                 let world = self.observe(action).await;
                 return self.fail(action, world, "it to begin".into(), reason.clone(), tail).await;
@@ -419,7 +432,11 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                         Attempt::Unknown { cause } => {
                             format!("{cause}; looked for it for {} s: {observed}", patience.as_secs())
                         }
-                        Attempt::Succeeded | Attempt::Failed { .. } | Attempt::Busy | Attempt::NotStarted { .. } => {
+                        Attempt::Succeeded
+                        | Attempt::Failed { .. }
+                        | Attempt::Busy
+                        | Attempt::Fenced { .. }
+                        | Attempt::NotStarted { .. } => {
                             if patience.is_zero() {
                                 observed
                             } else {
