@@ -18,6 +18,7 @@ pub mod plan;
 pub mod playbook;
 pub mod preflight;
 pub mod release;
+pub mod remote;
 pub mod report;
 pub mod resource;
 pub mod transport;

@@ -6,13 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module with what it may import, in the order of the pipeline. `cli` may import everything.
-const MAY_IMPORT: [(&str, &[&str]); 16] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("model", &[]),
     ("document", &["model"]),
     ("release", &["model", "document"]),
     ("inventory", &["model", "document"]),
     ("playbook", &["model", "document", "inventory"]),
-    ("facts", &["model", "release"]),
+    ("remote", &["model"]),
+    ("facts", &["model", "release", "remote"]),
     ("resource", &["model", "document", "facts", "release"]),
     ("desired", &["model", "document", "inventory", "playbook", "resource"]),
     ("preflight", &["model", "document", "facts", "release", "resource", "desired"]),
@@ -21,12 +22,13 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("transport", &["model"]),
     ("packages", &["model", "facts", "release"]),
     ("gather", &["model", "facts", "transport"]),
-    ("execute", &["model", "facts", "plan", "event", "transport", "gather"]),
+    ("execute", &["model", "facts", "plan", "event", "transport", "gather", "remote"]),
     ("report", &["model", "facts", "release", "resource", "desired", "preflight", "plan", "event"]),
 ];
 
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "model",
+    "remote",
     "document",
     "release",
     "inventory",

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::error::CliError;
 use super::options::Options;
+use crate::model::{RunId, Timestamp};
 use crate::transport::SshOptions;
 
 /// More hosts at once gain nothing on any network measured, and cost the targets of a shared machine a fifth.
@@ -93,8 +94,17 @@ pub(super) fn environment() -> std::collections::BTreeMap<String, String> {
 }
 
 /// The controller's clock: ages of what it has kept, waivers and maintenance windows are measured by it.
-pub(super) fn now() -> crate::model::Timestamp {
-    crate::model::Timestamp(jiff::Timestamp::now().as_second())
+pub(super) fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_second())
+}
+
+/// The name of a run that starts now.
+pub(super) fn new_run() -> RunId {
+    let random = crate::gather::nonce();
+    let byte = |n: usize| random.get(n..n + 2).and_then(|two| u8::from_str_radix(two, 16).ok()).unwrap_or_default();
+    let named = RunId::new(now(), [byte(0), byte(2), byte(4)]);
+    // Only a clock outside of the years 0 to 9999 has none; runs are told apart by their digits all the same.
+    named.or_else(|_| RunId::new(Timestamp(0), [byte(0), byte(2), byte(4)])).expect("the year 1970 has four digits")
 }
 
 /// Whether a person can be asked: both ends of the conversation are a terminal.

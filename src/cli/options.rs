@@ -39,6 +39,10 @@ pub struct Options {
     /// Seconds to wait for a connection.
     #[arg(short = 'T', long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600), global = true)]
     pub timeout: u32,
+    /// How long a connection that was lost in the middle of an action is tried to be had again: 90s, 5m. The action goes on
+    /// on its host meanwhile.
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = crate::release::parse_age, global = true)]
+    pub reconnect: Duration,
     /// Take published releases from a snapshot that `converge releases --save` wrote, and ask nobody.
     #[arg(long, value_name = "FILE", global = true)]
     pub offline: Option<PathBuf>,

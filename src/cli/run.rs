@@ -12,7 +12,7 @@ use super::progress::Progress;
 use super::survey::{Subject, Survey, survey};
 use super::{context, interrupt, machine, output};
 use crate::event::Event;
-use crate::execute::{Executor, Recovered, RunOutcome};
+use crate::execute::{Executor, Jobs, Recovered, RunOutcome};
 use crate::gather::{Fleet, Sessions};
 use crate::model::HostName;
 use crate::plan::Plan;
@@ -97,8 +97,8 @@ pub(super) async fn carry_out(
         move |event: Event| progress.show(&event)
     };
     let (stop, stopping) = watch::channel(false);
-    let executor =
-        Executor::new(Arc::clone(&plan), Arc::clone(fleet), machine::forks(options), stopping, Arc::new(print));
+    let jobs = Arc::new(Jobs::new(Arc::clone(fleet), machine::new_run(), options.reconnect));
+    let executor = Executor::new(Arc::clone(&plan), jobs, machine::forks(options), stopping, Arc::new(print));
     let ended = interrupt::finishing_what_runs(executor.run(), stop, || progress.show(&Event::Stopping)).await;
     let Some(outcome) = ended else {
         output::say(

@@ -218,12 +218,11 @@ impl<H: Hosts> Executor<H> {
         let mut count = HostCount::default();
         for (index, action) in track.actions.iter().enumerate() {
             let left = track.actions.len() - index;
-            if *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed) {
+            let begun = Instant::now();
+            let Some(result) = self.run_action(action).await else {
                 count.skipped += left;
                 return (track.host, count, TrackEnd::Stopped);
-            }
-            let begun = Instant::now();
-            let result = self.run_action(action).await;
+            };
             self.note_downtime(action, begun, &result);
             (self.events)(Event::ActionEnded {
                 host: action.host.clone(),
@@ -268,20 +267,34 @@ impl<H: Hosts> Executor<H> {
         }
     }
 
-    /// What the action relies on is read again, and judged; then it is carried out, and its effect is looked for.
-    async fn run_action(&self, action: &Action) -> ActionResult {
+    /// Whether nothing may begin any more. The way back is gone to its end all the same.
+    fn is_stopping(&self) -> bool {
+        *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed)
+    }
+
+    /// What the action relies on is read again, and judged; then it is carried out, and its effect is looked for. `None`
+    /// where it was not begun, because the run was asked to stop.
+    async fn run_action(&self, action: &Action) -> Option<ActionResult> {
+        if self.is_stopping() {
+            return None;
+        }
         let world = self.observe(action).await;
         match ready(&self.plan, action, &world) {
-            Readiness::AlreadyDone(evidence) => return ActionResult::AlreadyDone { evidence },
+            Readiness::AlreadyDone(evidence) => return Some(ActionResult::AlreadyDone { evidence }),
             Readiness::Mismatch { expected, observed } => {
-                return self.fail(action, world, expected, observed, Vec::new()).await;
+                return Some(self.fail(action, world, expected, observed, Vec::new()).await);
             }
             Readiness::Ready => {}
+        }
+        // Looking takes its time, in which somebody may have asked to stop.
+        if self.is_stopping() {
+            return None;
         }
         let (host, id) = (action.host.clone(), action.id.clone());
         (self.events)(Event::ActionStarted { host: host.clone(), id: id.clone(), text: action.to_string() });
         let Some(facts) = world.get(&action.host) else {
-            return self.fail(action, world, "facts of its host".into(), "there are none".into(), Vec::new()).await;
+            let (expected, observed) = ("facts of its host".into(), "there are none".into());
+            return Some(self.fail(action, world, expected, observed, Vec::new()).await);
         };
         let mut tail: VecDeque<String> = VecDeque::new();
         let attempt = self
@@ -294,7 +307,7 @@ impl<H: Hosts> Executor<H> {
                 (self.events)(Event::ActionOutput { host: host.clone(), id: id.clone(), line });
             })
             .await;
-        self.judge(action, attempt, tail.into()).await
+        Some(self.judge(action, attempt, tail.into()).await)
     }
 
     async fn judge(&self, action: &Action, attempt: Attempt, tail: Vec<String>) -> ActionResult {

@@ -1,25 +1,86 @@
-//! Real hosts: actions as scripts over a session.
+//! Real hosts: actions as jobs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::job::{Followed, Job, JobState, attempt, state};
 use super::{Attempt, Hosts};
 use crate::facts::{HostFacts, Query};
 use crate::gather::Fleet;
-use crate::model::{HostName, printable};
-use crate::plan::{Action, BUSY, Plan, log_script, script};
-use crate::transport::{Command, Connector, Outcome, OutputChunk, Session};
+use crate::model::{HostName, RunId, printable};
+use crate::plan::{Action, ActionKind, Plan, Script, log_script, script};
+use crate::remote::Ask;
+use crate::transport::{Command, Connector, Session};
 
-/// pip and alembic print some hundred lines; what is beyond a megabyte is counted, not kept.
-const OUTPUT_LIMIT: usize = 1024 * 1024;
 /// Reading the end of a log is a matter of moments.
 const LOG_LIMIT: Duration = Duration::from_secs(15);
+/// As is looking at a job.
+const LOOK_LIMIT: Duration = Duration::from_secs(15);
 
-impl<C: Connector> Hosts for Fleet<C>
+/// The hosts of one run: whatever changes something is a job there, named by the run and the action.
+pub struct Jobs<C: Connector> {
+    fleet: Arc<Fleet<C>>,
+    run: RunId,
+    reconnect: Duration,
+}
+
+impl<C: Connector> Jobs<C>
+where
+    C::Session: Session + 'static,
+{
+    /// The hosts of `fleet` for `run`. A connection that is lost while a job runs is tried to be had again for
+    /// `reconnect`; the job goes on meanwhile.
+    pub fn new(fleet: Arc<Fleet<C>>, run: RunId, reconnect: Duration) -> Self {
+        Self { fleet, run, reconnect }
+    }
+
+    /// Carries a script out as the job of `action`, or takes that job up where it stands; `output` takes each line that
+    /// it prints.
+    pub async fn carry_out(
+        &self,
+        host: &HostName,
+        action: &str,
+        script: &Script,
+        output: &mut (dyn FnMut(String) + Send),
+    ) -> Attempt {
+        let ask = Ask::Start { command: &script.text, limit: script.limit };
+        let job = Job { host, run: &self.run, action, ask, limit: script.limit, reconnect: self.reconnect };
+        attempt(self.told(job, output).await)
+    }
+
+    /// How the job of an action of any run stands.
+    pub async fn look(&self, host: &HostName, run: &RunId, action: &str) -> JobState {
+        let job = Job { host, run, action, ask: Ask::Look, limit: LOOK_LIMIT, reconnect: Duration::ZERO };
+        state(self.told(job, &mut |_| {}).await)
+    }
+
+    /// Waits for the end of a job of any run, for `limit` at most; its host ends it by its own time-out.
+    pub async fn follow(
+        &self,
+        host: &HostName,
+        run: &RunId,
+        action: &str,
+        limit: Duration,
+        output: &mut (dyn FnMut(String) + Send),
+    ) -> JobState {
+        let job = Job { host, run, action, ask: Ask::Follow, limit, reconnect: self.reconnect };
+        state(self.told(job, output).await)
+    }
+
+    async fn told(&self, job: Job<'_>, output: &mut (dyn FnMut(String) + Send)) -> Followed {
+        let mut lines = Lines::default();
+        let followed = job.follow(&self.fleet, &mut |bytes| lines.take(bytes, output)).await;
+        lines.finish(output);
+        followed
+    }
+}
+
+impl<C: Connector> Hosts for Jobs<C>
 where
     C::Session: Session + 'static,
 {
     async fn observe(&self, host: HostName, queries: Vec<Query>) -> HostFacts {
-        self.ask(host, queries).await
+        self.fleet.ask(host, queries).await
     }
 
     async fn act(
@@ -29,22 +90,13 @@ where
         facts: &HostFacts,
         output: &mut (dyn FnMut(String) + Send),
     ) -> Attempt {
-        let Some(script) = script(plan, action, facts) else {
-            return Attempt::NotStarted { reason: "the plan lacks what the action needs".into() };
-        };
-        let command = Command { script: script.text.into_bytes(), limit: script.limit, output_limit: OUTPUT_LIMIT };
-        let mut lines = Lines::default();
-        let completed = self.run(&action.host, &command, &mut |chunk| lines.take(chunk, output)).await;
-        lines.finish(output);
-        match completed {
-            Err(error) => Attempt::NotStarted { reason: error.in_full() },
-            Ok(completed) => match completed.outcome {
-                Outcome::Exited(0) => Attempt::Succeeded,
-                Outcome::Exited(BUSY) => Attempt::Busy,
-                Outcome::Exited(status) => Attempt::Failed { how: format!("exit status {status}") },
-                Outcome::Signaled(signal) => Attempt::Failed { how: format!("ended by SIG{signal}") },
-                Outcome::Unknown(cause) => Attempt::Unknown { cause: cause.to_string() },
-            },
+        // Waiting is looking, and that is done from here.
+        if matches!(action.kind, ActionKind::Drain { .. }) {
+            return Attempt::Succeeded;
+        }
+        match script(plan, action, facts) {
+            Some(script) => self.carry_out(&action.host, &action.id, &script, output).await,
+            None => Attempt::NotStarted { reason: "the plan lacks what the action needs".into() },
         }
     }
 
@@ -53,7 +105,7 @@ where
             return Vec::new();
         };
         let command = Command { script: text.into_bytes(), limit: LOG_LIMIT, output_limit: 64 * 1024 };
-        match self.run(&action.host, &command, &mut |_| {}).await {
+        match self.fleet.run(&action.host, &command, &mut |_| {}).await {
             Ok(completed) => {
                 completed.stdout.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()).map(printable).collect()
             }
@@ -62,7 +114,7 @@ where
     }
 }
 
-/// Cuts chunks into lines: both streams by one, since a person reads them in the order of arrival.
+/// Cuts output into lines.
 #[derive(Default)]
 struct Lines {
     open: Vec<u8>,
@@ -72,8 +124,8 @@ struct Lines {
 const LINE_LIMIT: usize = 4096;
 
 impl Lines {
-    fn take(&mut self, chunk: OutputChunk<'_>, output: &mut (dyn FnMut(String) + Send)) {
-        for byte in chunk.bytes {
+    fn take(&mut self, bytes: &[u8], output: &mut (dyn FnMut(String) + Send)) {
+        for byte in bytes {
             if *byte == b'\n' || self.open.len() >= LINE_LIMIT {
                 self.finish(output);
             }
@@ -93,13 +145,12 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::Stream;
 
     #[test]
     fn chunks_become_lines_however_they_are_cut() {
         let (mut lines, mut seen) = (Lines::default(), Vec::new());
         for bytes in ["Collecting a", "iohttp\nInst", "alled\r\n\n", "end \u{1b}[31m"] {
-            lines.take(OutputChunk { stream: Stream::Stdout, bytes: bytes.as_bytes() }, &mut |line| seen.push(line));
+            lines.take(bytes.as_bytes(), &mut |line| seen.push(line));
         }
         lines.finish(&mut |line| seen.push(line));
         assert_eq!(seen, ["Collecting aiohttp", "Installed", "end \\x1b[31m"]);

@@ -3,6 +3,7 @@
 
 mod executor;
 mod fleet;
+mod job;
 
 use std::future::Future;
 
@@ -11,6 +12,10 @@ use crate::model::HostName;
 use crate::plan::{Action, Plan};
 
 pub use executor::{Executor, HostCount, Recovered, RunOutcome};
+pub use fleet::Jobs;
+pub use job::{JobState, RECONNECT};
+
+pub use crate::remote::JobEnd;
 
 /// How an attempt to carry an action out ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! A host that can't be asked yields facts that say why; nothing here decides what that means.
 
-#![expect(clippy::disallowed_methods, reason = "the nonce of a probe is the one use of randomness")]
+#![expect(clippy::disallowed_methods, reason = "nonces, of probes and of jobs, are the one use of randomness here")]
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
@@ -214,8 +214,8 @@ fn slowest(queries: &[Query]) -> Duration {
         + RESOLUTION_LIMIT.saturating_mul(times(resolutions))
 }
 
-/// Fresh letters and digits: what marks the answers of this probe and no other output. The standard library
+/// Fresh letters and digits: what marks the answers of one script and no other output. The standard library
 /// seeds its hashers from the system's randomness.
-fn nonce() -> String {
+pub(crate) fn nonce() -> String {
     format!("{:016x}", std::collections::hash_map::RandomState::new().build_hasher().finish())
 }

@@ -102,6 +102,9 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
     let Some(instance) = plan.instance(&action.instance()) else {
         return mismatch("an instance of the plan", "none of that name");
     };
+    if let Some(reason) = &facts_of(world, &action.host).unreachable {
+        return mismatch(&format!("to see {}", action.host), reason);
+    }
     // What leads there already needs nobody to be stopped: on the way back, most of it was never switched.
     if let ActionKind::Switch { venv, target, packages, .. } = &action.kind
         && let done @ Readiness::AlreadyDone(_) = ready_to_switch(instance, venv, target, packages, world)
@@ -154,9 +157,12 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
             Err(reason) => mismatch("a known schema", &reason),
         },
         ActionKind::Migrate { backup, migration, .. } => match database_rows(instance, world) {
-            Ok(found) if found == migration.rows => match file_bytes(backup, instance, world) {
-                Ok(_) => Readiness::Ready,
-                Err(observed) => mismatch(&format!("the backup {backup}"), &observed),
+            Ok(found) if found == migration.rows => match ran_already(instance, migration, world) {
+                Some(evidence) => Readiness::AlreadyDone(evidence),
+                None => match file_bytes(backup, instance, world) {
+                    Ok(_) => Readiness::Ready,
+                    Err(observed) => mismatch(&format!("the backup {backup}"), &observed),
+                },
             },
             Ok(found) if found == BTreeSet::from([migration.head.clone()]) => {
                 Readiness::AlreadyDone(format!("the database is at head {}", migration.head))
@@ -452,6 +458,19 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
         },
         ActionKind::Start { release } => confirm_start(instance, &assessment, release),
     }
+}
+
+/// How it shows that a migration which leaves the row as it is has run: what an earlier run began may have ended since the
+/// plan was made, and only what it has left tells.
+fn ran_already(instance: &Instance, migration: &Migration, world: &World) -> Option<String> {
+    if migration.rows != BTreeSet::from([migration.head.clone()]) {
+        return None;
+    }
+    let query = EffectsQuery { database: instance.component.schema_query()?, revisions: migration.revisions() };
+    let facts = facts_of(world, &instance.host);
+    let effects = facts.effects(&query);
+    let expected = effects.known().filter(|found| found.missing.is_empty()).map(|found| found.expected())?;
+    (expected > 0).then(|| format!("all {expected} things that its revisions leave are there"))
 }
 
 /// Whether the schema has what the revisions of a migration bring: a row only says that somebody wrote it.

@@ -196,7 +196,7 @@ fn a_host_is_cut_off_before_the_run_and_during_it() {
 
     let manager = bench.on("mgr1").clone();
     manager.set(INSTALL);
-    let run = bench.start(&[]);
+    let run = bench.start(&["--reconnect", "1s"]);
     manager.wait_until_held(INSTALL);
     bench.cluster.cut_off("mgr1");
     let ran = bench.finish(run).exits(4).says(&[

@@ -8,7 +8,7 @@ use crate::turns::{Asked, converge, converge_as};
 
 /// `PROPTEST_CASES`, or as many as take some seconds.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1500)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400)
 }
 
 fn fault() -> impl Strategy<Value = Fault> {

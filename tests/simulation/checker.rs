@@ -1,10 +1,6 @@
 //! The independent checker, held against plans that break its rules.
 
-use std::sync::Arc;
-
-use converge::execute::Executor;
 use converge::plan::{ActionKind, Plan, check};
-use tokio::sync::watch;
 
 use crate::clusters::{at, before_a_major, cluster};
 use crate::simulated::{Simulated, release};
@@ -127,22 +123,4 @@ fn the_checker_catches_broken_major_plans() {
         let violations: Vec<String> = check(&broken, &facts).iter().map(ToString::to_string).collect();
         assert!(violations.iter().any(|rule| rule.contains(expected)), "{expected:?} is not in {violations:#?}");
     }
-}
-
-/// The simulator's own rules catch actions that break them, so a silent simulator means something.
-#[test]
-fn the_simulator_catches_broken_rules() {
-    let mut unsound = at(cluster(2, 1, false, "25.6.4"), "25.6.1");
-    // A manager that the planner is not told of runs on the same database and in the same environment.
-    let hidden = unsound.instances.remove(1);
-    let simulated = Simulated::new(unsound);
-    let plan = plan_of(&simulated);
-    simulated.lock().instances.push(hidden);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
-        let (_stop, stopping) = watch::channel(false);
-        Executor::new(Arc::new(plan), Arc::new(simulated.clone()), 64, stopping, Arc::new(|_| {})).run().await
-    });
-    let violations = simulated.lock().violations.clone();
-    assert!(violations.iter().any(|rule| rule.contains("runs while its database is at work")), "{violations:?}");
 }

@@ -9,4 +9,7 @@ mod checker;
 mod clusters;
 mod majors;
 mod patches;
+mod planted;
+mod scenario;
+mod seeds;
 mod turns;

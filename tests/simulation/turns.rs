@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::planted::{Bug, careless};
+use crate::simulated::{CATALOGUE, Simulated};
 use converge::desired::Instance;
 use converge::execute::{Executor, RunOutcome};
 use converge::facts::HostFacts;
@@ -10,14 +12,13 @@ use converge::model::{HostName, Timestamp};
 use converge::plan::{Input, Plan, check, plan};
 use converge::preflight;
 use converge::release::Catalogue;
-use tokio::sync::watch;
-
-use crate::simulated::{CATALOGUE, Simulated};
 
 /// How one look and one attempt ended.
 pub(crate) enum Turn {
     Empty,
     Refused(Vec<String>),
+    /// The checker found the plan unsound.
+    Unsound(Vec<String>),
     Ran(Box<Plan>, Box<RunOutcome>),
     ControllerDied,
 }
@@ -60,26 +61,44 @@ pub(crate) fn refusing(asked: &Asked, instances: &[Instance], facts: &BTreeMap<H
 
 /// Looks, plans, checks the plan, carries it out.
 pub(crate) fn turn(asked: &Asked, simulated: &Simulated) -> Turn {
+    match turn_with(asked, simulated, &Bug::none()) {
+        Turn::Unsound(violations) => panic!("{violations:?}"),
+        ended => ended,
+    }
+}
+
+/// The same with a bug planted between the plan and the hosts.
+pub(crate) fn turn_with(asked: &Asked, simulated: &Simulated, bug: &Bug) -> Turn {
     let instances = simulated.lock().instances.clone();
     let facts = simulated.observe_all();
     let refusing = refusing(asked, &instances, &facts);
     if !refusing.is_empty() {
         return Turn::Refused(refusing);
     }
-    let plan = asked.plan(&instances, &facts);
+    let mut plan = asked.plan(&instances, &facts);
     let violations = check(&plan, &facts);
-    assert!(violations.is_empty(), "{violations:?}\n{plan:#?}");
+    if !violations.is_empty() {
+        return Turn::Unsound(violations.iter().map(ToString::to_string).collect());
+    }
     if plan.is_empty() {
         return Turn::Empty;
     }
+    let stopping = simulated.begin(Some(&plan));
+    (bug.spoil)(&mut plan);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let (_stop, stopping) = watch::channel(false);
         let (shared, hosts) = (Arc::new(plan.clone()), Arc::new(simulated.clone()));
-        let executor = Executor::new(shared, hosts, 64, stopping, Arc::new(|_| {}));
+        let run = async {
+            match &bug.habits {
+                None => Executor::new(shared, hosts, 64, stopping, Arc::new(|_| {})).run().await,
+                Some(habits) => careless(&plan, simulated, *habits).await,
+            }
+        };
+        // In one order, so that a seed always means the same.
         tokio::select! {
-            outcome = executor.run() => Turn::Ran(Box::new(plan), Box::new(outcome)),
+            biased;
             () = simulated.controller_dies() => Turn::ControllerDied,
+            outcome = run => Turn::Ran(Box::new(plan.clone()), Box::new(outcome)),
         }
     })
 }
@@ -92,13 +111,12 @@ pub(crate) fn converge(simulated: &Simulated) -> usize {
 pub(crate) fn converge_as(asked: &Asked, simulated: &Simulated) -> usize {
     let allowed = simulated.lock().faults.len() + 2;
     for turns in 0..allowed {
-        for state in simulated.lock().hosts.values_mut() {
-            state.away = false;
-        }
+        simulated.between_runs();
         let faults_before = simulated.lock().faults.len();
         match turn(asked, simulated) {
             Turn::Empty => return turns,
             Turn::Refused(codes) => panic!("refused by {codes:?}\n{:#?}", simulated.lock().log),
+            Turn::Unsound(violations) => panic!("{violations:?}"),
             Turn::ControllerDied => {}
             Turn::Ran(plan, outcome) => {
                 let faults_after = simulated.lock().faults.len();

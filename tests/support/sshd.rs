@@ -69,6 +69,25 @@ impl Sshd {
         servers
     }
 
+    /// Kills the server and all connections, as when the host is cut off. What its sessions detached goes on.
+    pub fn stop(&mut self) {
+        let connections = self.connections();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        kill(&connections);
+    }
+
+    /// Starts it again on the same port, with the same keys.
+    pub fn start_again(&mut self) {
+        self.child = launch(&self.dir);
+        assert!(self.listens(), "its port was taken meanwhile: {}", self.log());
+    }
+
+    /// The home of whoever logs in.
+    pub fn home(&self) -> &Path {
+        &self.dir
+    }
+
     fn spawn(dir: &Path, authorized: &str, options: &SshdOptions) -> Self {
         for kind in &options.host_keys {
             let path = dir.join(format!("host_{kind}"));
@@ -81,19 +100,11 @@ impl Sshd {
         let port = free_port();
         fs::write(dir.join("authorized_keys"), authorized).expect("authorized_keys");
         fs::write(dir.join("sshd_config"), config(dir, port, &tag, options)).expect("sshd_config");
-        let log = fs::File::create(dir.join("log")).expect("log");
         if is_root() {
             // Where sshd puts its unprivileged part; packages create it at boot, which a container never does.
             let _ = fs::DirBuilder::new().mode(0o755).create("/run/sshd");
         }
-        let child = Command::new(program("sshd"))
-            .args(["-D", "-e", "-f"])
-            .arg(dir.join("sshd_config"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("sshd starts: is openssh-server installed?");
+        let child = launch(dir);
         Self { port, dir: dir.to_owned(), host_keys: options.host_keys.clone(), child, tag }
     }
 
@@ -160,6 +171,19 @@ impl Drop for Sshd {
         // What a session left behind belongs to nobody any more, but has the mark in its environment.
         kill(&tagged(&self.tag));
     }
+}
+
+/// Starts sshd with the configuration in `dir`.
+fn launch(dir: &Path) -> Child {
+    let log = fs::File::create(dir.join("log")).expect("log");
+    Command::new(program("sshd"))
+        .args(["-D", "-e", "-f"])
+        .arg(dir.join("sshd_config"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("sshd starts: is openssh-server installed?")
 }
 
 /// A real ssh-agent, killed when dropped.

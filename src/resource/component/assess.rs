@@ -7,6 +7,7 @@ use super::difference::Difference;
 use super::preview::waiting_revisions;
 use super::spec::Component;
 use crate::facts::{Health, HostFacts, Observed, Process, Venv, normalize_name};
+use crate::model::Timestamp;
 use crate::release::{Release, SchemaState};
 
 /// What is installed of a component's package.
@@ -292,7 +293,7 @@ fn assess_running(
     if processes.is_empty() {
         return Running::Stopped { state };
     }
-    let stale = staleness(&processes, venv, installed, running_release);
+    let stale = staleness(&processes, venv, installed, running_release, facts.observed_at);
     Running::Running { processes, foreign, stale }
 }
 
@@ -305,6 +306,7 @@ fn staleness(
     venv: &Observed<&Venv>,
     installed: &Installed,
     running_release: Option<&Release>,
+    now: Timestamp,
 ) -> Option<Staleness> {
     if let (Some(running), Installed::Release(installed)) = (running_release, installed)
         && running != installed
@@ -312,6 +314,11 @@ fn staleness(
         return Some(Staleness { evidence: format!("it answers as {running}, {installed} is installed") });
     }
     let installed_at = venv.known()?.installed_at?;
+    // A clock that was set back puts the install into the future, and each start since then before it. Where the endpoint
+    // names the release, its word stands.
+    if running_release.is_some() && installed_at.0 > now.0 + CLOCK_SLACK_SECONDS {
+        return None;
+    }
     let oldest = processes.iter().min_by_key(|process| process.started_at)?;
     (oldest.started_at.0 + CLOCK_SLACK_SECONDS < installed_at.0).then(|| Staleness {
         evidence: format!(
@@ -478,6 +485,20 @@ mod tests {
             let causes: Vec<_> = assess(&component(), &facts).differences.iter().map(Difference::cause).collect();
             let expected = if stale { vec![super::super::Cause::ProcessStale] } else { vec![] };
             assert_eq!(causes, expected, "{started_at} {answers}");
+        }
+    }
+
+    /// Set back by an hour after the install: every start since then seems older than what it runs from.
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_process_stale() {
+        let from_the_future = venv(&[(PACKAGE, "23.9.10", true)], &[], 5_000);
+        for (now, answers, stale) in [(1_400, "23.9.10", false), (1_400, "23.9.8", true), (5_100, "23.9.10", true)] {
+            let web = process(7, 1_390);
+            let mut facts = facts(from_the_future.clone(), std::slice::from_ref(&web), &[], answered(answers));
+            facts.observed_at = Timestamp(now);
+            let causes: Vec<_> = assess(&component(), &facts).differences.iter().map(Difference::cause).collect();
+            let expected = if stale { vec![super::super::Cause::ProcessStale] } else { vec![] };
+            assert_eq!(causes, expected, "{now} {answers}");
         }
     }
 

@@ -6,7 +6,7 @@ use converge::desired::InstanceId;
 use converge::facts::{
     CommandAnswer, Database, DatabaseKind, Disk, Distribution, Effect, EffectKind, Effects, Fact, File, Health,
     HostFacts, Interpreter, Interpreters, Observed, Pins, Process, ProcessQuery, Processes, Published, Query,
-    SchemaFact, System, Unit, Venv, Work, normalize_name,
+    RevisionEffects, SchemaFact, System, Unit, Venv, Work, normalize_name,
 };
 use converge::model::{HostName, Timestamp};
 use converge::release::{PublishedRelease, RevisionGraph};
@@ -106,14 +106,22 @@ impl Cluster {
                 let component = query.database.ini.trim_start_matches('/').trim_end_matches("/alembic.ini");
                 let id = InstanceId { host: name.clone(), component: component.into() };
                 let applied = &self.applied[&self.uses[&id]];
-                let missing = query.revisions.iter().filter(|revision| !applied.contains(*revision));
-                let missing = missing.map(|revision| Effect {
+                let lacks = |revision: &&String| !applied.contains(*revision);
+                let missing = query.revisions.iter().filter(lacks).map(|revision| Effect {
                     revision: revision.clone(),
                     kind: EffectKind::Table,
                     name: format!("table_of_{revision}"),
                     left: false,
                 });
-                Fact::Effects(Observed::Known(Effects { missing: missing.collect(), ..Effects::default() }))
+                let revisions = query.revisions.iter().map(|revision| {
+                    let missing = usize::from(lacks(&revision));
+                    (revision.clone(), RevisionEffects { expected: 1, missing, ..RevisionEffects::default() })
+                });
+                Fact::Effects(Observed::Known(Effects {
+                    missing: missing.collect(),
+                    revisions: revisions.collect(),
+                    ..Effects::default()
+                }))
             }
             Query::Resolution(_) => Fact::Resolution(Observed::Unknown("no pip in here".into())),
             Query::Published(_) => Fact::Published(Observed::Known(Published::new(

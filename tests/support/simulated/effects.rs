@@ -71,7 +71,9 @@ impl Cluster {
             ActionKind::Backup { file, .. } => {
                 self.hosts.get_mut(&action.host).expect("host").files.insert(file.clone());
                 let database = self.uses[&action.instance()].clone();
-                self.backed_up.insert(database);
+                if self.users_of(&database).iter().all(|id| !self.running(id)) {
+                    self.backed_up.insert(database);
+                }
             }
             ActionKind::Migrate { migration, .. } => {
                 let database = self.uses[&action.instance()].clone();
@@ -95,6 +97,10 @@ impl Cluster {
             ActionKind::Start { .. } => {
                 let number = self.instances.iter().position(|i| i.id() == action.instance()).expect("an instance");
                 self.start(number, None);
+                // Whoever runs may write: what was saved is no longer all there is.
+                if let Some(database) = self.uses.get(&action.instance()) {
+                    self.backed_up.remove(database);
+                }
             }
         }
     }

@@ -1,25 +1,41 @@
 //! The cluster as the executor sees it, with the faults on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::time::Duration;
 
 use converge::execute::{Attempt, Hosts};
 use converge::facts::{HostFacts, Query};
 use converge::model::HostName;
-use converge::plan::{Action, Plan};
+use converge::plan::{Action, ActionKind, Plan};
 use converge::release::Catalogue;
 use converge::resource::component::work_query;
+use tokio::sync::{Notify, watch};
 
-use super::{Cluster, Fault, graph_of, release};
+use super::{Cluster, Fault, Lingering, LookFault, graph_of, release};
 
 /// The bundled catalogue, read once: a case looks at every host many times.
 pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::bundled);
+
+/// How long `gather` gives a host to answer a probe.
+const PROBE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The cluster as the executor sees it.
 #[derive(Debug, Clone)]
 pub struct Simulated {
     cluster: Arc<Mutex<Cluster>>,
-    died: Arc<tokio::sync::Notify>,
+    died: Arc<Notify>,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+/// What comes of an order that has reached its host.
+enum Fate {
+    /// The answer that the executor gets.
+    Answer(Attempt),
+    /// As much time passes, and then this is the answer.
+    AnswerAfter(Duration, Attempt),
+    /// Nobody is left to be answered.
+    ControllerDies,
 }
 
 impl Simulated {
@@ -29,7 +45,7 @@ impl Simulated {
             let graph = graph_of(&release("25.6.8"));
             cluster.applied.entry(database).or_insert_with(|| graph.ancestors(&head));
         }
-        Self { cluster: Arc::new(Mutex::new(cluster)), died: Arc::default() }
+        Self { cluster: Arc::new(Mutex::new(cluster)), died: Arc::default(), stop: Arc::new(watch::channel(false).0) }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Cluster> {
@@ -41,8 +57,37 @@ impl Simulated {
         self.died.notified().await;
     }
 
+    /// A new run, made of a plan that was checked: hosts that were away are back, nobody has asked to stop, and what the run
+    /// before had under way when its controller died has come to some end.
+    pub fn begin(&self, checked: Option<&Plan>) -> watch::Receiver<bool> {
+        self.stop.send_replace(false);
+        let mut cluster = self.lock();
+        cluster.stopping = false;
+        if let Some(plan) = checked {
+            let recoveries = plan.recoveries.iter().flat_map(|recovery| &recovery.stages);
+            let actions = plan.stages.iter().chain(recoveries).flat_map(|stage| stage.actions());
+            let texts: BTreeSet<String> = actions.map(|action| serde_json::to_string(action).expect("JSON")).collect();
+            cluster.approved = texts;
+        }
+        self.stop.subscribe()
+    }
+
+    /// What the world does between two runs.
+    pub fn between_runs(&self) {
+        let mut cluster = self.lock();
+        for (plan, action) in std::mem::take(&mut cluster.under_way) {
+            match cluster.pace.as_mut().map_or(0, |pace| pace.below(3)) {
+                0 => {}
+                1 => cluster.carry_out_half(&action),
+                _ => cluster.carry_out(&plan, &action),
+            }
+        }
+        cluster.hosts.values_mut().for_each(|state| state.away = false);
+    }
+
+    /// A survey.
     pub fn observe_all(&self) -> BTreeMap<HostName, HostFacts> {
-        let cluster = self.lock();
+        let mut cluster = self.lock();
         let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
         for instance in &cluster.instances {
             let queries = questions.entry(instance.host.clone()).or_default();
@@ -59,18 +104,192 @@ impl Simulated {
                     .map(Query::Wheel),
             );
         }
-        questions.iter().map(|(host, queries)| (host.clone(), cluster.observe(host, queries))).collect()
+        questions.iter().map(|(host, queries)| (host.clone(), cluster.look(host, queries).0)).collect()
+    }
+
+    /// Lets time pass as the scenario says; at least the others get their turn.
+    async fn pass_time(&self) {
+        let milliseconds = self.lock().pace.as_mut().map_or(0, |pace| match pace.below(4) {
+            0 => pace.below(3000),
+            _ => 0,
+        });
+        match milliseconds {
+            0 => tokio::task::yield_now().await,
+            some => tokio::time::sleep(Duration::from_millis(u64::try_from(some).expect("small"))).await,
+        }
+    }
+}
+
+impl Cluster {
+    /// One look at a host, with what goes wrong with it, and how long it takes.
+    fn look(&mut self, host: &HostName, queries: &[Query]) -> (HostFacts, Duration) {
+        let number = self.looks;
+        self.looks += 1;
+        self.let_linger(host);
+        let mut facts = self.observe(host, queries);
+        let fault = self.look_faults.remove(&number);
+        self.disturbances += usize::from(fault.is_some());
+        let mut took = Duration::ZERO;
+        match fault {
+            None => {}
+            Some(LookFault::Garbage) => facts = HostFacts::unreachable(host.clone(), "no answer of a probe".into()),
+            Some(LookFault::Hangs) => {
+                facts = HostFacts::unreachable(host.clone(), "it had not ended after 60s".into());
+                took = PROBE_LIMIT;
+            }
+            // What wasn't answered reads as unknown.
+            Some(LookFault::OneUnknown(which)) => {
+                let key = facts.answers.keys().nth(which % facts.answers.len().max(1)).cloned();
+                key.map(|key| facts.answers.remove(&key));
+            }
+        }
+        if let Some(fault) = fault {
+            self.log.push(format!("look {number} at {host}: {fault:?}"));
+        }
+        (facts, took)
+    }
+
+    /// What was begun on a host by an earlier connection comes nearer to its end with each look.
+    fn let_linger(&mut self, host: &HostName) {
+        let state = self.hosts.get_mut(host).expect("host");
+        let Some(mut lingering) = state.lingering.take() else { return };
+        if lingering.looks_left > 0 {
+            lingering.looks_left -= 1;
+            state.lingering = Some(lingering);
+            return;
+        }
+        self.log.push(format!("{} ends on its own", lingering.action.id));
+        // A backup that ends when its users run again is none that counts: what it does says so.
+        if !matches!(lingering.action.kind, ActionKind::Backup { .. }) {
+            self.check_before(&lingering.action);
+        }
+        self.carry_out(&lingering.plan, &lingering.action);
+    }
+
+    /// The order reaches its host: what is at work there already may keep it out.
+    fn receive(&mut self, plan: &Plan, action: &Action, facts: &HostFacts) -> Result<Option<Fault>, Attempt> {
+        if self.hosts[&action.host].away {
+            return Err(Attempt::NotStarted { reason: "no route to host".into() });
+        }
+        let number = self.acts;
+        self.acts += 1;
+        self.now += 10;
+        if let Some(seconds) = self.clock_jumps.remove(&number) {
+            self.jump(seconds);
+        }
+        self.check_permitted(action, facts);
+        if self.hosts[&action.host].lingering.is_some() && holds_lock(action) {
+            self.disturbances += 1;
+            self.log.push(format!("{}: busy", action.id));
+            return Err(Attempt::Busy);
+        }
+        let fault = self.faults.remove(&number);
+        self.disturbances += usize::from(fault.is_some());
+        self.log.push(format!("{} {fault:?}", action.id));
+        if fault != Some(Fault::FailsAtOnce) && fault != Some(Fault::OrderLost) {
+            self.check_before(action);
+            self.under_way.push((plan.clone(), action.clone()));
+        }
+        Ok(fault)
+    }
+
+    /// It comes to its end, or to what the fault makes of it.
+    fn end(&mut self, plan: &Plan, action: &Action, fault: Option<Fault>) -> Fate {
+        let lost = |cause: &str| Fate::Answer(Attempt::Unknown { cause: cause.into() });
+        if let Some(place) = self.under_way.iter().position(|(_, other)| other.id == action.id) {
+            self.under_way.remove(place);
+            // What must not run may have been started in the meantime.
+            if fault != Some(Fault::FailsHalfWay) {
+                self.check_at_end(action);
+            }
+        }
+        match fault {
+            None => {
+                self.carry_out(plan, action);
+                Fate::Answer(Attempt::Succeeded)
+            }
+            Some(Fault::FailsAtOnce) => Fate::Answer(Attempt::Failed { how: "exit status 1".into() }),
+            Some(Fault::FailsHalfWay) => {
+                self.carry_out_half(action);
+                Fate::Answer(Attempt::Failed { how: "ended by SIGKILL".into() })
+            }
+            Some(Fault::AnswerLost) => {
+                self.carry_out(plan, action);
+                lost("the connection was lost")
+            }
+            Some(Fault::OrderLost) => lost("the connection was lost"),
+            Some(Fault::HostGoesAway) => {
+                self.carry_out_half(action);
+                self.hosts.get_mut(&action.host).expect("host").away = true;
+                lost("the connection was lost")
+            }
+            Some(Fault::Hangs) => {
+                self.carry_out(plan, action);
+                let limit = Duration::from_secs(u64::from(action.limit_seconds));
+                Fate::AnswerAfter(limit, Attempt::Unknown { cause: format!("it had not ended after {limit:?}") })
+            }
+            Some(Fault::RunsOn(looks)) => {
+                self.leave(plan, action, looks);
+                lost("the connection was lost")
+            }
+            Some(Fault::ControllerDiesHalfWay) => {
+                self.carry_out_half(action);
+                Fate::ControllerDies
+            }
+            Some(Fault::ControllerDiesAfter) => {
+                self.carry_out(plan, action);
+                Fate::ControllerDies
+            }
+            Some(Fault::ControllerDiesRunsOn(looks)) => {
+                self.leave(plan, action, looks);
+                Fate::ControllerDies
+            }
+        }
+    }
+
+    /// What takes its time goes on without the connection; all else is over in a moment.
+    fn leave(&mut self, plan: &Plan, action: &Action, looks_left: u32) {
+        if !holds_lock(action) {
+            return self.carry_out(plan, action);
+        }
+        self.carry_out_half(action);
+        let lingering = Lingering { plan: plan.clone(), action: action.clone(), looks_left };
+        self.hosts.get_mut(&action.host).expect("host").lingering = Some(lingering);
+    }
+
+    /// The clock of every host is set. The start of a process is told from the time since the system came up, so it
+    /// moves along; the times of files stay.
+    fn jump(&mut self, seconds: i64) {
+        self.log.push(format!("the clocks jump by {seconds} s"));
+        self.now += seconds;
+        for process in self.hosts.values_mut().flat_map(|host| host.processes.values_mut()) {
+            process.started_at += seconds;
+        }
+    }
+}
+
+/// Those of which the host lets one at a time be at work.
+fn holds_lock(action: &Action) -> bool {
+    match &action.kind {
+        ActionKind::Install { .. } | ActionKind::Stage { .. } => true,
+        ActionKind::Backup { .. } | ActionKind::Migrate { .. } | ActionKind::Rehearse { .. } => true,
+        ActionKind::Stop | ActionKind::Start { .. } | ActionKind::Switch { .. } | ActionKind::Prune { .. } => false,
+        ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } | ActionKind::Snapshot { .. } => false,
     }
 }
 
 impl Hosts for Simulated {
     async fn observe(&self, host: HostName, queries: Vec<Query>) -> HostFacts {
-        tokio::task::yield_now().await;
-        let mut cluster = self.lock();
-        let facts = cluster.observe(&host, &queries);
-        if queries.iter().any(|query| matches!(query, Query::Work(_))) {
-            cluster.sessions = cluster.sessions.saturating_sub(1);
-        }
+        self.pass_time().await;
+        let (facts, took) = {
+            let mut cluster = self.lock();
+            let looked = cluster.look(&host, &queries);
+            if queries.iter().any(|query| matches!(query, Query::Work(_))) {
+                cluster.sessions = cluster.sessions.saturating_sub(1);
+            }
+            looked
+        };
+        tokio::time::sleep(took).await;
         facts
     }
 
@@ -78,52 +297,39 @@ impl Hosts for Simulated {
         &self,
         plan: &Plan,
         action: &Action,
-        _facts: &HostFacts,
+        facts: &HostFacts,
         output: &mut (dyn FnMut(String) + Send),
     ) -> Attempt {
-        tokio::task::yield_now().await;
-        let dies = {
+        let fault = {
             let mut cluster = self.lock();
-            if cluster.hosts[&action.host].away {
-                return Attempt::NotStarted { reason: "no route to host".into() };
+            if cluster.interrupts.contains(&cluster.acts) {
+                let number = cluster.acts;
+                cluster.interrupts.remove(&number);
+                cluster.disturbances += 1;
+                // This one had begun when it was pressed; none does from here on.
+                self.stop.send_replace(true);
             }
-            let number = cluster.acts;
-            cluster.acts += 1;
-            cluster.now += 10;
-            let fault = cluster.faults.remove(&number);
-            cluster.log.push(format!("{} {fault:?}", action.id));
-            output(format!("act {number}"));
-            if fault != Some(Fault::FailsAtOnce) && fault != Some(Fault::OrderLost) {
-                cluster.check_before(action);
+            let received = cluster.receive(plan, action, facts);
+            cluster.stopping = *self.stop.borrow();
+            match received {
+                Ok(fault) => fault,
+                Err(attempt) => return attempt,
             }
-            match fault {
-                None => {
-                    cluster.carry_out(plan, action);
-                    return Attempt::Succeeded;
-                }
-                Some(Fault::FailsAtOnce) => return Attempt::Failed { how: "exit status 1".into() },
-                Some(Fault::FailsHalfWay) => {
-                    cluster.carry_out_half(action);
-                    return Attempt::Failed { how: "ended by SIGKILL".into() };
-                }
-                Some(Fault::AnswerLost) => {
-                    cluster.carry_out(plan, action);
-                    return Attempt::Unknown { cause: "the connection was lost".into() };
-                }
-                Some(Fault::OrderLost) => return Attempt::Unknown { cause: "the connection was lost".into() },
-                Some(Fault::HostGoesAway) => {
-                    cluster.carry_out_half(action);
-                    cluster.hosts.get_mut(&action.host).expect("host").away = true;
-                    return Attempt::Unknown { cause: "the connection was lost".into() };
-                }
-                Some(Fault::ControllerDiesHalfWay) => cluster.carry_out_half(action),
-                Some(Fault::ControllerDiesAfter) => cluster.carry_out(plan, action),
-            }
-            true
         };
-        assert!(dies);
-        self.died.notify_one();
-        std::future::pending().await
+        output(action.id.clone());
+        self.pass_time().await;
+        let fate = self.lock().end(plan, action, fault);
+        match fate {
+            Fate::Answer(attempt) => attempt,
+            Fate::AnswerAfter(time, attempt) => {
+                tokio::time::sleep(time).await;
+                attempt
+            }
+            Fate::ControllerDies => {
+                self.died.notify_one();
+                std::future::pending().await
+            }
+        }
     }
 
     async fn last_words(&self, _plan: &Plan, _action: &Action) -> Vec<String> {

@@ -5,13 +5,14 @@ mod answers;
 mod effects;
 mod hosts;
 mod packages;
+mod random;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use converge::desired::{Instance, InstanceId};
 use converge::model::HostName;
-use converge::plan::Action;
+use converge::plan::{Action, Plan};
 use converge::release::Release;
 use converge::resource::component::{
     Asked, Component, EnvironmentSpec, FreezeSpec, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal,
@@ -20,6 +21,7 @@ use converge::resource::component::{
 
 pub use hosts::{CATALOGUE, Simulated};
 pub use packages::{graph_of, head_of};
+pub use random::Random;
 
 /// What goes wrong with one action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,31 @@ pub enum Fault {
     ControllerDiesAfter,
     /// The host is cut off when it is half-way, until the next run.
     HostGoesAway,
+    /// The connection is lost, and what was begun ends on its own, so many looks later.
+    RunsOn(u32),
+    /// The controller dies, and what was begun ends on its own, so many looks later.
+    ControllerDiesRunsOn(u32),
+    /// The host takes the order, carries it out and says nothing until the time is up.
+    Hangs,
+}
+
+/// What goes wrong with one look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookFault {
+    /// What comes back is no answer.
+    Garbage,
+    /// The host takes the question and says nothing until the time is up.
+    Hangs,
+    /// One of the answers, by number, is that it can't be found out.
+    OneUnknown(usize),
+}
+
+/// What was begun on a host and ends on its own.
+#[derive(Debug, Clone)]
+pub struct Lingering {
+    plan: Plan,
+    action: Action,
+    looks_left: u32,
 }
 
 /// One environment.
@@ -72,6 +99,8 @@ pub struct SimHost {
     pub processes: BTreeMap<String, SimProcess>,
     pub files: BTreeSet<String>,
     pub away: bool,
+    /// What an earlier connection began here and is still at work.
+    pub lingering: Option<Lingering>,
 }
 
 impl SimHost {
@@ -108,6 +137,24 @@ pub struct Cluster {
     pub acts: usize,
     /// Faults by number of action.
     pub faults: BTreeMap<usize, Fault>,
+    /// Looks so far, by hosts.
+    pub looks: usize,
+    /// Faults by number of look.
+    pub look_faults: BTreeMap<usize, LookFault>,
+    /// By number of action: how many seconds the clock of all hosts jumps.
+    pub clock_jumps: BTreeMap<usize, i64>,
+    /// The numbers of the actions at which the operator presses Ctrl-C.
+    pub interrupts: BTreeSet<usize>,
+    /// How long each look and action takes, where that is to vary.
+    pub pace: Option<Random>,
+    /// How often something that is no fault of converge's got into its way.
+    pub disturbances: usize,
+    /// Actions that have reached their hosts and not ended yet.
+    pub under_way: Vec<(Plan, Action)>,
+    /// Whether the operator has asked the run to stop.
+    pub stopping: bool,
+    /// The actions of the plan that was checked, as JSON.
+    pub approved: BTreeSet<String>,
     /// Databases with a backup since their last migration, and since their users stopped.
     backed_up: BTreeSet<String>,
     pub violations: Vec<String>,
@@ -188,6 +235,15 @@ impl Cluster {
             next_pid: 100,
             acts: 0,
             faults: BTreeMap::new(),
+            looks: 0,
+            look_faults: BTreeMap::new(),
+            clock_jumps: BTreeMap::new(),
+            interrupts: BTreeSet::new(),
+            pace: None,
+            disturbances: 0,
+            under_way: Vec::new(),
+            stopping: false,
+            approved: BTreeSet::new(),
             backed_up: BTreeSet::new(),
             violations: Vec::new(),
             log: Vec::new(),

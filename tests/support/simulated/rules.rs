@@ -3,28 +3,122 @@
 use std::collections::BTreeSet;
 
 use converge::desired::{Instance, InstanceId};
+use converge::facts::HostFacts;
 use converge::plan::{Action, ActionKind, PackageMove};
 use converge::release::Release;
 
-use super::{Cluster, head_of};
+use super::{Cluster, SimVenv, head_of};
 
 impl Cluster {
+    /// Whether the order may reach a host at all.
+    pub(super) fn check_permitted(&mut self, action: &Action, facts: &HostFacts) {
+        let goes_back = action.id.ends_with("-back") || action.id.ends_with("-after");
+        if self.stopping && !goes_back {
+            self.violate(action, "it begins after the run was asked to stop");
+        }
+        if facts.unreachable.is_some() {
+            self.violate(action, "its host could not be seen, and is acted upon");
+        }
+        let text = serde_json::to_string(action).expect("JSON");
+        if !self.approved.is_empty() && !self.approved.contains(&text) {
+            self.violate(action, "it is in no plan that was checked");
+        }
+        if self.holds_already(action) {
+            self.violate(action, "what it brings about is there already: it is done twice");
+        }
+    }
+
+    fn holds_already(&self, action: &Action) -> bool {
+        let host = &self.hosts[&action.host];
+        let noted = || {
+            let component = self.instances.iter().find(|i| i.id() == action.instance()).map(|i| &i.component);
+            component.and_then(|component| component.freeze.as_ref()).is_some_and(|f| host.files.contains(&f.marker))
+        };
+        let holds = |venv: &SimVenv, packages: &[PackageMove]| {
+            venv.interrupted.is_empty() && packages.iter().all(|p| venv.installed.get(&p.package) == Some(&p.to))
+        };
+        match &action.kind {
+            ActionKind::Stop => !self.running(&action.instance()),
+            ActionKind::Install { venv, packages, .. } => host.venv(venv).is_some_and(|venv| holds(venv, packages)),
+            ActionKind::Stage { target, packages, .. } => {
+                host.venvs.get(target).is_some_and(|venv| venv.built_from.is_some() && holds(venv, packages))
+            }
+            ActionKind::Switch { venv, target, .. } => host.links.get(venv) == Some(target),
+            ActionKind::Freeze => self.frozen && noted(),
+            ActionKind::Unfreeze => !self.frozen && !noted(),
+            // A process that runs, and a database that is at head, have rules of their own.
+            ActionKind::Start { .. } | ActionKind::Migrate { .. } => false,
+            // They look, or make something new each time.
+            ActionKind::Backup { .. } | ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } => false,
+            ActionKind::Prune { .. } | ActionKind::Drain { .. } => false,
+        }
+    }
+
+    /// What must not run from the beginning to the end of an action.
+    fn check_stopped(&mut self, action: &Action) {
+        let (ids, what): (Vec<InstanceId>, &str) = match &action.kind {
+            ActionKind::Install { venv, .. } => {
+                let sharing = |i: &&Instance| i.host == action.host && i.component.venv == *venv;
+                (self.instances.iter().filter(sharing).map(Instance::id).collect(), "its package changes")
+            }
+            ActionKind::Backup { stopped, .. } if stopped.is_empty() => return,
+            ActionKind::Backup { .. } | ActionKind::Migrate { .. } => {
+                let database = self.uses[&action.instance()].clone();
+                (self.users_of(&database), "its database is at work")
+            }
+            ActionKind::Stop | ActionKind::Start { .. } | ActionKind::Stage { .. } | ActionKind::Switch { .. } => {
+                return;
+            }
+            ActionKind::Prune { .. } | ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } => return,
+            ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } => return,
+        };
+        for id in ids.into_iter().filter(|id| self.running(id)).collect::<Vec<_>>() {
+            self.violate(action, &format!("{id} runs while {what}"));
+        }
+    }
+
+    pub(super) fn users_of(&self, database: &str) -> Vec<InstanceId> {
+        self.uses.iter().filter(|(_, used)| *used == database).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// What must still hold when it ends.
+    pub(super) fn check_at_end(&mut self, action: &Action) {
+        self.check_stopped(action);
+    }
+
+    /// What goes on elsewhere at the same time, by this run or left over from one before.
+    fn check_beside(&mut self, action: &Action) {
+        let lingering = self.hosts.values().filter_map(|host| host.lingering.as_ref()).map(|left| &left.action);
+        let others: Vec<Action> = self.under_way.iter().map(|(_, other)| other).chain(lingering).cloned().collect();
+        for other in others.iter().filter(|other| other.id != action.id) {
+            let used = |action: &Action| self.uses.get(&action.instance()).cloned();
+            match (&action.kind, &other.kind) {
+                (ActionKind::Migrate { .. } | ActionKind::Backup { .. }, ActionKind::Migrate { .. })
+                    if used(action) == used(other) =>
+                {
+                    self.violate(action, "the database is being migrated at the same time");
+                }
+                (ActionKind::Start { .. }, ActionKind::Migrate { .. }) if used(action) == used(other) => {
+                    self.violate(action, "it is started while its database is at work");
+                }
+                (ActionKind::Start { .. }, ActionKind::Install { venv, .. }) if other.host == action.host => {
+                    let own = self.instances.iter().find(|i| i.id() == action.instance());
+                    if own.is_some_and(|own| own.component.venv == *venv) {
+                        self.violate(action, "it is started while its package changes");
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// The rules of "what must always hold", looked at when an action reaches a host.
     pub(super) fn check_before(&mut self, action: &Action) {
+        self.check_beside(action);
+        self.check_stopped(action);
         match &action.kind {
             ActionKind::Stop => {}
             ActionKind::Install { venv, packages, .. } => {
-                let sharing: Vec<InstanceId> = self
-                    .instances
-                    .iter()
-                    .filter(|i| i.host == action.host && i.component.venv == *venv)
-                    .map(Instance::id)
-                    .collect();
-                for id in sharing {
-                    if self.running(&id) {
-                        self.violate(action, &format!("{id} runs while its package changes"));
-                    }
-                }
                 for moved in packages {
                     let before =
                         self.hosts[&action.host].venv(venv).expect("venv").installed.get(&moved.package).cloned();
@@ -58,13 +152,6 @@ impl Cluster {
             ActionKind::Backup { stopped, .. } if stopped.is_empty() => {}
             ActionKind::Backup { .. } | ActionKind::Migrate { .. } => {
                 let database = self.uses[&action.instance()].clone();
-                let users: Vec<InstanceId> =
-                    self.uses.iter().filter(|(_, used)| **used == database).map(|(id, _)| id.clone()).collect();
-                for id in users {
-                    if self.running(&id) {
-                        self.violate(action, &format!("{id} runs while its database is at work"));
-                    }
-                }
                 if let ActionKind::Migrate { migration, .. } = &action.kind {
                     if migration.rows != BTreeSet::from([self.databases[&database].clone()]) {
                         self.violate(action, "a migration from elsewhere than where the database stands");
@@ -107,6 +194,7 @@ impl Cluster {
                 self.violate(action, "a downgrade");
             }
             if moved.to.train() == from.train() {
+                self.check_order(action, &moved.to);
                 continue;
             }
             let ids: Vec<InstanceId> = self.instances.iter().map(Instance::id).collect();

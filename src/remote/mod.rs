@@ -1,0 +1,15 @@
+//! What converge keeps on the hosts: jobs and locks, in the state directory of the user that logs in. Their names, the
+//! scripts that make and ask them, and the readers of what comes back. Pure; running the scripts is `execute`'s business.
+//!
+//! The directory is `${XDG_STATE_HOME:-$HOME/.local/state}/converge`, and `/var/tmp/converge-UID` for a user without a
+//! home to write in. It is the user's own and nobody else's, and no link.
+
+mod job;
+mod reply;
+
+pub use job::{Ask, JobName, Launch, OUTPUT_LIMIT, REPLY_LIMIT};
+pub use reply::{JobEnd, Reply, Told};
+
+/// `place [make]` sets `S` to the state directory and says in `WHY` why it can't be had; `alive PID TICKS` whether that
+/// very process lives; `at_work DIR` whether anything of the job in `DIR` does.
+pub const PLACE: &str = include_str!("place.sh");
