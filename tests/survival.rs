@@ -243,7 +243,9 @@ impl Site {
         self.lab.sql("drop function slow()");
     }
 
-    fn until_pip(&self, host: &str) {
+    /// Waits until pip is at work in an environment; the survey before asks pips as well.
+    fn until_pip(&self, child: &mut Child, host: &str) {
+        self.until_said(child, &format!("at work: [{host}] install"));
         self.wait_until(host, "pip", |site| site.lab.ssh(host, PIP).contains("yes"));
     }
 
@@ -285,7 +287,7 @@ fn cuts_of_the_network(site: &mut Site) {
 fn a_restart_of_sshd(site: &mut Site) {
     site.set_back();
     let mut child = site.begin();
-    site.until_pip("mgr1");
+    site.until_pip(&mut child, "mgr1");
     // Not only the server: every session of it ends.
     site.lab.ssh(
         "mgr1",
@@ -301,7 +303,7 @@ fn a_loss_of_power(site: &mut Site) {
         site.slow_down();
         let mut child = site.begin();
         match phase {
-            "pip" => site.until_pip("mgr1"),
+            "pip" => site.until_pip(&mut child, "mgr1"),
             _ => site.until_alembic(),
         }
         site.lab.power_off("mgr1");
