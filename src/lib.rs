@@ -12,6 +12,7 @@ pub mod execute;
 pub mod facts;
 pub mod gather;
 pub mod inventory;
+pub mod journal;
 pub mod model;
 pub mod packages;
 pub mod plan;

@@ -7,7 +7,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -463,25 +463,39 @@ fn a_backup_that_lacks_something_is_none() {
     assert_eq!((ended.code, files(&place).len()), (Some(0), 1), "{}", ended.text);
 }
 
-/// `converge schema check` on this machine as a host, about one database.
-fn schema_check(shop: &Shop, database: &str, words: &[&str]) -> (i32, String) {
+/// A project whose only component is the shop, with this machine as its host and one of the server's databases.
+fn project(shop: &Shop, database: &str, venv: &Path, process: &str, schema: &str) -> PathBuf {
     let project = shop.packages.path(&format!("project-{database}"));
     fs::create_dir_all(&project).unwrap();
     let ini = shop.packages.ini("new", database, &shop.server.url(database));
-    let venv = venv().display();
+    let venv = venv.display();
     fs::write(project.join("hosts.yaml"), "all:\n  vars: {ansible_connection: local}\n  hosts: {here: }\n").unwrap();
     let playbook = format!(
         "- name: Shop\n  hosts: all\n  tasks:\n    - name: The shop\n      component:\n        name: shop\n        \
-         package: shop\n        release: \"1.0\"\n        venv: {venv}\n        process: {{command: sleep 9, \
-         title: ^shop, log: /dev/null}}\n        schema: {{alembic: {ini}, chdir: /tmp, backup: /tmp}}\n"
+         package: shop\n        release: \"1.0\"\n        venv: {venv}\n        process: {{{process}}}\n        \
+         schema: {{alembic: {ini}, chdir: {}, {schema}}}\n",
+        project.display()
     );
     fs::write(project.join("site.yaml"), playbook).unwrap();
+    project
+}
+
+/// `converge …` in a project: how it ended, and what it said.
+fn converge(project: &Path, words: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_converge"));
-    command.args(["-i", "hosts.yaml", "-p", "site.yaml", "schema", "check"]).args(words).current_dir(&project);
-    let output = command.env("HOME", &project).env_remove("SSH_AUTH_SOCK").output().unwrap();
+    command.args(["-i", "hosts.yaml", "-p", "site.yaml"]).args(words).current_dir(project);
+    command.env("HOME", project).env_remove("SSH_AUTH_SOCK").envs(environment.iter().copied());
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
     let text = said(&output);
     assert!(!text.contains(support::PASSWORD) && !text.contains("hunter2@x"), "{text}");
     (output.status.code().unwrap(), text)
+}
+
+/// `converge schema check` on this machine as a host, about one database.
+fn schema_check(shop: &Shop, database: &str, words: &[&str]) -> (i32, String) {
+    let process = "command: sleep 9, title: ^shop, log: /dev/null";
+    let project = project(shop, database, venv(), process, "backup: /tmp");
+    converge(&project, &[&["schema", "check"], words].concat(), &[])
 }
 
 #[test]
@@ -522,6 +536,155 @@ fn the_command_tells_a_complete_schema_from_one_that_is_only_at_head() {
     let (code, text) = schema_check(&shop, "shop", &[]);
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("UNKNOWN: the schema:"), "{text}");
+}
+
+/// A service in an environment of its own, and a database on which somebody has typed `alembic upgrade head`.
+struct Served {
+    project: PathBuf,
+    pid_file: PathBuf,
+    backups: PathBuf,
+}
+
+impl Served {
+    fn open(shop: &Shop, database: &str, schema: &str) -> Self {
+        shop.server.copy("shop", database);
+        let ini = shop.packages.ini("new", database, &shop.server.url(database));
+        let place = shop.packages.directory.path();
+        run(Command::new(venv().join("bin/alembic")).args(["-c", &ini, "upgrade", "head"]).current_dir(place));
+        assert_eq!(shop.rows(database), ["c3"]);
+        let project = project(
+            shop,
+            database,
+            &Self::environment(shop, database),
+            // The number tells it from other tests' and other databases' services.
+            &format!(
+                "command: sleep {0}, title: ^sleep {0}$, log: /dev/null, pid_file: {1}/pid",
+                Self::seconds(database),
+                shop.packages.path(&format!("project-{database}")).display()
+            ),
+            &format!("backup: {}, {schema}", place.join(format!("backups-{database}")).display()),
+        );
+        let (pid_file, backups) = (project.join("pid"), place.join(format!("backups-{database}")));
+        let served = Self { project, pid_file, backups };
+        let (code, text) = served.converge(&[], &[]);
+        assert_eq!(code, 0, "{text}");
+        served
+    }
+
+    fn seconds(database: &str) -> u64 {
+        u64::from(std::process::id()) * 1000 + database.bytes().map(u64::from).sum::<u64>()
+    }
+
+    /// A package `shop`, with the alembic of the other tests.
+    fn environment(shop: &Shop, database: &str) -> PathBuf {
+        let own = shop.packages.path(&format!("venv-{database}"));
+        run(Command::new("python3").args(["-m", "venv", "--without-pip"]).arg(&own));
+        let site_packages = |venv: &Path| {
+            let python = fs::read_dir(venv.join("lib")).unwrap().next().unwrap().unwrap().path();
+            python.join("site-packages")
+        };
+        fs::write(site_packages(&own).join("other.pth"), site_packages(venv()).to_str().unwrap()).unwrap();
+        let distribution = site_packages(&own).join("shop-1.0.dist-info");
+        fs::create_dir(&distribution).unwrap();
+        fs::write(distribution.join("METADATA"), "Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n").unwrap();
+        fs::write(distribution.join("RECORD"), "").unwrap();
+        own
+    }
+
+    fn converge(&self, words: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+        converge(&self.project, words, environment)
+    }
+
+    /// The process that serves, if one does.
+    fn serves(&self) -> Option<String> {
+        let pid = fs::read_to_string(&self.pid_file).ok()?.trim().to_owned();
+        fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|line| line.starts_with(b"sleep")).map(|_| pid)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if let Some(pid) = self.serves() {
+            let _ = Command::new("kill").arg(pid).status();
+        }
+    }
+}
+
+#[test]
+fn a_careless_upgrade_is_mended_to_what_its_twin_is() {
+    let shop = Shop::open();
+    let served = Served::open(&shop, "careless", "rehearsal: major");
+    let (before, databases) = (shop.server.truth("careless"), shop.server.databases());
+    assert_ne!(before, shop.server.truth("truth"));
+    let first = served.serves().unwrap();
+
+    let (code, text) = served.converge(&["schema", "mend", "--check"], &[]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("1.0: rehearse the mending of shop") && text.contains("1.0: mend the database of shop"));
+    assert!(text.contains("2 revision(s) never ran, although the row is above them: s1 (add `users.kind`); s2 (index"));
+    assert!(text.contains("only a restore takes it back: pg_restore"), "{text}");
+    assert_eq!((shop.server.truth("careless"), served.serves()), (before.clone(), Some(first.clone())));
+
+    // A rehearsal that fails stops nothing.
+    shop.server.create("careless_rehearsal");
+    let (code, text) = served.converge(&["schema", "mend", "--yes"], &[]);
+    assert_eq!(code, 5, "{text}");
+    assert!(text.contains("no rehearsal has made") && text.contains("nothing was stopped"), "{text}");
+    assert_eq!((shop.server.truth("careless"), served.serves()), (before, Some(first.clone())));
+    shop.server.sql("postgres", "drop database careless_rehearsal");
+
+    let (code, text) = served.converge(&["schema", "mend", "--yes", "-v"], &[]);
+    assert_eq!(code, 0, "{text}");
+    // On a copy it stops before what would meet the real world: the revisions of the shop read their environment.
+    let outside = "s2 (index users.kind) reaches outside of the database, and was not run; 1 of 2 revisions were";
+    assert!(text.contains(outside), "{text}");
+    assert!(text.contains("all 2 things that its revisions leave were found"), "{text}");
+    assert_eq!(shop.server.truth("careless"), shop.server.truth("truth"));
+    assert_eq!((shop.rows("careless"), shop.server.databases()), (vec!["c3".to_owned()], databases));
+    assert!(served.serves().is_some_and(|now| now != first));
+    assert!(files(&served.backups).iter().any(|file| file.starts_with("careless-before-1.0-")));
+
+    for words in [&["schema", "mend", "--yes"][..], &["schema", "check"], &[]] {
+        let (code, text) = served.converge(words, &[]);
+        assert_eq!(code, 0, "{words:?}: {text}");
+    }
+}
+
+#[test]
+fn a_mending_that_fails_or_would_not_be_sound_leaves_the_database_as_it_was() {
+    let shop = Shop::open();
+    let served = Served::open(&shop, "careless", "rehearsal: never");
+    let before = shop.server.truth("careless");
+    let (code, text) = served.converge(&["schema", "mend", "--yes"], &[("SHOP_FAIL", "1")]);
+    assert_eq!(code, 5, "{text}");
+    assert!(text.contains("rolled back: alembic_version holds c3, and the schema is as it was before"), "{text}");
+    assert!(text.contains("forward: mend the cause, then run converge schema mend again"), "{text}");
+    let backup = files(&served.backups).into_iter().find(|file| file.starts_with("careless-before-1.0-")).unwrap();
+    assert!(text.contains(&format!("--dbname=postgres {}/{backup}", served.backups.display())), "{text}");
+    assert_eq!((shop.server.truth("careless"), served.serves()), (before.clone(), None));
+    // Back is to start what is stopped, on the schema as it was.
+    let (code, text) = served.converge(&["--yes"], &[]);
+    assert!(code == 0 && served.serves().is_some(), "{text}");
+
+    // A backup that can't be made stops nothing for longer.
+    let programs = shop.packages.path("programs");
+    fs::create_dir(&programs).unwrap();
+    fs::write(programs.join("pg_dump"), "#!/bin/sh\n[ \"$1\" = --version ] && echo 'pg_dump 99.1'\n").unwrap();
+    run(Command::new("chmod").arg("755").arg(programs.join("pg_dump")));
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let (code, text) = served.converge(&["schema", "mend", "--yes"], &[("PATH", &path)]);
+    assert_eq!(code, 5, "{text}");
+    assert!(text.contains("Taken back to where it was") && served.serves().is_some(), "{text}");
+    assert_eq!(shop.server.truth("careless"), before);
+
+    // Half of what one of them brings is there.
+    shop.server.sql("careless", "alter table orders drop column user_id");
+    let (before, serves) = (shop.server.truth("careless"), served.serves());
+    let (code, text) = served.converge(&["schema", "mend", "--yes"], &[]);
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("[schema-unmendable]") && text.contains("restore the backup from before"), "{text}");
+    assert!(text.contains("the database lacks what c3 brings, and it must not be run: "), "{text}");
+    assert_eq!((shop.server.truth("careless"), served.serves()), (before, serves));
 }
 
 /// Revisions written in the ways in which people write them; later ones take back what earlier ones bring.

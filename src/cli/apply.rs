@@ -7,6 +7,7 @@ use super::catalogue::catalogue;
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::{ApplyArguments, Options};
+use super::recording::Begun;
 use super::survey::{Subject, survey};
 use super::{context, machine, output, run};
 use crate::gather::Sessions;
@@ -25,6 +26,7 @@ pub(super) async fn run(options: &Options, arguments: &ApplyArguments) -> Result
         .map_err(|source| CliError::SavedPlan { path: path.clone(), source })?;
     let fleet = context::fleet(options, saved.targets.clone(), Sessions::Kept)?;
     let catalogue = catalogue(options)?;
+    let begun = Begun::new(options)?;
     let (instances, out_of_scope) = (saved.plan.instances.clone(), saved.out_of_scope.clone());
     let subject = Subject {
         instances: &instances,
@@ -51,7 +53,8 @@ pub(super) async fn run(options: &Options, arguments: &ApplyArguments) -> Result
     if !violations.is_empty() {
         return Err(CliError::UnsoundPlan(violations));
     }
-    run::carry_out(options, &fleet, saved.plan, &subject).await
+    let ready = run::Ready { begun, plan: saved.plan, findings: seen.findings, targets: &saved.targets };
+    run::carry_out(options, &fleet, ready, &subject).await
 }
 
 fn stale_text(path: &Path, stale: &[StalePlan]) -> String {

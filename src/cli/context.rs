@@ -63,7 +63,7 @@ fn request(options: &Options) -> Result<Request, Diagnostics> {
     };
     waivers.extend(source.and_then(|source| mistakes.keep(parse_waivers(&source))).unwrap_or_default());
     let drain_timeout = options.drain_timeout.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
-    mistakes.or_ok(Request { major: options.major, drain_timeout, waivers })
+    mistakes.or_ok(Request { major: options.major, drain_timeout, waivers, mend: false })
 }
 
 /// Reads inventory, playbook and roles, and decodes every task: all mistakes of all files in one go.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use crate::document::Diagnostics;
+use crate::journal::JournalError;
 use crate::packages::PackagesError;
 use crate::plan::{SavedPlanError, Violation};
 use crate::release::{LockError, SnapshotError};
@@ -69,6 +70,9 @@ pub enum CliError {
     /// An inventory is needed.
     #[error("no inventory: name one with --inventory FILE (nothing else ever chooses hosts)")]
     NoInventory,
+    /// A journal can't be kept or read.
+    #[error("{0}")]
+    Journal(#[from] JournalError),
     /// The environment lacks something.
     #[error("{0}")]
     Environment(String),
@@ -115,6 +119,7 @@ impl CliError {
             | CliError::Unresolved(_)
             | CliError::Fetch(_)
             | CliError::Packages(_)
+            | CliError::Journal(_)
             | CliError::Releases(_)
             | CliError::UnsoundPlan(_)
             | CliError::Environment(_) => Exit::Error,

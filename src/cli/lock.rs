@@ -184,7 +184,7 @@ fn wanted_of<'a>(
     }
     let published = seen.published(&component.published_query());
     let product = catalogue.product_of(&component.package);
-    let staged = component.staged_hops(venv, &hops);
+    let staged = component.staged_hops(venv.link.is_some(), &hops);
     let mut python: (Option<&str>, &str) = (None, &venv.python);
     let interpreters = seen.interpreters(&component.interpreters_query());
     let mut wanted = Vec::new();

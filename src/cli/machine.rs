@@ -107,6 +107,32 @@ pub(super) fn new_run() -> RunId {
     named.or_else(|_| RunId::new(Timestamp(0), [byte(0), byte(2), byte(4)])).expect("the year 1970 has four digits")
 }
 
+/// Where converge's own state is kept.
+pub(super) fn state_directory(options: &Options) -> Result<PathBuf, CliError> {
+    let given = options.state_dir.clone().filter(|directory| !directory.as_os_str().is_empty());
+    // As the specification of these directories has it, a relative path there means nothing.
+    let of_desktop = || std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let of_home = || {
+        let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty())?;
+        Some(home.join(".local/state"))
+    };
+    given.or_else(|| Some(of_desktop().or_else(of_home)?.join("converge"))).ok_or_else(|| {
+        CliError::Environment("HOME is not set, so there is no place for the journal: name one with --state-dir".into())
+    })
+}
+
+/// Who runs this, as `user@machine`.
+pub(super) fn operator() -> String {
+    let user = login_name().unwrap_or_else(|_| "somebody".into());
+    let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{user}@{}", if machine.trim().is_empty() { "somewhere" } else { machine.trim() })
+}
+
+/// A path from the root on, without links where it is there.
+pub(super) fn full_path(path: &Path) -> String {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
+}
+
 /// Whether a person can be asked: both ends of the conversation are a terminal.
 pub(super) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()

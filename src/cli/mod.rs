@@ -22,11 +22,13 @@ mod preflight;
 mod progress;
 pub mod project;
 mod published;
+mod recording;
 mod releases;
 mod run;
 mod schema;
 mod survey;
 mod wheels;
+mod words;
 
 use std::process::ExitCode;
 
@@ -82,6 +84,7 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Facts(arguments)) => facts::run(options, arguments).await,
         Some(Verb::Releases(arguments)) => releases::run(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Check(arguments))) => schema::check(options, arguments).await,
+        Some(Verb::Schema(SchemaVerb::Mend(arguments))) => schema::mend(options, arguments).await,
         Some(Verb::Lock(arguments)) => lock::run(options, arguments).await,
         Some(Verb::Fetch(arguments)) => fetch::run(arguments).await,
         Some(Verb::Path(arguments)) => path::run(options, arguments).await,

@@ -67,6 +67,10 @@ pub struct Options {
     /// File of waivers with owners and ends [default: waivers.yaml of the current directory, if there is one]
     #[arg(long, value_name = "FILE", global = true)]
     pub waivers: Option<PathBuf>,
+    /// Where converge keeps its own state, such as the journal of each run [default: $XDG_STATE_HOME/converge, or
+    /// ~/.local/state/converge]
+    #[arg(long, value_name = "DIR", env = "CONVERGE_STATE_DIR", hide_env_values = true, global = true)]
+    pub state_dir: Option<PathBuf>,
     /// Say more; twice for debugging.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
@@ -98,7 +102,7 @@ pub enum Verb {
     Facts(FactsArguments),
     /// List what is published, by train; save it with --save for --offline.
     Releases(ReleasesArguments),
-    /// Look at databases: whether they have all that their revisions bring.
+    /// Look at databases, whether they have all that their revisions bring, and complete them.
     #[command(subcommand)]
     Schema(SchemaVerb),
     /// Write down what exactly would be installed for each release on the way, with digests; installs then take nothing else.
@@ -115,6 +119,9 @@ pub enum SchemaVerb {
     /// Compare every database with what its revisions bring, not with what alembic_version says: exit code 0 complete,
     /// 2 incomplete or behind, others for errors.
     Check(SchemaCheckArguments),
+    /// Run late what an earlier upgrade left out of a database that stands at its package's head, where that is sound:
+    /// stops what uses it, backs it up, and asks before it does.
+    Mend(SchemaMendArguments),
 }
 
 /// Arguments of `schema check`.
@@ -123,6 +130,14 @@ pub struct SchemaCheckArguments {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub output: Format,
+}
+
+/// Arguments of `schema mend`.
+#[derive(Debug, Args)]
+pub struct SchemaMendArguments {
+    /// Stop after the plan: nothing is changed.
+    #[arg(short = 'C', long)]
+    pub check: bool,
 }
 
 /// How something is printed.

@@ -9,24 +9,33 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::options::Options;
 use super::progress::Progress;
+use super::recording::Begun;
 use super::survey::{Subject, Survey, survey};
 use super::{context, interrupt, machine, output};
 use crate::event::Event;
 use crate::execute::{Executor, Jobs, Recovered, RunOutcome};
 use crate::gather::{Fleet, Sessions};
+use crate::journal::{Ending, Record};
 use crate::model::HostName;
 use crate::plan::Plan;
 use crate::preflight::{self, Finding, Waiver};
-use crate::report::{RecapLine, downtime_text, failures_text, findings_text, plan_text, recap_text, recovery_text};
-use crate::transport::AnyConnector;
+use crate::report::{
+    RecapLine, downtime_text, failures_text, findings_text, plan_text, recap_text, recovery_text, unrecorded_text,
+};
+use crate::transport::{AnyConnector, Target};
 
 /// `converge --inventory FILE`.
 pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
     let mut context = context::load(options)?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
+    // What only looks is no run, and leaves no trace.
+    let mut begun = if options.check { None } else { Some(Begun::new(options)?) };
     let mut seen = survey(&fleet, &context.subject(options)).await?;
     let acknowledged = acknowledged(options, &seen);
     if !acknowledged.is_empty() {
+        if let Some(begun) = &mut begun {
+            begun.acknowledge(&acknowledged);
+        }
         context.request.waivers.extend(acknowledged);
         seen = survey(&fleet, &context.subject(options)).await?;
     }
@@ -39,10 +48,10 @@ pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
         output::answer(&recap_text(lines_of(&seen.plan.hosts(), &RunOutcome::default(), &seen.plan)))?;
         return Ok(Exit::Ok);
     }
-    if options.check {
-        return Ok(Exit::Drift);
-    }
-    carry_out(options, &fleet, seen.plan, &context.subject(options)).await
+    let Some(begun) = begun else { return Ok(Exit::Drift) };
+    let Survey { plan, findings, .. } = seen;
+    let ready = Ready { begun, plan, findings, targets: &context.targets };
+    carry_out(options, &fleet, ready, &context.subject(options)).await
 }
 
 /// Asks whoever sits at the terminal for the manual steps that are all that stops the run.
@@ -78,18 +87,31 @@ pub(super) fn exit_of_findings(seen: &Survey) -> Exit {
     }
 }
 
-/// Asks, carries `plan` out, and plans again: success is the empty plan.
+/// A plan that may be carried out.
+pub(super) struct Ready<'a> {
+    /// The run that does it.
+    pub(super) begun: Begun,
+    /// The plan.
+    pub(super) plan: Plan,
+    /// What was found, all of it waived.
+    pub(super) findings: Vec<Finding>,
+    /// How hosts are reached.
+    pub(super) targets: &'a BTreeMap<HostName, Target>,
+}
+
+/// Asks, records that it begins, carries the plan out, and plans again: success is the empty plan.
 pub(super) async fn carry_out(
     options: &Options,
     fleet: &Arc<Fleet<AnyConnector>>,
-    plan: Plan,
+    Ready { begun, plan, findings, targets }: Ready<'_>,
     subject: &Subject<'_>,
 ) -> Result<Exit, CliError> {
     if !options.yes && machine::is_interactive() && !machine::ask("\nCarry this plan out?") {
         output::progress("Nothing was changed.");
         return Ok(Exit::Declined);
     }
-    let plan = Arc::new(plan);
+    let recording = Arc::new(begun.record(&plan, targets, &findings).await?);
+    let (id, plan) = (begun.id, Arc::new(plan));
     let verbose = options.verbose > 0;
     let progress = Arc::new(Progress::new(verbose));
     let print = {
@@ -97,20 +119,41 @@ pub(super) async fn carry_out(
         move |event: Event| progress.show(&event)
     };
     let (stop, stopping) = watch::channel(false);
-    let jobs = Arc::new(Jobs::new(Arc::clone(fleet), machine::new_run(), options.reconnect));
-    let executor = Executor::new(Arc::clone(&plan), jobs, machine::forks(options), stopping, Arc::new(print));
-    let ended = interrupt::finishing_what_runs(executor.run(), stop, || progress.show(&Event::Stopping)).await;
+    let jobs = Arc::new(Jobs::new(Arc::clone(fleet), id, options.reconnect));
+    let (shared, recorder) = (Arc::clone(&plan), Arc::clone(&recording));
+    let executor = Executor::new(shared, jobs, recorder, machine::forks(options), stopping, Arc::new(print));
+    let on_stop = || {
+        progress.show(&Event::Stopping);
+        let recording = Arc::clone(&recording);
+        tokio::spawn(async move { recording.note(Record::Stopping).await });
+    };
+    let ended = interrupt::finishing_what_runs(executor.run(), stop, on_stop).await;
     let Some(outcome) = ended else {
+        recording.end(Ending::Left, Exit::Interrupted.code()).await;
         output::say(
             "\nLeft at once. What was begun on the hosts may still be running there; `converge drift` shows how things \
              stand, and the next run goes on from what is there.\n",
         );
         return Ok(Exit::Interrupted);
     };
-    let exit = prove(fleet, &outcome, subject).await?;
+    let proven = prove(fleet, &outcome, subject).await;
+    if outcome.unrecorded.is_none() {
+        let (how, code) = ending(&proven);
+        recording.end(how, code).await;
+    }
+    let exit = proven?;
     // The run has ended as it has ended, whoever still listens.
     let _ = output::answer(&recap_text(lines_of(&plan.hosts(), &outcome, &plan)));
     Ok(exit)
+}
+
+fn ending(proven: &Result<Exit, CliError>) -> (Ending, u8) {
+    match proven {
+        Ok(Exit::Ok) => (Ending::Converged, Exit::Ok.code()),
+        Ok(Exit::Interrupted) => (Ending::Stopped, Exit::Interrupted.code()),
+        Ok(other) => (Ending::Failed, other.code()),
+        Err(error) => (Ending::Failed, error.exit().code()),
+    }
 }
 
 /// After the last action: gather again, plan again.
@@ -120,6 +163,9 @@ async fn prove(
     subject: &Subject<'_>,
 ) -> Result<Exit, CliError> {
     output::say(&downtime_text(&outcome.downtime_ms));
+    if let Some(error) = &outcome.unrecorded {
+        output::say(&unrecorded_text(&error.to_string()));
+    }
     if !outcome.failures.is_empty() {
         output::say(&failures_text(&outcome.failures));
         if let Some(Recovered { title, took_back, failures, advice }) = &outcome.recovered {
@@ -127,6 +173,9 @@ async fn prove(
         }
         let all_unreachable = outcome.failures.iter().all(|failure| failure.unreachable);
         return Ok(if all_unreachable { Exit::Unreachable } else { Exit::Failed });
+    }
+    if outcome.unrecorded.is_some() {
+        return Ok(Exit::Failed);
     }
     if outcome.stopped {
         output::say("\nStopped as asked: what ran was finished, the rest was not begun. Run again to go on.\n");

@@ -1,22 +1,28 @@
-//! `converge schema check`: whether every database has all that its revisions bring. Nothing is changed.
+//! `converge schema check`: whether every database has all that its revisions bring; and `converge schema mend`, which
+//! completes those that an earlier upgrade has left without some.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::error::CliError;
 use super::exit::Exit;
-use super::options::{Format, Options, SchemaCheckArguments};
-use super::{context, output};
-use crate::facts::Query;
+use super::options::{Format, Options, SchemaCheckArguments, SchemaMendArguments};
+use super::recording::Begun;
+use super::survey::{Survey, questions_of, survey};
+use super::{context, output, run};
+use crate::facts::{Query, facts_of};
 use crate::gather::Sessions;
 use crate::model::HostName;
-use crate::report::{SchemaReport, effects_query, schema_text};
+use crate::report::{SchemaReport, plan_text, schema_text};
+use crate::resource::component::{Installed, assess};
 
 pub(super) async fn check(options: &Options, arguments: &SchemaCheckArguments) -> Result<Exit, CliError> {
     let context = context::load(options)?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Closed)?;
     let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
     for instance in &context.instances {
-        let asked = [instance.component.schema_query().map(Query::Schema), effects_query(instance).map(Query::Effects)];
+        let component = &instance.component;
+        let asked = [component.schema_query().map(Query::Schema), component.whole_schema_query().map(Query::Effects)];
         let asked: Vec<Query> = asked.into_iter().flatten().collect();
         if !asked.is_empty() {
             questions.entry(instance.host.clone()).or_default().extend(asked);
@@ -29,6 +35,47 @@ pub(super) async fn check(options: &Options, arguments: &SchemaCheckArguments) -
         Format::Json => output::answer_json(&report)?,
     }
     Ok(exit_of(&report))
+}
+
+/// Completes databases where they stand. What is declared matters only as the place where things lie: whatever release is
+/// declared, nothing moves.
+pub(super) async fn mend(options: &Options, arguments: &SchemaMendArguments) -> Result<Exit, CliError> {
+    let mut context = context::load(options)?;
+    context.request.mend = true;
+    context.instances.retain(|instance| instance.component.schema.is_some());
+    if context.instances.is_empty() {
+        output::answer("no component declares a schema\n")?;
+        return Ok(Exit::Ok);
+    }
+    let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
+    // What only looks is no run, and leaves no trace.
+    let begun = if arguments.check || options.check { None } else { Some(Begun::new(options)?) };
+    let facts = fleet.gather(questions_of(&context.instances)).await;
+    for instance in &mut context.instances {
+        let facts = facts_of(&facts, &instance.host);
+        if let Installed::Release(release) = assess(&instance.component, &facts).installed {
+            instance.component.release = release;
+        }
+    }
+    let seen = survey(&fleet, &context.subject(options)).await?;
+    if seen.refused() {
+        return Ok(run::refused(&seen));
+    }
+    run::say_waived(&seen);
+    if seen.plan.is_empty() {
+        let mut text =
+            "Nothing to mend: every database has what its revisions bring, as far as a schema tells.\n".to_owned();
+        for (id, state) in &seen.plan.basis {
+            let _ = writeln!(text, "  {id}: {state}");
+        }
+        output::answer(&text)?;
+        return Ok(Exit::Ok);
+    }
+    output::answer(&plan_text(&seen.plan))?;
+    let Some(begun) = begun else { return Ok(Exit::Drift) };
+    let Survey { plan, findings, .. } = seen;
+    let ready = run::Ready { begun, plan, findings, targets: &context.targets };
+    run::carry_out(options, &fleet, ready, &context.subject(options)).await
 }
 
 /// The exit code, from the very object that was printed: what was not seen weighs more than what is missing.

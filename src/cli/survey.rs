@@ -56,7 +56,8 @@ pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'
 
     // The rest costs seconds, and matters only where something is to move.
     let wants = |instance: &&Instance| {
-        wants_published(&instance.component, &assess(&instance.component, &facts_of(&facts, &instance.host)))
+        !request.mend
+            && wants_published(&instance.component, &assess(&instance.component, &facts_of(&facts, &instance.host)))
     };
     let wanting: Vec<&Instance> = instances.iter().filter(wants).collect();
     if !wanting.is_empty() {
@@ -65,16 +66,21 @@ pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'
         wheels::add_wheels(fleet, &wanting, catalogue, &mut facts).await;
     }
 
+    if request.mend {
+        gather_into(fleet, &mut facts, questions_before_a_mend(instances, catalogue)).await;
+    }
+
     let now = machine::now();
     let findings =
         preflight::check(&preflight::Input { instances, out_of_scope, facts: &facts, catalogue, request, now });
     let expired = preflight::expired(&request.waivers, &findings, now).into_iter().cloned().collect();
     let manual_steps = preflight::manual_steps(&findings);
-    let plan = plan::plan(&plan::Input {
+    let input = plan::Input {
         drain_timeout: request.drain_timeout,
         manual_steps: &manual_steps,
         ..plan::Input::new(instances, &facts, catalogue)
-    });
+    };
+    let plan = if request.mend { plan::mend(&input) } else { plan::plan(&input) };
     if !preflight::refused(&findings) {
         let violations = plan::check(&plan, &facts);
         if !violations.is_empty() {
@@ -108,6 +114,19 @@ fn questions_before_a_move(instances: &[Instance], catalogue: &Catalogue) -> BTr
         for pattern in catalogue.product_of(&component.package).into_iter().flat_map(files_of) {
             host.push(Query::Paths(PathsQuery { pattern }));
         }
+    }
+    questions
+}
+
+/// What else is asked where databases are to be completed: what they lack, and what runs on them.
+fn questions_before_a_mend(instances: &[Instance], catalogue: &Catalogue) -> BTreeMap<HostName, Vec<Query>> {
+    let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
+    for instance in instances {
+        let component = &instance.component;
+        let host = questions.entry(instance.host.clone()).or_default();
+        host.extend(component.whole_schema_query().map(Query::Effects));
+        host.extend(work_query(component, catalogue).map(Query::Work));
+        host.extend(component.workloads_query().map(Query::Command));
     }
     questions
 }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::{Attempt, Hosts};
+use super::{Attempt, Hosts, Recorder, Unrecorded};
 use crate::event::{ActionResult, Event, Failure};
 use crate::model::HostName;
 use crate::plan::{
@@ -23,19 +23,25 @@ const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 const WORK_INTERVAL: Duration = Duration::from_secs(5);
 /// How long an action whose outcome is unknown is looked for: what it began may be about to end.
 const UNKNOWN_GRACE: Duration = Duration::from_secs(20);
+/// What to do when nothing can be recorded any more.
+const MEND_THE_JOURNAL: &str = "make room for the journal, or name another directory with --state-dir, then run converge \
+     again: it goes on from what is there";
 /// Lines of an action's output that a failure shows.
 const TAIL: usize = 20;
 
 /// Carries out one plan.
-pub struct Executor<H> {
+pub struct Executor<H, R> {
     plan: Arc<Plan>,
     hosts: Arc<H>,
+    recorder: Arc<R>,
     events: Arc<dyn Fn(Event) + Send + Sync>,
     stop: watch::Receiver<bool>,
     forks: usize,
     downtime: Mutex<Downtime>,
     /// The way back is gone to its end, also by a run that was asked to stop.
     recovering: AtomicBool,
+    /// Something could not be recorded: nothing begins any more.
+    halted: OnceLock<Unrecorded>,
 }
 
 /// What is down, and how long what is up again was down.
@@ -69,6 +75,8 @@ pub struct RunOutcome {
     pub failures: Vec<Failure>,
     /// Whether it was asked to stop before its end.
     pub stopped: bool,
+    /// Why the run could not be recorded any more, so that nothing else was begun.
+    pub unrecorded: Option<Unrecorded>,
     /// What was done about the failure, where the plan says what.
     pub recovered: Option<Recovered>,
     /// How long each instance was down that was stopped and started again, in milliseconds: from the order to stop to
@@ -93,7 +101,25 @@ impl RunOutcome {
     /// Whether every action ended well.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty() && !self.stopped
+        self.failures.is_empty() && !self.stopped && self.unrecorded.is_none()
+    }
+}
+
+impl RunOutcome {
+    /// Counts the actions of a stage that was not begun.
+    fn skip(&mut self, stage: &Stage) {
+        for action in stage.actions() {
+            self.hosts.entry(action.host.clone()).or_default().skipped += 1;
+        }
+    }
+}
+
+fn stage_started(stage: &Stage, index: usize, of: usize) -> Event {
+    Event::StageStarted {
+        number: index + 1,
+        of,
+        title: stage.title.clone(),
+        hosts: stage.tracks.iter().map(|track| track.host.clone()).collect(),
     }
 }
 
@@ -103,16 +129,27 @@ enum TrackEnd {
     Stopped,
 }
 
-impl<H: Hosts> Executor<H> {
+impl<H: Hosts, R: Recorder> Executor<H, R> {
     /// An executor of `plan`. When `stop` becomes true, what runs is finished and nothing new begins.
     pub fn new(
         plan: Arc<Plan>,
         hosts: Arc<H>,
+        recorder: Arc<R>,
         forks: usize,
         stop: watch::Receiver<bool>,
         events: Arc<dyn Fn(Event) + Send + Sync>,
     ) -> Self {
-        Self { plan, hosts, events, stop, forks, downtime: Mutex::default(), recovering: AtomicBool::new(false) }
+        Self {
+            plan,
+            hosts,
+            recorder,
+            events,
+            stop,
+            forks,
+            downtime: Mutex::default(),
+            recovering: AtomicBool::new(false),
+            halted: OnceLock::new(),
+        }
     }
 
     /// Runs the plan. A host whose action fails stops there; the others of the stage finish; no later stage starts.
@@ -127,52 +164,67 @@ impl<H: Hosts> Executor<H> {
             if *this.stop.borrow() {
                 outcome.stopped = true;
             }
-            if !outcome.is_complete() {
-                for action in stage.tracks.iter().flat_map(|track| &track.actions) {
-                    outcome.hosts.entry(action.host.clone()).or_default().skipped += 1;
+            if !outcome.is_complete() || this.announce(stage_started(stage, index, of)).await.is_err() {
+                outcome.skip(stage);
+            } else {
+                let failed = Self::run_stage(&this, stage, &mut outcome).await;
+                this.tell(Event::StageEnded { number: index + 1, failed }).await;
+                let recovery = stage.recovery.and_then(|number| this.plan.recoveries.get(number));
+                if let (true, Some(recovery)) = (failed > 0, recovery) {
+                    outcome.recovered = Self::recover(&this, recovery, &mut outcome).await;
                 }
-                continue;
             }
-            (this.events)(Event::StageStarted {
-                number: index + 1,
-                of,
-                title: stage.title.clone(),
-                hosts: stage.tracks.iter().map(|track| track.host.clone()).collect(),
-            });
-            let failed = Self::run_stage(&this, stage, &mut outcome).await;
-            (this.events)(Event::StageEnded { number: index + 1, failed });
-            if let (true, Some(recovery)) = (failed > 0, stage.recovery.and_then(|n| this.plan.recoveries.get(n))) {
-                outcome.recovered = Some(Self::recover(&this, recovery, &mut outcome).await);
-            }
+            outcome.unrecorded = this.halted.get().cloned();
         }
         outcome.downtime_ms = this.downtime.lock().map(|downtime| downtime.over.clone()).unwrap_or_default();
         outcome
     }
 
-    /// Goes the way back as far as it leads: a host that fails on it must not keep the others from it.
-    async fn recover(this: &Arc<Self>, recovery: &Recovery, outcome: &mut RunOutcome) -> Recovered {
+    /// Goes the way back as far as it leads: a host that fails on it must not keep the others from it. What can't be
+    /// recorded is not begun on the way back either; `None` where that is true of its first step.
+    async fn recover(this: &Arc<Self>, recovery: &Recovery, outcome: &mut RunOutcome) -> Option<Recovered> {
         this.recovering.store(true, Ordering::Relaxed);
-        (this.events)(Event::RecoveryStarted { title: recovery.title.clone() });
+        this.announce(Event::RecoveryStarted { title: recovery.title.clone() }).await.ok()?;
         let before = outcome.failures.len();
         let of = recovery.stages.len();
         for (index, stage) in recovery.stages.iter().enumerate() {
-            (this.events)(Event::StageStarted {
-                number: index + 1,
-                of,
-                title: stage.title.clone(),
-                hosts: stage.tracks.iter().map(|track| track.host.clone()).collect(),
-            });
+            if this.announce(stage_started(stage, index, of)).await.is_err() {
+                break;
+            }
             let failed = Self::run_stage(this, stage, outcome).await;
-            (this.events)(Event::StageEnded { number: index + 1, failed });
+            this.tell(Event::StageEnded { number: index + 1, failed }).await;
         }
         let failures = outcome.failures.split_off(before);
-        (this.events)(Event::RecoveryEnded { title: recovery.title.clone(), failed: failures.len() });
-        Recovered {
+        this.tell(Event::RecoveryEnded { title: recovery.title.clone(), failed: failures.len() }).await;
+        Some(Recovered {
             title: recovery.title.clone(),
-            took_back: recovery.takes_back && failures.is_empty(),
+            took_back: recovery.takes_back && failures.is_empty() && this.halted.get().is_none(),
             failures,
             advice: recovery.advice.clone(),
+        })
+    }
+
+    /// Announces what is about to begin: recorded first, then shown. What can't be recorded must not begin.
+    async fn announce(&self, event: Event) -> Result<(), Unrecorded> {
+        let recorded = match self.halted.get() {
+            Some(halted) => Err(halted.clone()),
+            None => self.recorder.record(&event).await,
+        };
+        match recorded {
+            Ok(()) => (self.events)(event),
+            Err(ref error) => drop(self.halted.set(error.clone())),
         }
+        recorded
+    }
+
+    /// Tells what has ended, also where that can't be recorded; then nothing else begins.
+    async fn tell(&self, event: Event) {
+        if self.halted.get().is_none()
+            && let Err(error) = self.recorder.record(&event).await
+        {
+            drop(self.halted.set(error));
+        }
+        (self.events)(event);
     }
 
     async fn run_stage(this: &Arc<Self>, stage: &Stage, outcome: &mut RunOutcome) -> usize {
@@ -198,7 +250,7 @@ impl<H: Hosts> Executor<H> {
             seen.insert(host);
             match end {
                 TrackEnd::Finished => {}
-                TrackEnd::Stopped => outcome.stopped = true,
+                TrackEnd::Stopped => outcome.stopped |= this.halted.get().is_none(),
                 TrackEnd::Failed(failure) => failures.push(*failure),
             }
         }
@@ -224,13 +276,14 @@ impl<H: Hosts> Executor<H> {
                 return (track.host, count, TrackEnd::Stopped);
             };
             self.note_downtime(action, begun, &result);
-            (self.events)(Event::ActionEnded {
+            self.tell(Event::ActionEnded {
                 host: action.host.clone(),
                 id: action.id.clone(),
                 text: action.to_string(),
                 result: result.clone(),
                 took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            });
+            })
+            .await;
             match result {
                 ActionResult::Done { .. } => {
                     count.ok += 1;
@@ -267,13 +320,14 @@ impl<H: Hosts> Executor<H> {
         }
     }
 
-    /// Whether nothing may begin any more. The way back is gone to its end all the same.
+    /// Whether nothing may begin any more. The way back is gone to its end all the same, as far as it can be recorded.
     fn is_stopping(&self) -> bool {
-        *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed)
+        let asked_to_stop = *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed);
+        asked_to_stop || self.halted.get().is_some()
     }
 
-    /// What the action relies on is read again, and judged; then it is carried out, and its effect is looked for. `None`
-    /// where it was not begun, because the run was asked to stop.
+    /// What the action relies on is read again, and judged; that it begins is recorded; then it is carried out, and its
+    /// effect is looked for. `None` where it was not begun, because nothing may begin any more.
     async fn run_action(&self, action: &Action) -> Option<ActionResult> {
         if self.is_stopping() {
             return None;
@@ -291,11 +345,16 @@ impl<H: Hosts> Executor<H> {
             return None;
         }
         let (host, id) = (action.host.clone(), action.id.clone());
-        (self.events)(Event::ActionStarted { host: host.clone(), id: id.clone(), text: action.to_string() });
         let Some(facts) = world.get(&action.host) else {
             let (expected, observed) = ("facts of its host".into(), "there are none".into());
             return Some(self.fail(action, world, expected, observed, Vec::new()).await);
         };
+        let started = Event::ActionStarted { host: host.clone(), id: id.clone(), text: action.to_string() };
+        if let Err(error) = self.announce(started).await {
+            let observed = format!("{error}; so it was not begun");
+            let result = self.fail(action, world, "a record of what is about to begin".into(), observed, vec![]).await;
+            return Some(advised(result, MEND_THE_JOURNAL));
+        }
         let mut tail: VecDeque<String> = VecDeque::new();
         let attempt = self
             .hosts
@@ -324,7 +383,8 @@ impl<H: Hosts> Executor<H> {
                 let world = self.observe(action).await;
                 let observed = tail.last().cloned().unwrap_or_else(|| "something is still at work there".into());
                 let result = self.fail(action, world, "nobody else at work there".into(), observed, Vec::new()).await;
-                return advised(result, "wait until that has ended, then run converge again");
+                let next = format!("wait until that has ended, then run {} again", self.plan.command());
+                return advised(result, &next);
             }
             (Attempt::NotStarted { reason }, _) => {
                 let world = self.observe(action).await;
@@ -414,11 +474,11 @@ impl<H: Hosts> Executor<H> {
             }
         };
         let (expected, observed, next) = match &unreachable {
-            None => (expected, observed, next_step(action)),
+            None => (expected, observed, next_step(&self.plan, action)),
             Some(reason) => (
                 action.ensures.clone(),
                 if observed.contains(reason) { observed } else { format!("{observed}; {reason}") },
-                "bring the host back, then run converge again: it goes on from what is there".to_owned(),
+                format!("bring the host back, then run {} again: it goes on from what is there", self.plan.command()),
             ),
         };
         ActionResult::Failed(Failure {
@@ -444,8 +504,8 @@ fn advised(result: ActionResult, next: &str) -> ActionResult {
     }
 }
 
-fn next_step(action: &Action) -> String {
-    let again = "then run converge again: it goes on from what is there";
+fn next_step(plan: &Plan, action: &Action) -> String {
+    let again = format!("then run {} again: it goes on from what is there", plan.command());
     match &action.kind {
         ActionKind::Stop => format!("end what is left by hand, {again}"),
         ActionKind::Install { .. } => format!("mend what pip complains about, {again}"),

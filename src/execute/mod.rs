@@ -1,9 +1,11 @@
-//! Carries a checked plan out: re-read, act, verify, tell. Everything that was to be decided lies in
-//! the plan and in its judgements; the hosts lie behind [`Hosts`], and so can be simulated.
+//! Carries a checked plan out: re-read, record, act, verify, record, tell. Everything that was to be decided lies in
+//! the plan and in its judgements; the hosts lie behind [`Hosts`], the journal behind [`Recorder`], and so both can be
+//! simulated.
 
 mod executor;
 mod fleet;
 mod job;
+mod recorder;
 
 use std::future::Future;
 
@@ -14,6 +16,7 @@ use crate::plan::{Action, Plan};
 pub use executor::{Executor, HostCount, Recovered, RunOutcome};
 pub use fleet::Jobs;
 pub use job::{JobState, RECONNECT};
+pub use recorder::{Recorder, Unrecorded};
 
 pub use crate::remote::JobEnd;
 

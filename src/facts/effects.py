@@ -2,13 +2,16 @@
 # effects.rs, behind the program that reads the operator's alembic.ini and defines kind, name, env and A. Nothing of the
 # package runs: files are parsed (`ast`) and followed as far as names can be told.
 # Arguments behind the ini and the directory: nonce, question, environment, then revisions (none: all that are applied).
-import ast, glob, re, shutil, subprocess
+import ast, base64, glob, re, shutil, subprocess
 
 N, Q, VENV = sys.argv[3:6]
 WANTED = sys.argv[6:]
 sys.excepthook = lambda t, v, b: print(t.__name__ + ": " + " ".join(str(v).split()), file=sys.stderr)
 # A loop over more than this is no list that somebody wrote by hand; a call deeper than this is a circle.
 LONGEST, DEEPEST = 200, 6
+# Sources that are handed out at most, in bytes: some thirty times what the longest hop leaves out, and well below what
+# an answer may have.
+HANDED_OUT = 512 << 10
 
 
 def e(key, value):
@@ -556,7 +559,7 @@ def revisions():
         place = (found or ["?"])[0] + "/" + path
     if not os.path.isdir(place):
         raise OSError("no migrations at " + place)
-    trees, downs, heads = {}, {}, {}
+    trees, downs, heads, files = {}, {}, {}, {}
     for file in sorted(glob.glob(glob.escape(place) + "/versions/*.py")):
         with open(file, encoding="utf8") as source:
             try:
@@ -585,11 +588,11 @@ def revisions():
         one = said["revision"]
         if one in trees:
             raise OSError("revision %s occurs twice" % one)
-        trees[one] = tree
+        trees[one], files[one] = tree, file
         before = [said.get("down_revision"), said.get("depends_on")]
         downs[one] = [d for b in before if b for d in ([b] if isinstance(b, str) else b)]
         heads[one] = ((ast.get_docstring(tree) or "").splitlines() or [""])[0]
-    return trees, downs, heads
+    return trees, downs, heads, files
 
 
 def in_order(downs, tops):
@@ -656,13 +659,23 @@ def catalogue():
         raise OSError("databases of kind " + kind + " are not supported")
 
 
+def handed_out(one, file, most):
+    """The text of a revision that may have to run late: what it may do then is read from it elsewhere."""
+    with open(file, "rb") as source:
+        text = source.read(most + 1)
+    if len(text) > most:
+        return 0
+    e("source", "%s %s" % (one, base64.b64encode(text).decode()))
+    return len(text)
+
+
 def main():
     seen = set(catalogue())
     rows = {thing[1] for thing in seen if thing[0] == "row"}
     if not rows:
         raise OSError("alembic_version holds no revision")
     types = {thing[1] for thing in seen if thing[0] == "label"}
-    trees, downs, heads = revisions()
+    trees, downs, heads, files = revisions()
     expected = Expected()
     order = in_order(downs, rows | set(WANTED))
     for one in order:
@@ -689,8 +702,11 @@ def main():
             if there != present:
                 count[1] += 1
                 e("missing" if present else "left", "%s %s %s" % (brought, of, ".".join(thing[1:])))
+    left = HANDED_OUT
     for one in order:
         if one in asked:
+            if counts.get(one, (0, 0))[1] and not WANTED:
+                left -= handed_out(one, files[one], left)
             if counts.get(one, (0, 0))[1] and one in expected.overtaken:
                 e("overtaken", "%s %s" % (one, " ".join(sorted(expected.overtaken[one]))))
             if one in counts:

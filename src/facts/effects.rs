@@ -8,12 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::Observed;
 use super::probe::{Answer, quote};
 use super::schema::{DATABASE_URL_PY, SchemaQuery};
-use crate::release::RevisionId;
+use crate::release::{RevisionId, RevisionRisk, parse_revision_file};
 
 /// Which revisions of which package against which database.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,6 +52,10 @@ pub struct RevisionEffects {
     /// Told only where something is missing.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub overtaken: BTreeSet<RevisionId>,
+    /// What of it deserves a look before it runs. Read only where all revisions were asked for and something of this one is
+    /// missing; `None` elsewhere, and where its file could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risks: Option<Vec<RevisionRisk>>,
 }
 
 /// One thing that is not as a revision leaves it.
@@ -157,6 +163,14 @@ pub(super) fn parse(answer: &Answer<'_>) -> Observed<Effects> {
         };
         revision.overtaken = words.map(str::to_owned).collect();
     }
+    for line in answer.all("source") {
+        let Some((id, packed)) = line.split_once(' ') else { return not_understood(line) };
+        let Some(revision) = effects.revisions.get_mut(id) else { return not_understood(id) };
+        // What can't be read is left untold, and whoever runs it supposes the worst.
+        let text = STANDARD.decode(packed).ok();
+        let file = text.and_then(|text| parse_revision_file(id, &text).ok().flatten());
+        revision.risks = file.filter(|file| file.id == id).map(|file| file.risks);
+    }
     for (key, left) in [("missing", false), ("left", true)] {
         for line in answer.all(key) {
             let Some(effect) = effect(line, left) else { return not_understood(line) };
@@ -186,7 +200,7 @@ fn revision(line: &str) -> Option<(RevisionId, RevisionEffects)> {
     let id = words.next()?.to_owned();
     let (expected, missing) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     let message = words.next().unwrap_or_default().to_owned();
-    Some((id, RevisionEffects { message, expected, missing, overtaken: BTreeSet::new() }))
+    Some((id, RevisionEffects { message, expected, missing, ..RevisionEffects::default() }))
 }
 
 /// Reads `ID KIND NAME`.
@@ -214,6 +228,7 @@ mod tests {
             ("missing", "b2 column groups.type"),
             ("left", "b2 column groups.old one"),
             ("overtaken", "b2 c3 d4"),
+            ("source", "b2 cmV2aXNpb24gPSAiYjIiCmRvd25fcmV2aXNpb24gPSAiYTEiCmltcG9ydCBldGNkMwo="),
             ("untold", "c3 a block of SQL"),
             ("compared", "postgresql"),
         ]);
@@ -226,6 +241,18 @@ mod tests {
             ["column groups.old one is still there", "column groups.type"]
         );
         assert_eq!(effects.untold["c3"], "a block of SQL");
+        let risks: Vec<String> =
+            effects.revisions["b2"].risks.iter().flatten().map(|risk| risk.kind.to_string()).collect();
+        assert_eq!((risks, &effects.revisions["a1"].risks), (vec!["uses etcd".to_owned()], &None));
+    }
+
+    #[test]
+    fn a_source_that_is_another_revisions_or_none_tells_no_risks() {
+        for source in ["b2 !", "b2 cHJpbnQoMSkK", "b2 cmV2aXNpb24gPSAiYTEiCmRvd25fcmV2aXNpb24gPSBOb25lCg=="] {
+            let read =
+                read(&[("revision", "b2 1 1"), ("source", source), ("missing", "b2 table t"), ("compared", "sqlite")]);
+            assert_eq!(read.known().unwrap().revisions["b2"].risks, None, "{source}");
+        }
     }
 
     #[test]

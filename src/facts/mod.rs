@@ -95,6 +95,16 @@ impl<T> Observed<T> {
             Observed::Unknown(reason) => Observed::Unknown(reason.clone()),
         }
     }
+
+    /// What follows from the value, where it is known.
+    #[must_use]
+    pub fn and_then<U>(self, then: impl FnOnce(T) -> Observed<U>) -> Observed<U> {
+        match self {
+            Observed::Known(value) => then(value),
+            Observed::Absent => Observed::Absent,
+            Observed::Unknown(reason) => Observed::Unknown(reason),
+        }
+    }
 }
 
 /// One question that the probe asks on a host.

@@ -359,6 +359,9 @@ pub struct Plan {
     /// What follows on failures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recoveries: Vec<Recovery>,
+    /// Whether it completes databases at the releases that are installed, and does nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mends: bool,
 }
 
 impl Plan {
@@ -371,6 +374,12 @@ impl Plan {
     /// All actions in order.
     pub fn actions(&self) -> impl Iterator<Item = &Action> {
         self.stages.iter().flat_map(Stage::actions)
+    }
+
+    /// What people type to have it made and carried out anew.
+    #[must_use]
+    pub fn command(&self) -> &'static str {
+        if self.mends { "converge schema mend" } else { "converge" }
     }
 
     /// The instance of this name.

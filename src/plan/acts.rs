@@ -9,8 +9,8 @@ use super::member::Member;
 use crate::desired::InstanceId;
 use crate::facts::{CommandQuery, Database, DatabaseKind, HostFacts, Observed, WorkQuery, normalize_name};
 use crate::model::{HostName, Timestamp};
-use crate::release::{PendingRevision, Release, RevisionId, SchemaPreview};
-use crate::resource::component::{Component, Running, SchemaSpec};
+use crate::release::{Catalogue, PendingRevision, Release, RevisionId, SchemaPreview};
+use crate::resource::component::{Component, Running, SchemaSpec, mending_of};
 
 /// Downloading and unpacking 400 MB of wheels over a slow line takes minutes; half an hour is a hang.
 const INSTALL_SECONDS: u32 = 1800;
@@ -222,6 +222,39 @@ impl<'m, 'a> Store<'m, 'a> {
         Some(Self { member, schema, database, migration, users, why, outside, name, seen_at: facts.observed_at })
     }
 
+    /// The same for a database that is completed where it stands. `None` where it can't be, or lacks nothing.
+    pub(super) fn mending(
+        member: &'m Member<'a>,
+        database: &'m Database,
+        users: Vec<InstanceId>,
+        facts: &HostFacts,
+        catalogue: &Catalogue,
+    ) -> Option<Self> {
+        let component: &Component = &member.instance.component;
+        let schema = component.schema.as_ref()?;
+        let Some(Observed::Known(fact)) = component.schema_fact(facts) else { return None };
+        let Observed::Known(mending) = mending_of(component, facts, catalogue)? else { return None };
+        let Observed::Known(effects) = facts.effects(&component.whole_schema_query()?) else { return None };
+        let (mut rows, true) = (fact.rows.iter(), mending.completes()) else { return None };
+        let (head, None) = (rows.next()?.clone(), rows.next()) else { return None };
+        let migration = Migration { rows: fact.rows.clone(), skipped: mending.sound, pending: Vec::new(), head };
+        let told = |id: &RevisionId| PendingRevision {
+            id: id.clone(),
+            message: effects.revisions.get(id).map(|told| told.message.clone()).unwrap_or_default(),
+            risks: Vec::new(),
+        };
+        let run: Vec<String> = migration.skipped.iter().map(|id| told(id).to_string()).collect();
+        let why = format!("{} revision(s) never ran, although the row is above them: {}", run.len(), run.join("; "));
+        // One of which nothing is known may do anything.
+        let reaches = |id: &&RevisionId| {
+            let risks = effects.revisions.get(*id).and_then(|told| told.risks.as_ref());
+            risks.is_none_or(|risks| risks.iter().any(|risk| risk.kind.reaches_outside()))
+        };
+        let outside = migration.skipped.iter().filter(reaches).cloned().collect();
+        let name = fact.name.clone();
+        Some(Self { member, schema, database, migration, users, why, outside, name, seen_at: facts.observed_at })
+    }
+
     /// A file beside the backups: `DIRECTORY/NAME-WHEN-RELEASE-TIME.EXTENSION`.
     fn file(&self, when: &str, release: &Release, extension: &str) -> String {
         let directory = self.schema.backup.as_deref().unwrap_or("/nonexistent");
@@ -402,6 +435,11 @@ fn start_as(release: &Release, member: &Member<'_>, verb: &str, running: Release
         if_interrupted: "it is stopped, starting or running; the next run looks".into(),
         ..action(release, member, verb, ActionKind::Start { release: running })
     }
+}
+
+/// Starts what was stopped, at the release that it had.
+pub(super) fn start_again(release: &Release, member: &Member<'_>, verb: &str, why: &str) -> Action {
+    start_as(release, member, verb, release.clone(), why.to_owned())
 }
 
 pub(super) fn freeze(release: &Release, member: &Member<'_>) -> Action {

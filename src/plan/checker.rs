@@ -196,6 +196,7 @@ impl State {
         if plan.instance(&own).is_none() {
             self.violate(&action.id, "it is about an instance that the plan doesn't have");
         }
+        self.check_mending(plan, action);
         if let Some(reason) = self.blocked.get(&own).cloned() {
             self.violate(&action.id, &format!("it depends on something unknown: {reason}"));
         }
@@ -288,6 +289,37 @@ impl State {
                 }
                 self.running.insert(own.clone(), true);
                 self.stopped_by_us.remove(&own);
+            }
+        }
+    }
+
+    /// Whoever mends a database leaves packages and rows alone; and every migration runs something.
+    fn check_mending(&mut self, plan: &Plan, action: &Action) {
+        match &action.kind {
+            ActionKind::Migrate { migration, .. } => {
+                let moves = !migration.pending.is_empty() || !migration.rows.iter().eq([&migration.head]);
+                if plan.mends && moves {
+                    self.violate(&action.id, "a database is mended at its head, and this moves it");
+                }
+                if migration.skipped.is_empty() && migration.pending.is_empty() {
+                    self.violate(&action.id, "it runs no revision");
+                }
+            }
+            ActionKind::Stop
+            | ActionKind::Rehearse { .. }
+            | ActionKind::Snapshot { .. }
+            | ActionKind::Backup { .. }
+            | ActionKind::Start { .. } => {}
+            ActionKind::Install { .. }
+            | ActionKind::Stage { .. }
+            | ActionKind::Switch { .. }
+            | ActionKind::Prune { .. }
+            | ActionKind::Freeze
+            | ActionKind::Unfreeze
+            | ActionKind::Drain { .. } => {
+                if plan.mends {
+                    self.violate(&action.id, "who mends a database does nothing else");
+                }
             }
         }
     }

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, ActionKind, Migration, PackageMove, Plan};
+use super::action::{Action, ActionKind, PackageMove, Plan};
+use super::proof::{effects, mended_meanwhile, ran_already};
 use crate::desired::{Instance, InstanceId};
-use crate::facts::{CommandQuery, EffectsQuery, FileQuery, HostFacts, Observed, VenvQuery, WorkQuery, facts_of};
+use crate::facts::{CommandQuery, FileQuery, HostFacts, Observed, VenvQuery, WorkQuery, facts_of};
 use crate::model::HostName;
 use crate::release::{Release, SchemaState};
 use crate::resource::component::{Assessment, Cause, Installed, Running, assess};
@@ -156,6 +157,13 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
             }
             Err(reason) => mismatch("a known schema", &reason),
         },
+        ActionKind::Migrate { migration, .. }
+            if plan.mends
+                && database_rows(instance, world).is_ok_and(|found| found == migration.rows)
+                && let Some(found) = mended_meanwhile(instance, migration, world) =>
+        {
+            found
+        }
         ActionKind::Migrate { backup, migration, .. } => match database_rows(instance, world) {
             Ok(found) if found == migration.rows => match ran_already(instance, migration, world) {
                 Some(evidence) => Readiness::AlreadyDone(evidence),
@@ -344,7 +352,7 @@ fn installed_in_words(installed: &Installed) -> String {
     }
 }
 
-fn mismatch(expected: &str, observed: &str) -> Readiness {
+pub(super) fn mismatch(expected: &str, observed: &str) -> Readiness {
     Readiness::Mismatch { expected: expected.to_owned(), observed: observed.to_owned() }
 }
 
@@ -457,43 +465,6 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
             ),
         },
         ActionKind::Start { release } => confirm_start(instance, &assessment, release),
-    }
-}
-
-/// How it shows that a migration which leaves the row as it is has run: what an earlier run began may have ended since the
-/// plan was made, and only what it has left tells.
-fn ran_already(instance: &Instance, migration: &Migration, world: &World) -> Option<String> {
-    if migration.rows != BTreeSet::from([migration.head.clone()]) {
-        return None;
-    }
-    let query = EffectsQuery { database: instance.component.schema_query()?, revisions: migration.revisions() };
-    let facts = facts_of(world, &instance.host);
-    let effects = facts.effects(&query);
-    let expected = effects.known().filter(|found| found.missing.is_empty()).map(|found| found.expected())?;
-    (expected > 0).then(|| format!("all {expected} things that its revisions leave are there"))
-}
-
-/// Whether the schema has what the revisions of a migration bring: a row only says that somebody wrote it.
-fn effects(instance: &Instance, migration: &Migration, world: &World) -> Result<String, String> {
-    let revisions = migration.revisions();
-    let Some(database) = instance.component.schema_query().filter(|_| !revisions.is_empty()) else {
-        return Ok(String::new());
-    };
-    match facts_of(world, &instance.host).effects(&EffectsQuery { database, revisions }) {
-        Observed::Known(effects) if effects.missing.is_empty() => {
-            let untold = match effects.untold.len() {
-                0 => String::new(),
-                untold => format!("; what {untold} of them do can't be told in full without running them"),
-            };
-            Ok(format!(", and all {} things that its revisions leave were found{untold}", effects.expected()))
-        }
-        Observed::Known(effects) => {
-            let missing: Vec<String> =
-                effects.missing.iter().map(|effect| format!("{effect} of {}", effect.revision)).collect();
-            Err(format!("the row is right, and the schema is not: {}", missing.join(", ")))
-        }
-        Observed::Absent => Err("what the revisions bring was not looked for".into()),
-        Observed::Unknown(reason) => Err(format!("what the revisions bring can't be seen: {reason}")),
     }
 }
 

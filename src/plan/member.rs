@@ -14,7 +14,8 @@ pub(super) struct Member<'a> {
     pub(super) assessment: Assessment,
     /// The product that its package belongs to.
     pub(super) product: Option<&'a str>,
-    hops: Vec<PlannedHop>,
+    /// Each with whether it is staged.
+    hops: Vec<(PlannedHop, bool)>,
     facts: Option<&'a HostFacts>,
     /// Whether its package was found whole.
     found_whole: bool,
@@ -53,6 +54,9 @@ impl<'a> Member<'a> {
             Some((hop.to.clone(), found))
         };
         let interpreters = hops.iter().filter_map(interpreter).collect();
+        let link = component.venv_fact(&facts).known().and_then(|venv| venv.link.clone());
+        let staged = component.staged_hops(link.is_some(), &hops);
+        let hops = hops.into_iter().zip(staged).collect();
         let schema = component.schema_fact(&facts);
         let database = schema.and_then(|fact| fact.known().map(|known| known.database.clone()));
         let whole = match &assessment.installed {
@@ -64,7 +68,6 @@ impl<'a> Member<'a> {
             assessment.schema,
             Some(Observed::Known(SchemaState::Behind { .. } | SchemaState::Incomplete { .. }))
         );
-        let link = component.venv_fact(&facts).known().and_then(|venv| venv.link.clone());
         Member {
             instance,
             product: input.catalogue.product_of(&component.package).map(|product| product.name.as_str()),
@@ -87,12 +90,12 @@ impl<'a> Member<'a> {
 
     /// The hop that ends at `release`.
     pub(super) fn hop(&self, release: &Release) -> Option<&PlannedHop> {
-        self.hops.iter().find(|hop| hop.to == *release)
+        self.hops.iter().map(|(hop, _)| hop).find(|hop| hop.to == *release)
     }
 
     /// The releases that its hops end at.
     pub(super) fn targets(&self) -> impl Iterator<Item = &Release> {
-        self.hops.iter().map(|hop| &hop.to)
+        self.hops.iter().map(|(hop, _)| &hop.to)
     }
 
     /// Whether its hop to `release` leaves the train.
@@ -102,9 +105,8 @@ impl<'a> Member<'a> {
 
     /// The environment that its hop to `release` is made in, where that is one beside the one that is used.
     pub(super) fn staged(&self, release: &Release) -> Option<String> {
-        let component = &self.instance.component;
-        let hop = self.hop(release)?;
-        (hop.from.is_some() && component.is_staged_at(self.linked, hop.major)).then(|| component.staged_path(release))
+        let staged = self.hops.iter().any(|(hop, staged)| hop.to == *release && *staged);
+        staged.then(|| self.instance.component.staged_path(release))
     }
 
     /// The interpreter that an environment for `release` is made with.

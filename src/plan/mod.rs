@@ -11,7 +11,9 @@ mod group;
 mod installer;
 mod judge;
 mod member;
+mod mend;
 mod planner;
+mod proof;
 mod saved;
 mod schema_job;
 mod script;
@@ -22,6 +24,7 @@ pub use action::{Action, ActionKind, Migration, PackageMove, Plan, Recovery, Sta
 pub use backup::{BackupJob, backup, restore_command};
 pub use checker::{Violation, check};
 pub use judge::{Confirmation, Readiness, World, confirm, describe as schema_in_words, ready, state_of};
+pub use mend::mend;
 pub use planner::{Input, plan};
 pub use saved::{SavedPlan, SavedPlanError, StalePlan};
 pub use schema_job::{SchemaJob, migrate, rehearse};

@@ -76,7 +76,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     if let Some(stage) = thaw(&members) {
         made.stages.push(stage);
     }
-    Plan { instances: input.instances.to_vec(), basis, stages: made.stages, recoveries: made.recoveries }
+    Plan { instances: input.instances.to_vec(), basis, stages: made.stages, recoveries: made.recoveries, mends: false }
 }
 
 /// What has been planned so far.

@@ -53,6 +53,9 @@ pub struct Request {
     /// Seconds that a major upgrade may wait for running work to end; `None`: none may run when it begins.
     #[serde(default)]
     pub drain_timeout: Option<u32>,
+    /// Whether nothing but the completion of databases is meant, at the releases that are installed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mend: bool,
     /// The waivers, those that no longer hold among them.
     pub waivers: Vec<Waiver>,
 }

@@ -52,7 +52,7 @@ impl Breach {
 
 /// All rules, the worst first: this is the order in which findings are reported.
 #[must_use]
-pub fn rules() -> [Rule; 35] {
+pub fn rules() -> [Rule; 36] {
     [
         unreachable::RULE,
         unknown_fact::RULE,
@@ -71,6 +71,7 @@ pub fn rules() -> [Rule; 35] {
         schema::RULE,
         schema_target::RULE,
         schema_skips::RULE,
+        schema_unmendable::RULE,
         shared_database::RULE,
         backup::RULE,
         // What would be hurt.

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use super::Input;
 use crate::desired::Instance;
-use crate::facts::{HostFacts, WorkQuery, facts_of};
-use crate::release::{NoPath, Product, Release, Train};
+use crate::facts::{HostFacts, Observed, WorkQuery, facts_of};
+use crate::release::{Mending, NoPath, Product, Release, Train};
 use crate::resource::component::{
-    Assessment, Difference, PlannedHop, PlannedPath, assess, path_of, required_python, within_reach, work_query,
+    Assessment, Difference, PlannedHop, PlannedPath, assess, mending_of, path_of, required_python, within_reach,
+    work_query,
 };
 
 /// One instance, with what was made of it, and all the others.
@@ -16,6 +17,8 @@ pub(super) struct Subject<'a> {
     pub(super) facts: Cow<'a, HostFacts>,
     pub(super) assessment: Assessment,
     pub(super) path: PlannedPath,
+    /// How its database can be completed; only where that is asked for, and where it has one.
+    pub(super) mending: Option<Observed<Mending>>,
     /// The product that its package belongs to, where the catalogue knows it.
     pub(super) product: Option<&'a Product>,
     /// Everything within the run's limits, this one among them.
@@ -29,7 +32,9 @@ impl<'a> Subject<'a> {
         let assessment = assess(&instance.component, &facts);
         let path = path_of(&instance.component, &assessment, &facts, input.catalogue);
         let product = input.catalogue.product_of(&instance.component.package);
-        Self { instance, facts, assessment, path, product, others, input }
+        let mend = input.request.mend;
+        let mending = mend.then(|| mending_of(&instance.component, &facts, input.catalogue)).flatten();
+        Self { instance, facts, assessment, path, mending, product, others, input }
     }
 
     /// The hops that are planned for it; none where there is no way or it isn't known.
@@ -89,7 +94,16 @@ impl<'a> Subject<'a> {
 
     /// Whether anything at all is to be done to the instance.
     pub(super) fn changes(&self) -> bool {
-        !self.assessment.differences.is_empty()
+        match self.input.request.mend {
+            true => self.would_mend(),
+            false => !self.assessment.differences.is_empty(),
+        }
+    }
+
+    /// Whether revisions that an earlier upgrade left out would be run.
+    pub(super) fn would_mend(&self) -> bool {
+        let mending = self.mending.as_ref().and_then(Observed::known);
+        mending.is_some_and(|mending| !mending.sound.is_empty())
     }
 
     /// Whether a process of the instance would be stopped: it runs, and its package, schema or process differs.
@@ -102,7 +116,10 @@ impl<'a> Subject<'a> {
         let behind = self.assessment.differences.iter().any(|difference| {
             matches!(difference, Difference::SchemaBehind { .. } | Difference::SchemaIncomplete { .. })
         });
-        self.instance.component.schema.is_some() && (self.moves() || behind)
+        match self.input.request.mend {
+            true => self.would_mend(),
+            false => self.instance.component.schema.is_some() && (self.moves() || behind),
+        }
     }
 
     /// The others of its product, itself among them.

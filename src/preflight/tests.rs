@@ -5,9 +5,11 @@ use std::slice::from_ref;
 
 use super::*;
 use crate::desired::fixture::{Seen, agent, manager, world};
-use crate::facts::{CommandAnswer, DatabaseKind, Fact, HostFacts, Observed, Paths, Pins, Query, Work};
+use crate::facts::{
+    CommandAnswer, DatabaseKind, Effects, Fact, HostFacts, Observed, Paths, Pins, Query, RevisionEffects, Work,
+};
 use crate::release::{Locked, LockedEnvironment, LockedSet, Release};
-use crate::resource::component::Layout;
+use crate::resource::component::{Layout, work_query};
 
 /// A run to be checked.
 struct Case<'a> {
@@ -107,6 +109,7 @@ fn codes_are_unique_and_stable() {
     schema-unsound mandatory
     schema-target mandatory
     schema-skips mandatory
+    schema-unmendable mandatory
     shared-database mandatory
     no-backup mandatory
     work-running mandatory
@@ -823,6 +826,81 @@ fn a_release_that_is_switched_to_and_not_migrated_counts_by_the_package_before_i
     let found = look(&[("a1", &[]), ("b2", &["a1"])]);
     assert!(found[0].contains("for 25.6.1, alembic would silently skip 3 revision(s)"), "{found:?}");
     assert_eq!(look(merged), [""; 0]);
+}
+
+/// A manager at 25.6.1 and its database at the head, of whose revisions so much is there: `ID:EXPECTED:MISSING`.
+fn to_mend<'a>(instances: &'a [Instance], seen: Seen, told: &str) -> Case<'a> {
+    let mut effects = Effects::default();
+    for word in told.split_whitespace() {
+        let [id, expected, missing] = word.split(':').collect::<Vec<_>>().try_into().unwrap();
+        let (expected, missing) = (expected.parse().unwrap(), missing.parse().unwrap());
+        let told = RevisionEffects { expected, missing, ..RevisionEffects::default() };
+        effects.revisions.insert(id.into(), told);
+    }
+    let query = Query::Effects(instances[0].component.whole_schema_query().unwrap());
+    let mut case = Case::new(instances, &[seen]).answer(&instances[0], query, Fact::Effects(Observed::Known(effects)));
+    case.request.mend = true;
+    case
+}
+
+#[test]
+fn a_database_is_mended_only_where_that_completes_it() {
+    let instances = [manager("m", "25.6.1")];
+    let of = |seen: Seen, told: &str| to_mend(&instances, seen, told).of("schema-unmendable");
+    for (told, passes) in [("a1:2:2 b2:1:0", true), ("a1:2:0 b2:1:0", true), ("a1:2:1 b2:1:0", false)] {
+        let found = of(Seen::default(), told);
+        assert_eq!(found.is_empty(), passes, "{told}: {found:?}");
+    }
+    let found = of(Seen::default(), "a1:2:1 b2:1:1");
+    assert!(found.len() == 1 && found[0].contains("lacks what a1 brings, and it must not be run: 1 of the 2 things"));
+    let behind = Seen { rows: &["a1"], ..Seen::default() };
+    assert!(of(behind, "a1:1:1")[0].contains("not at the package's head"));
+
+    // What can't be seen is never mended, and what isn't whole tells nothing.
+    let mut unseen = Case::new(&instances, &[Seen::default()]);
+    unseen.request.mend = true;
+    assert!(unseen.of("schema-unmendable")[0].contains("what the database lacks is unknown: it was not asked"));
+    let nothing = Seen { installed: Observed::Known("25.6.1"), ..Seen::default() };
+    let mut torn = to_mend(&instances, nothing, "a1:2:2 b2:1:0");
+    let query = Query::Venv(instances[0].component.venv_query());
+    let Some(Fact::Venv(Observed::Known(venv))) =
+        torn.facts.get_mut(&instances[0].host).unwrap().answers.get_mut(&query)
+    else {
+        panic!()
+    };
+    venv.moved_aside.push(("iohttp".into(), "3.8".into()));
+    assert!(torn.of("schema-unmendable")[0].contains("is not installed whole"));
+
+    // Nobody who upgrades is asked for it.
+    let mut upgrade = to_mend(&instances, Seen::default(), "a1:2:1 b2:1:0");
+    upgrade.request.mend = false;
+    assert_eq!(upgrade.of("schema-unmendable"), [""; 0]);
+}
+
+#[test]
+fn a_mending_needs_what_a_migration_needs() {
+    let [instance, other] = [manager("m", "25.6.1"), manager("n", "25.6.1")];
+    let instances = [instance];
+    let codes = |seen: Seen, told: &str, left_out: &[Instance]| -> Vec<String> {
+        let case = Case { out_of_scope: left_out, ..to_mend(&instances, seen, told) };
+        case.findings().into_iter().map(|finding| finding.code).collect()
+    };
+    let lacking = "a1:2:2 b2:1:0";
+    assert_eq!(codes(Seen::default(), lacking, &[]), [""; 0]);
+    let unwritable = || Seen { writable: false, ..Seen::default() };
+    assert_eq!(codes(unwritable(), lacking, &[]), ["no-backup"]);
+    assert_eq!(codes(Seen::default(), lacking, from_ref(&other)), ["shared-database"]);
+    let busy = |told: &str| {
+        let case = to_mend(&instances, Seen::default(), told).known();
+        let query = work_query(&instances[0].component, &case.catalogue).unwrap();
+        let work = Work { by_status: BTreeMap::from([("RUNNING".to_owned(), 3)]) };
+        let case = case.answer(&instances[0], Query::Work(query), Fact::Work(Observed::Known(work)));
+        case.of("work-running-patch")
+    };
+    assert!(busy(lacking)[0].starts_with("3 of sessions run"), "{:?}", busy(lacking));
+    // Where nothing is to be mended, nothing has to hold for it.
+    assert_eq!(codes(unwritable(), "a1:2:0 b2:1:0", from_ref(&other)), [""; 0]);
+    assert_eq!(busy("a1:2:0 b2:1:0"), [""; 0]);
 }
 
 #[test]

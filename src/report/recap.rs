@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::style::{BAD, CHANGED, GOOD, HEAD, Styled};
 use crate::desired::InstanceId;
 use crate::event::Failure;
-use crate::model::HostName;
+use crate::model::{HostName, printable};
 
 /// Failures in full: what was tried, expected, observed, left, and what to do next.
 #[must_use]
@@ -31,6 +31,18 @@ pub fn failures_text(failures: &[Failure]) -> String {
         let _ = writeln!(text, "  next:     {next}");
     }
     text
+}
+
+/// That the run could not be recorded any more, which ended it.
+#[must_use]
+pub fn unrecorded_text(error: &str) -> String {
+    let head = Styled(BAD, "The run can't be recorded any more, so nothing else was begun.".to_owned());
+    format!(
+        "\n{head}\n  observed: {}\n  left as:  what was running was finished, and each end is shown above; no way back was \
+         begun after this\n  next:     make room for the journal, or name another directory with --state-dir, then run \
+         converge again: it goes on from what is there\n",
+        printable(error)
+    )
 }
 
 /// What was done about a failure, and what is left for people to decide.

@@ -1,17 +1,18 @@
 //! Whether schemas are complete, as an object, and that object as text and JSON. The exit code of `converge schema check` is
 //! derived from this very object.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
 use super::style::{BAD, CHANGED, GOOD, HEAD, Styled};
 use crate::desired::Instance;
-use crate::facts::{Effects, EffectsQuery, HostFacts, Observed, SchemaFact, facts_of};
+use crate::facts::{Effects, HostFacts, Observed, SchemaFact, facts_of};
 use crate::model::{HostName, printable};
 use crate::plan::schema_in_words;
-use crate::release::{Catalogue, Deviation, Mending, RevisionId, RevisionPresence, SchemaState, mendable};
+use crate::release::{Catalogue, Deviation, Mending, RevisionId, SchemaState, mendable};
+use crate::resource::component::presence_of;
 
 /// The version of the JSON format: the first number changes when a reader of the old one would misread.
 const FORMAT: &str = "1.0";
@@ -86,7 +87,7 @@ impl CheckedSchema {
 
 impl SchemaReport {
     /// Draws the report from what was observed: [`crate::resource::component::Component::queries`] and
-    /// [`effects_query`] of every instance.
+    /// [`crate::resource::component::Component::whole_schema_query`] of every instance.
     #[must_use]
     pub fn new(instances: &[Instance], facts: &BTreeMap<HostName, HostFacts>, catalogue: &Catalogue) -> Self {
         let unreachable: BTreeMap<HostName, String> =
@@ -103,12 +104,6 @@ impl SchemaReport {
     pub fn has_unknown(&self) -> bool {
         self.components.iter().any(|component| !component.unknown.is_empty())
     }
-}
-
-/// The question for everything that an instance's database should hold; `None` where it has none.
-#[must_use]
-pub fn effects_query(instance: &Instance) -> Option<EffectsQuery> {
-    instance.component.schema_query().map(|database| EffectsQuery { database, revisions: BTreeSet::new() })
 }
 
 fn checked(instance: &Instance, facts: &HostFacts, catalogue: &Catalogue) -> Option<CheckedSchema> {
@@ -147,20 +142,18 @@ fn checked(instance: &Instance, facts: &HostFacts, catalogue: &Catalogue) -> Opt
     if !comparable {
         return Some(checked);
     }
-    let effects = effects_query(instance).map(|query| facts.effects(&query))?;
+    let effects = instance.component.whole_schema_query().map(|query| facts.effects(&query))?;
     let Some(effects) = known("what revisions bring", effects, &mut checked.unknown) else { return Some(checked) };
     let Effects { revisions, missing, untold } = effects;
     checked.looked_for = LookedFor { things: effects.expected(), revisions: revisions.len() };
     checked.untold.clone_from(untold);
-    let deviations = catalogue.product_of(&instance.component.package).map_or(&[][..], |product| &product.deviations);
-    let mut presence: BTreeMap<RevisionId, RevisionPresence> = BTreeMap::new();
+    let deviations = instance.component.deviations(catalogue);
+    let presence = presence_of(effects, deviations);
     for (id, told) in revisions {
         let things = missing.iter().filter(|effect| effect.revision == *id).map(ToString::to_string);
         let (known, wrong): (Vec<String>, Vec<String>) =
             things.partition(|thing| deviations.iter().any(|one| one.revision == *id && one.thing == *thing));
         let expected = told.expected - known.len();
-        presence
-            .insert(id.clone(), RevisionPresence { expected, missing: wrong.len(), overtaken: told.overtaken.clone() });
         checked.deviations.extend(known.iter().map(|thing| deviation(deviations, id, thing)));
         if !wrong.is_empty() {
             let (revision, message) = (id.clone(), told.message.clone());
@@ -262,6 +255,8 @@ fn mending_text(text: &mut String, mending: &Mending) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::desired::fixture::{Seen, facts, manager};
     use crate::facts::{Effect, EffectKind, Fact, Query, RevisionEffects};
@@ -284,7 +279,7 @@ mod tests {
             let (revision, name) = ((*revision).into(), (*name).into());
             effects.missing.insert(Effect { revision, kind: EffectKind::Column, name, left: false });
         }
-        let question = Query::Effects(effects_query(&instance).unwrap());
+        let question = Query::Effects(instance.component.whole_schema_query().unwrap());
         facts.answers.insert(question, Fact::Effects(Observed::Known(effects)));
         let all = BTreeMap::from([(instance.host.clone(), facts)]);
         SchemaReport::new(std::slice::from_ref(&instance), &all, &Catalogue::bundled())

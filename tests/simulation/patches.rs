@@ -10,6 +10,7 @@ use converge::plan::{ActionKind, StageKind};
 use tokio::sync::watch;
 
 use crate::clusters::{at, cluster};
+use crate::recorder::Memory;
 use crate::simulated::{Fault, Simulated, head_of, host, release};
 use crate::turns::{Asked, Turn, converge, plan_of, turn, verbs};
 
@@ -150,7 +151,8 @@ fn a_request_to_stop_finishes_what_runs_and_begins_nothing() {
                 let _ = stop.send(true);
             }
         };
-        let executor = Executor::new(Arc::new(plan), Arc::new(simulated.clone()), 64, stopping, Arc::new(on_event));
+        let (hosts, recorder) = (Arc::new(simulated.clone()), Arc::new(Memory::default()));
+        let executor = Executor::new(Arc::new(plan), hosts, recorder, 64, stopping, Arc::new(on_event));
         let outcome = executor.run().await;
         assert_eq!(*ended.lock().unwrap(), 1);
         outcome

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::planted::{Bug, careless};
+use crate::recorder::Memory;
 use crate::simulated::{CATALOGUE, Simulated};
 use converge::desired::Instance;
 use converge::execute::{Executor, RunOutcome};
@@ -53,7 +54,7 @@ pub(crate) fn refusing(asked: &Asked, instances: &[Instance], facts: &BTreeMap<H
         out_of_scope: &[],
         facts,
         catalogue: &asked.catalogue,
-        request: &preflight::Request { major: asked.major, waivers, drain_timeout: asked.drain_timeout },
+        request: &preflight::Request { major: asked.major, waivers, drain_timeout: asked.drain_timeout, mend: false },
         now: Timestamp(0),
     });
     findings.into_iter().filter(preflight::Finding::refuses).map(|finding| finding.code).collect()
@@ -90,7 +91,10 @@ pub(crate) fn turn_with(asked: &Asked, simulated: &Simulated, bug: &Bug) -> Turn
         let (shared, hosts) = (Arc::new(plan.clone()), Arc::new(simulated.clone()));
         let run = async {
             match &bug.habits {
-                None => Executor::new(shared, hosts, 64, stopping, Arc::new(|_| {})).run().await,
+                None => {
+                    let recorder = Arc::new(Memory::default());
+                    Executor::new(shared, hosts, recorder, 64, stopping, Arc::new(|_| {})).run().await
+                }
                 Some(habits) => careless(&plan, simulated, *habits).await,
             }
         };

@@ -21,6 +21,7 @@ pub(super) mod running_differs;
 pub(super) mod schema;
 pub(super) mod schema_skips;
 pub(super) mod schema_target;
+pub(super) mod schema_unmendable;
 pub(super) mod shared_database;
 pub(super) mod shared_venv;
 pub(super) mod skipped_train;

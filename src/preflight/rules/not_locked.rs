@@ -23,7 +23,7 @@ fn check(subject: &Subject<'_>) -> Vec<Breach> {
     let Some(locked) = &component.environments.locked else { return Vec::new() };
     let Observed::Known(venv) = component.venv_fact(&subject.facts) else { return Vec::new() };
     let interpreters = subject.facts.interpreters(&component.interpreters_query());
-    let staged = component.staged_hops(venv, subject.hops());
+    let staged = component.staged_hops(venv.link.is_some(), subject.hops());
     let mut python = venv.python.as_str();
     let mut breaches = Vec::new();
     for (hop, staged) in subject.reach().iter().zip(staged) {

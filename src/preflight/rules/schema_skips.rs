@@ -31,12 +31,13 @@ fn check(subject: &Subject<'_>) -> Vec<Breach> {
         breaches.push(breach(&format!("for {installed}"), &waiting.skipped, MERGES, NO_ORDER));
     }
     let linked = component.venv_fact(&subject.facts).known().is_some_and(|venv| venv.link.is_some());
+    let staged = component.staged_hops(linked, subject.hops());
     for step in schema_steps(component, subject.hops(), &subject.facts) {
         let Observed::Known(preview) = &step.preview else { continue };
-        let major = subject.hops().iter().any(|hop| hop.to == step.to && hop.major);
+        let beside = subject.hops().iter().zip(&staged).any(|(hop, staged)| hop.to == step.to && *staged);
         let (why, next) = match &preview.state {
             PreviewState::MergeAbove { .. } => (MERGES, NO_ORDER),
-            PreviewState::Sound if !component.is_staged_at(linked, major) => (
+            PreviewState::Sound if !beside => (
                 "; its environment is changed in place",
                 "declare `layout: staged` for its environments, so that the old package stays beside the new one",
             ),

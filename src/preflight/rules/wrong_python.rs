@@ -24,7 +24,7 @@ pub(in crate::preflight) const RULE: Rule = Rule {
 fn check(subject: &Subject<'_>) -> Vec<Breach> {
     let component = &subject.instance.component;
     let Observed::Known(venv) = component.venv_fact(&subject.facts) else { return Vec::new() };
-    let staged = component.staged_hops(venv, subject.hops());
+    let staged = component.staged_hops(venv.link.is_some(), subject.hops());
     // The interpreter changes with every environment that is made on the way.
     let mut python = (component.venv.as_str(), venv.python.as_str());
     let interpreters = subject.facts.interpreters(&component.interpreters_query());

@@ -6,6 +6,7 @@ mod decode;
 mod difference;
 mod environment;
 mod freeze;
+mod mending;
 mod path;
 mod preview;
 mod spec;
@@ -18,6 +19,7 @@ pub use environment::{
     required_python,
 };
 pub use freeze::FreezeSpec;
+pub use mending::{mending_of, presence_of};
 pub use path::{PlannedHop, PlannedPath, path_of, wants_published, within_reach, work_query};
 pub use preview::{SchemaStep, schema_steps, waiting_revisions};
 pub use spec::{Asked, Component, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor};

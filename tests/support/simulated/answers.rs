@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use converge::desired::InstanceId;
 use converge::facts::{
-    CommandAnswer, Database, DatabaseKind, Disk, Distribution, Effect, EffectKind, Effects, Fact, File, Health,
-    HostFacts, Interpreter, Interpreters, Observed, Pins, Process, ProcessQuery, Processes, Published, Query,
+    CommandAnswer, Database, DatabaseKind, Disk, Distribution, Effect, EffectKind, Effects, EffectsQuery, Fact, File,
+    Health, HostFacts, Interpreter, Interpreters, Observed, Pins, Process, ProcessQuery, Processes, Published, Query,
     RevisionEffects, SchemaFact, System, Unit, Venv, Work, normalize_name,
 };
 use converge::model::{HostName, Timestamp};
@@ -105,23 +105,7 @@ impl Cluster {
             Query::Effects(query) => {
                 let component = query.database.ini.trim_start_matches('/').trim_end_matches("/alembic.ini");
                 let id = InstanceId { host: name.clone(), component: component.into() };
-                let applied = &self.applied[&self.uses[&id]];
-                let lacks = |revision: &&String| !applied.contains(*revision);
-                let missing = query.revisions.iter().filter(lacks).map(|revision| Effect {
-                    revision: revision.clone(),
-                    kind: EffectKind::Table,
-                    name: format!("table_of_{revision}"),
-                    left: false,
-                });
-                let revisions = query.revisions.iter().map(|revision| {
-                    let missing = usize::from(lacks(&revision));
-                    (revision.clone(), RevisionEffects { expected: 1, missing, ..RevisionEffects::default() })
-                });
-                Fact::Effects(Observed::Known(Effects {
-                    missing: missing.collect(),
-                    revisions: revisions.collect(),
-                    ..Effects::default()
-                }))
+                Fact::Effects(self.effects(&id, query))
             }
             Query::Resolution(_) => Fact::Resolution(Observed::Unknown("no pip in here".into())),
             Query::Published(_) => Fact::Published(Observed::Known(Published::new(
@@ -129,6 +113,30 @@ impl Cluster {
             ))),
             Query::PackageSource(_) => Fact::PackageSource(Observed::Unknown("it was not asked".into())),
         }
+    }
+
+    /// Each revision brings one table.
+    fn effects(&self, id: &InstanceId, query: &EffectsQuery) -> Observed<Effects> {
+        let database = &self.uses[id];
+        let Some(installed) = self.installed(id) else { return Observed::Unknown("no migrations".into()) };
+        let below = graph_of(&installed).ancestors(&self.databases[database]);
+        let asked = if query.revisions.is_empty() { &below } else { &query.revisions };
+        let mut effects = Effects::default();
+        for revision in asked {
+            let is_missing = !self.applied[database].contains(revision);
+            let told = RevisionEffects {
+                expected: 1,
+                missing: usize::from(is_missing),
+                risks: Some(Vec::new()),
+                ..RevisionEffects::default()
+            };
+            effects.revisions.insert(revision.clone(), told);
+            if is_missing {
+                let (kind, name) = (EffectKind::Table, format!("table_of_{revision}"));
+                effects.missing.insert(Effect { revision: revision.clone(), kind, name, left: false });
+            }
+        }
+        Observed::Known(effects)
     }
 
     /// The revisions of the package in the environment that the one in use was built beside.

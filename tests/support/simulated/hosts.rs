@@ -95,6 +95,7 @@ impl Simulated {
             queries.push(Query::Published(instance.component.published_query()));
             queries.push(Query::Pins(instance.component.pins_query()));
             queries.push(Query::Interpreters(instance.component.interpreters_query()));
+            queries.extend(instance.component.whole_schema_query().map(Query::Effects));
             queries.extend(work_query(&instance.component, &CATALOGUE).map(Query::Work));
             queries.extend(
                 cluster

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::path::PlannedHop;
 use super::spec::Component;
-use crate::facts::{InterpretersQuery, Query, ResolutionQuery, Venv, VenvQuery};
+use crate::facts::{InterpretersQuery, Query, ResolutionQuery, VenvQuery};
 use crate::release::{Locked, Release};
 
 pub use choose::choose;
@@ -172,30 +172,20 @@ impl Component {
         }
     }
 
-    /// Whether a hop gets an environment of its own, where the declared path holds `venv`; `major` says whether it
-    /// leaves the train.
+    /// Which of `hops`, in turn, get an environment of their own; `linked` says whether the declared path is a link now.
+    /// Where nothing whole is installed there is nothing to go back to, and what is there is completed in place; behind a
+    /// staged hop, the declared path is a link.
+    ///
+    /// Everything that asks which hop is staged asks this: the planner, and the rules about what a hop is made with.
     #[must_use]
-    pub fn is_staged(&self, venv: &Venv, major: bool) -> bool {
-        self.is_staged_at(venv.link.is_some(), major)
-    }
-
-    /// The same where it is known whether the declared path is a link.
-    #[must_use]
-    pub fn is_staged_at(&self, linked: bool, major: bool) -> bool {
-        match self.environments.layout {
-            Layout::Auto => linked || major,
-            Layout::Staged => true,
-            Layout::InPlace => false,
-        }
-    }
-
-    /// Which of `hops`, in turn, get an environment of their own. Where nothing whole is installed there is nothing to go
-    /// back to, and what is there is completed in place; behind a staged hop, the declared path is a link.
-    #[must_use]
-    pub fn staged_hops(&self, venv: &Venv, hops: &[PlannedHop]) -> Vec<bool> {
-        let mut linked = false;
+    pub fn staged_hops(&self, mut linked: bool, hops: &[PlannedHop]) -> Vec<bool> {
         let staged = hops.iter().map(|hop| {
-            let staged = hop.from.is_some() && (linked || self.is_staged(venv, hop.major));
+            let by_layout = match self.environments.layout {
+                Layout::Auto => linked || hop.major,
+                Layout::Staged => true,
+                Layout::InPlace => false,
+            };
+            let staged = hop.from.is_some() && by_layout;
             linked |= staged;
             staged
         });
@@ -249,7 +239,7 @@ impl Component {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::fixture::{Seen, agent, facts, release};
+    use crate::desired::fixture::{agent, release};
 
     fn component(layout: Layout) -> Component {
         let mut component = agent("a", "25.6.4").component;
@@ -257,39 +247,32 @@ mod tests {
         component
     }
 
+    fn hop(from: Option<&str>, to: &str, major: bool) -> PlannedHop {
+        PlannedHop { from: from.map(release), to: release(to), major }
+    }
+
     #[test]
     fn the_layout_and_the_link_say_which_hops_are_staged() {
-        let directory = {
-            let instance = agent("a", "25.6.4");
-            let facts = facts(&instance, &Seen::default());
-            instance.component.venv_fact(&facts).known().map(|venv| (*venv).clone()).unwrap()
-        };
-        let link = Venv { link: Some("/srv/agent/.venv-25.6.1".into()), ..directory.clone() };
-        for (layout, venv, patch, major) in [
-            (Layout::Auto, &directory, false, true),
-            (Layout::Auto, &link, true, true),
-            (Layout::Staged, &directory, true, true),
-            (Layout::Staged, &link, true, true),
-            (Layout::InPlace, &directory, false, false),
-            (Layout::InPlace, &link, false, false),
+        for (layout, linked, patch, major) in [
+            (Layout::Auto, false, false, true),
+            (Layout::Auto, true, true, true),
+            (Layout::Staged, false, true, true),
+            (Layout::Staged, true, true, true),
+            (Layout::InPlace, false, false, false),
+            (Layout::InPlace, true, false, false),
         ] {
-            let component = component(layout);
-            let seen = (component.is_staged(venv, false), component.is_staged(venv, true));
-            assert_eq!(seen, (patch, major), "{layout:?} {:?}", venv.link);
+            let of = |major| component(layout).staged_hops(linked, &[hop(Some("1.0"), "1.1", major)]);
+            assert_eq!((of(false), of(true)), (vec![patch], vec![major]), "{layout:?} {linked}");
         }
     }
 
     #[test]
     fn behind_a_staged_hop_all_are() {
-        let instance = agent("a", "25.6.4");
-        let facts = facts(&instance, &Seen::default());
-        let directory = (*instance.component.venv_fact(&facts).known().unwrap()).clone();
-        let hop = |from: Option<&str>, to: &str, major| PlannedHop { from: from.map(release), to: release(to), major };
         let hops = [hop(Some("1.0"), "1.1", false), hop(Some("1.1"), "2.0", true), hop(Some("2.0"), "2.1", false)];
-        assert_eq!(component(Layout::Auto).staged_hops(&directory, &hops), [false, true, true]);
-        assert_eq!(component(Layout::InPlace).staged_hops(&directory, &hops), [false; 3]);
+        assert_eq!(component(Layout::Auto).staged_hops(false, &hops), [false, true, true]);
+        assert_eq!(component(Layout::InPlace).staged_hops(false, &hops), [false; 3]);
         // A half-done install is completed where it is.
-        assert_eq!(component(Layout::Staged).staged_hops(&directory, &[hop(None, "1.0", false)]), [false]);
+        assert_eq!(component(Layout::Staged).staged_hops(false, &[hop(None, "1.0", false)]), [false]);
     }
 
     #[test]
