@@ -281,7 +281,14 @@ async fn endless_output_is_cut_and_counted_and_its_end_is_told() {
 
 /// Runs a launcher by `shell` on this machine, with this environment and nothing else.
 fn locally(shell: &[&str], environment: &[(&str, &str)], text: &str, limit: Duration) -> (String, Option<Told>) {
-    let launch = Launch { nonce: "n1", run: &run_id(), action: "x", ask: Ask::Start { command: text, limit }, have: 0 };
+    let launch = Launch {
+        nonce: "n1",
+        run: &run_id(),
+        action: "x",
+        ask: Ask::Start { command: text, limit },
+        fence: None,
+        have: 0,
+    };
     let mut command = Command::new(shell[0]);
     command.args(&shell[1..]).env_clear().envs(environment.iter().copied());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -638,6 +638,7 @@ fn a_careless_upgrade_is_mended_to_what_its_twin_is() {
     // On a copy it stops before what would meet the real world: the revisions of the shop read their environment.
     let outside = "s2 (index users.kind) reaches outside of the database, and was not run; 1 of 2 revisions were";
     assert!(text.contains(outside), "{text}");
+    assert!(text.contains(&format!("succeeds on a copy, as far as it may run there: {outside}")), "{text}");
     assert!(text.contains("all 2 things that its revisions leave were found"), "{text}");
     assert_eq!(shop.server.truth("careless"), shop.server.truth("truth"));
     assert_eq!((shop.rows("careless"), shop.server.databases()), (vec!["c3".to_owned()], databases));

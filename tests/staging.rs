@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Write as _};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -469,6 +469,25 @@ fn a_switch_changes_nothing_where_it_cannot_be_done() {
     fs::rename(site.path(".venv"), site.path("away")).unwrap();
     fs::write(site.path(".venv"), "").unwrap();
     fails(&switched(".venv-1.1", ".venv-1.0"), &["is neither an environment nor a link to one"]);
+}
+
+/// What the kernel says of a directory of an overlay's lower layer it says of any rename into another file system.
+#[test]
+fn an_environment_that_cannot_be_renamed_stays_in_use() {
+    let site = Site::new();
+    succeeds(&site.stage(&site.component(""), "1.1", None));
+    let elsewhere = tempfile::Builder::new().tempdir_in("/dev/shm").unwrap();
+    let devices = [site.path(".venv"), elsewhere.path().to_owned()].map(|place| fs::metadata(place).unwrap().dev());
+    assert_ne!(devices[0], devices[1]);
+    let aside = elsewhere.path().join(".venv-1.0");
+    let body = switch(&site.text(".venv"), &site.text(".venv-1.1"), aside.to_str().unwrap());
+    // Without an exchange the directory is renamed to where it belongs at once.
+    let body = body.replace("\"renameat2\"", "\"no such call\"");
+    fails(&body, &["which can't be renamed (EXDEV)", "Nothing was changed", "or declare another `venv`"]);
+    assert_eq!(site.names(), [".venv", ".venv-1.1"]);
+    assert!(fs::symlink_metadata(site.path(".venv")).unwrap().is_dir() && !aside.exists());
+    assert!(!site.path(".venv/converge.json").exists());
+    assert_eq!(site.tells(".venv"), ["1.0", "1.0"]);
 }
 
 #[test]

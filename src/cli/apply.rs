@@ -8,8 +8,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::options::{ApplyArguments, Options};
 use super::recording::Begun;
-use super::survey::{Subject, survey};
-use super::{context, machine, output, run};
+use super::survey::Subject;
+use super::{context, jobs, machine, output, run};
 use crate::gather::Sessions;
 use crate::plan::{SavedPlan, StalePlan};
 use crate::report::plan_text;
@@ -35,7 +35,10 @@ pub(super) async fn run(options: &Options, arguments: &ApplyArguments) -> Result
         request: &saved.request,
         options,
     };
-    let seen = survey(&fleet, &subject).await?;
+    let seen = match jobs::survey_when_idle(options, &fleet, &subject).await? {
+        Ok(seen) => seen,
+        Err(exit) => return Ok(exit),
+    };
     if seen.refused() {
         return Ok(run::refused(&seen));
     }

@@ -41,6 +41,17 @@ async fn next_signal() {
     }
 }
 
+/// Looks while locks are held: the first signal ends it, and leaves giving them back to the caller. `None` when it came.
+pub(super) async fn or_stopped<T>(look: impl Future<Output = T>) -> Option<T> {
+    CARRYING_OUT.store(true, Ordering::SeqCst);
+    let ended = tokio::select! {
+        ended = look => Some(ended),
+        () = next_signal() => None,
+    };
+    CARRYING_OUT.store(false, Ordering::SeqCst);
+    ended
+}
+
 /// Carries something out under the two-step handling of signals. `None` when the second signal came.
 pub(super) async fn finishing_what_runs<T>(
     work: impl Future<Output = T>,

@@ -11,7 +11,9 @@ mod explain;
 mod facts;
 mod fetch;
 mod interrupt;
+mod jobs;
 mod lock;
+mod locks;
 mod machine;
 mod options;
 mod output;
@@ -39,7 +41,7 @@ pub use exit::Exit;
 pub use options::Options;
 pub use path::{PathArguments, PathFormat};
 
-use options::{SchemaVerb, Verb};
+use options::{LockVerb, SchemaVerb, Verb};
 
 /// Runs the program with the process's own arguments.
 #[must_use]
@@ -85,7 +87,11 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Releases(arguments)) => releases::run(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Check(arguments))) => schema::check(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Mend(arguments))) => schema::mend(options, arguments).await,
-        Some(Verb::Lock(arguments)) => lock::run(options, arguments).await,
+        Some(Verb::Lock(arguments)) => match &arguments.verb {
+            None => lock::run(options, arguments).await,
+            Some(LockVerb::Show(arguments)) => locks::show(options, arguments).await,
+            Some(LockVerb::Break(arguments)) => locks::break_locks(options, arguments).await,
+        },
         Some(Verb::Fetch(arguments)) => fetch::run(arguments).await,
         Some(Verb::Path(arguments)) => path::run(options, arguments).await,
     }

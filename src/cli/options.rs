@@ -43,6 +43,12 @@ pub struct Options {
     /// on its host meanwhile.
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = crate::release::parse_age, global = true)]
     pub reconnect: Duration,
+    /// How long another run's lock is waited for: 90s, 10m [default: not at all]
+    #[arg(long, value_name = "TIME", default_value = "0s", hide_default_value = true, value_parser = crate::release::parse_age, global = true)]
+    pub lock_wait: Duration,
+    /// How long after this run's last sign of life its locks may be taken over by another.
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = lock_ttl, global = true)]
+    pub lock_ttl: Duration,
     /// Take published releases from a snapshot that `converge releases --save` wrote, and ask nobody.
     #[arg(long, value_name = "FILE", global = true)]
     pub offline: Option<PathBuf>,
@@ -106,6 +112,7 @@ pub enum Verb {
     #[command(subcommand)]
     Schema(SchemaVerb),
     /// Write down what exactly would be installed for each release on the way, with digests; installs then take nothing else.
+    /// `lock show` and `lock break` are about something else: the locks that keep two runs apart.
     Lock(LockArguments),
     /// Download exactly the locked files into a directory of wheels.
     Fetch(FetchArguments),
@@ -182,6 +189,45 @@ pub struct LockArguments {
     /// The lock file [default: the declared one, or converge.lock]
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Without one of these, the lock file of packages is written.
+    #[command(subcommand)]
+    pub verb: Option<LockVerb>,
+}
+
+/// Commands about the locks of runs.
+#[derive(Debug, Subcommand)]
+pub enum LockVerb {
+    /// Show who has the locks of the cluster and of its hosts: the locks of runs, not the lock file of packages.
+    Show(LockShowArguments),
+    /// Take the locks of runs from whoever has them, so that another run may begin. They expire by themselves as well.
+    Break(LockBreakArguments),
+}
+
+/// Arguments of `lock show`.
+#[derive(Debug, Args)]
+pub struct LockShowArguments {
+    /// How they are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+}
+
+/// Arguments of `lock break`.
+#[derive(Debug, Args)]
+pub struct LockBreakArguments {
+    /// Why: it is kept beside the lock, and told to its holder and to the next one.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Only the locks that lie on this host.
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+}
+
+/// The least: four signs of life, each of which may take a moment.
+const LEAST_LOCK_TTL: Duration = Duration::from_secs(2);
+
+fn lock_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = crate::release::parse_age(text)?;
+    if ttl < LEAST_LOCK_TTL { Err(format!("at least {} s", LEAST_LOCK_TTL.as_secs())) } else { Ok(ttl) }
 }
 
 /// Arguments of `fetch`.

@@ -96,7 +96,7 @@ pub(super) fn questions_of(instances: &[Instance]) -> BTreeMap<HostName, Vec<Que
     for instance in instances {
         questions
             .entry(instance.host.clone())
-            .or_insert_with(|| vec![Query::System])
+            .or_insert_with(|| vec![Query::System, Query::Jobs])
             .extend(instance.component.queries());
     }
     questions

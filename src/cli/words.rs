@@ -21,6 +21,8 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         private_key,
         timeout,
         reconnect,
+        lock_wait: _,
+        lock_ttl,
         offline,
         releases,
         max_age,
@@ -50,6 +52,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--private-key", path(private_key));
     named("--timeout", Some(timeout.to_string()));
     named("--reconnect", Some(format!("{}s", reconnect.as_secs())));
+    named("--lock-ttl", Some(format!("{}s", lock_ttl.as_secs())));
     named("--offline", path(offline));
     named("--releases", path(releases));
     named("--max-age", Some(format!("{}s", max_age.as_secs())));

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Instance;
 use crate::facts::{
-    Database, DatabaseKind, Disk, Distribution, Fact, Health, HostFacts, Interpreter, Interpreters, Observed, Pins,
-    Process, Processes, Published, Query, SchemaFact, System, Unit, Venv,
+    Database, DatabaseKind, Disk, Distribution, Fact, Health, HostFacts, Interpreter, Interpreters, Jobs, Observed,
+    Pins, Process, Processes, Published, Query, SchemaFact, System, Unit, Venv,
 };
 use crate::model::{Digest, HostName, Timestamp};
 use crate::release::{Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
@@ -205,6 +205,7 @@ pub(crate) fn facts(instance: &Instance, seen: &Seen) -> HostFacts {
     }
     let system = System { os: "Debian GNU/Linux 12".into(), kernel: "6.1".into(), uid: seen.uid };
     answers.insert(Query::System, Fact::System(Observed::Known(system)));
+    answers.insert(Query::Jobs, Fact::Jobs(Observed::Known(Jobs::default())));
     let published = match &seen.published {
         Observed::Known(releases) => Observed::Known(Published::new(
             releases.iter().map(|text| PublishedRelease::plain(release(text))).collect(),

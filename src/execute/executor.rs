@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use super::rehearsed::Rehearsed;
 use super::{Attempt, Hosts, Recorder, Unrecorded};
 use crate::event::{ActionResult, Event, Failure};
 use crate::model::HostName;
@@ -38,10 +39,13 @@ pub struct Executor<H, R> {
     stop: watch::Receiver<bool>,
     forks: usize,
     downtime: Mutex<Downtime>,
+    rehearsed: Mutex<Rehearsed>,
     /// The way back is gone to its end, also by a run that was asked to stop.
     recovering: AtomicBool,
     /// Something could not be recorded: nothing begins any more.
     halted: OnceLock<Unrecorded>,
+    /// Once a host is another run's, nothing begins any more, also on the way back.
+    fenced: OnceLock<String>,
 }
 
 /// What is down, and how long what is up again was down.
@@ -75,6 +79,8 @@ pub struct RunOutcome {
     pub failures: Vec<Failure>,
     /// Whether it was asked to stop before its end.
     pub stopped: bool,
+    /// Why the hosts are another run's now, so that nothing else was begun.
+    pub fenced: Option<String>,
     /// Why the run could not be recorded any more, so that nothing else was begun.
     pub unrecorded: Option<Unrecorded>,
     /// What was done about the failure, where the plan says what.
@@ -101,7 +107,7 @@ impl RunOutcome {
     /// Whether every action ended well.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty() && !self.stopped && self.unrecorded.is_none()
+        self.failures.is_empty() && !self.stopped && self.unrecorded.is_none() && self.fenced.is_none()
     }
 }
 
@@ -147,8 +153,10 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             stop,
             forks,
             downtime: Mutex::default(),
+            rehearsed: Mutex::default(),
             recovering: AtomicBool::new(false),
             halted: OnceLock::new(),
+            fenced: OnceLock::new(),
         }
     }
 
@@ -170,11 +178,12 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 let failed = Self::run_stage(&this, stage, &mut outcome).await;
                 this.tell(Event::StageEnded { number: index + 1, failed }).await;
                 let recovery = stage.recovery.and_then(|number| this.plan.recoveries.get(number));
-                if let (true, Some(recovery)) = (failed > 0, recovery) {
+                if let (true, Some(recovery), None) = (failed > 0, recovery, this.fenced.get()) {
                     outcome.recovered = Self::recover(&this, recovery, &mut outcome).await;
                 }
             }
             outcome.unrecorded = this.halted.get().cloned();
+            outcome.fenced = this.fenced.get().cloned();
         }
         outcome.downtime_ms = this.downtime.lock().map(|downtime| downtime.over.clone()).unwrap_or_default();
         outcome
@@ -250,7 +259,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             seen.insert(host);
             match end {
                 TrackEnd::Finished => {}
-                TrackEnd::Stopped => outcome.stopped |= this.halted.get().is_none(),
+                TrackEnd::Stopped => outcome.stopped |= this.halted.get().is_none() && this.fenced.get().is_none(),
                 TrackEnd::Failed(failure) => failures.push(*failure),
             }
         }
@@ -323,7 +332,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
     /// Whether nothing may begin any more. The way back is gone to its end all the same, as far as it can be recorded.
     fn is_stopping(&self) -> bool {
         let asked_to_stop = *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed);
-        asked_to_stop || self.halted.get().is_some()
+        asked_to_stop || self.halted.get().is_some() || self.fenced.get().is_some()
     }
 
     /// What the action relies on is read again, and judged; that it begins is recorded; then it is carried out, and its
@@ -366,7 +375,12 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 (self.events)(Event::ActionOutput { host: host.clone(), id: id.clone(), line });
             })
             .await;
-        Some(self.judge(action, attempt, tail.into()).await)
+        let said: Vec<String> = tail.into();
+        let result = self.judge(action, attempt, said.clone()).await;
+        Some(match self.rehearsed.lock() {
+            Ok(mut rehearsed) => rehearsed.judged(action, result, &said),
+            Err(_) => result,
+        })
     }
 
     async fn judge(&self, action: &Action, attempt: Attempt, tail: Vec<String>) -> ActionResult {
@@ -385,6 +399,13 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 let result = self.fail(action, world, "nobody else at work there".into(), observed, Vec::new()).await;
                 let next = format!("wait until that has ended, then run {} again", self.plan.command());
                 return advised(result, &next);
+            }
+            (Attempt::Fenced { reason }, _) => {
+                drop(self.fenced.set(reason.clone()));
+                let world = self.observe(action).await;
+                let observed = format!("another run took over: {reason}");
+                let result = self.fail(action, world, "this run's lock on the host".into(), observed, tail).await;
+                return advised(result, "nothing more of this run is begun anywhere; see what the other run does");
             }
             (Attempt::NotStarted { reason }, _) => {
                 let world = self.observe(action).await;
@@ -411,7 +432,11 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                         Attempt::Unknown { cause } => {
                             format!("{cause}; looked for it for {} s: {observed}", patience.as_secs())
                         }
-                        Attempt::Succeeded | Attempt::Failed { .. } | Attempt::Busy | Attempt::NotStarted { .. } => {
+                        Attempt::Succeeded
+                        | Attempt::Failed { .. }
+                        | Attempt::Busy
+                        | Attempt::Fenced { .. }
+                        | Attempt::NotStarted { .. } => {
                             if patience.is_zero() {
                                 observed
                             } else {

@@ -5,7 +5,9 @@
 mod executor;
 mod fleet;
 mod job;
+mod lock;
 mod recorder;
+mod rehearsed;
 
 use std::future::Future;
 
@@ -16,6 +18,7 @@ use crate::plan::{Action, Plan};
 pub use executor::{Executor, HostCount, Recovered, RunOutcome};
 pub use fleet::Jobs;
 pub use job::{JobState, RECONNECT};
+pub use lock::{Lease, LockNotes, Locks, NotLocked};
 pub use recorder::{Recorder, Unrecorded};
 
 pub use crate::remote::JobEnd;
@@ -32,6 +35,11 @@ pub enum Attempt {
     },
     /// What an earlier run began is still at work there, so it did nothing.
     Busy,
+    /// It never began, because its host has been another run's meanwhile: this run must not go on anywhere.
+    Fenced {
+        /// Whose it is.
+        reason: String,
+    },
     /// It never began.
     NotStarted {
         /// Why.

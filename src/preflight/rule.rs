@@ -52,9 +52,10 @@ impl Breach {
 
 /// All rules, the worst first: this is the order in which findings are reported.
 #[must_use]
-pub fn rules() -> [Rule; 36] {
+pub fn rules() -> [Rule; 37] {
     [
         unreachable::RULE,
+        job_running::RULE,
         unknown_fact::RULE,
         // The way there.
         downgrade::RULE,

@@ -6,8 +6,10 @@ use std::slice::from_ref;
 use super::*;
 use crate::desired::fixture::{Seen, agent, manager, world};
 use crate::facts::{
-    CommandAnswer, DatabaseKind, Effects, Fact, HostFacts, Observed, Paths, Pins, Query, RevisionEffects, Work,
+    CommandAnswer, DatabaseKind, Effects, Fact, HostFacts, Jobs, Observed, Paths, Pins, Query, RevisionEffects,
+    UnfinishedJob, Work,
 };
+use crate::model::RunId;
 use crate::release::{Locked, LockedEnvironment, LockedSet, Release};
 use crate::resource::component::{Layout, work_query};
 
@@ -87,6 +89,34 @@ fn passes(instance: Instance, seen: Seen) {
 }
 
 #[test]
+fn a_job_of_an_earlier_run_is_waited_for_and_one_that_is_lost_is_not() {
+    let job = |alive| UnfinishedJob {
+        run: RunId::parse("20261125T033000Z-7f3a9c").unwrap(),
+        action: "25.6.2/m/manager/migrate".into(),
+        since: Some(Timestamp(0)),
+        limit: 600,
+        alive,
+    };
+    let instances = [manager("m", "25.6.4")];
+    let found = |answer: Option<Observed<Jobs>>| {
+        let mut case = Case::new(&instances, &[Seen::default()]);
+        let answers = &mut case.facts.get_mut(&instances[0].host).unwrap().answers;
+        answers.remove(&Query::Jobs);
+        answers.extend(answer.map(|answer| (Query::Jobs, Fact::Jobs(answer))));
+        case.of("job-running")
+    };
+    let known = |jobs: Vec<UnfinishedJob>| Some(Observed::Known(Jobs { unfinished: jobs }));
+    assert_eq!(
+        found(known(vec![job(true), job(false)])),
+        ["25.6.2/m/manager/migrate of run 20261125T033000Z-7f3a9c is at work on m since 1970-01-01T00:00:00Z"]
+    );
+    assert_eq!(found(known(vec![job(false)])), [""; 0]);
+    // What can't be told is no pass, and neither is what nobody asked.
+    assert_eq!(found(Some(Observed::Unknown("a link".into()))), ["whether a job is at work on m is not known: a link"]);
+    assert!(found(None)[0].contains("it was not asked"));
+}
+
+#[test]
 fn codes_are_unique_and_stable() {
     let codes: Vec<&str> = rules().iter().map(|rule| rule.code).collect();
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
@@ -95,6 +125,7 @@ fn codes_are_unique_and_stable() {
         rules().map(|rule| format!("{} {}", rule.code, rule.severity)).join("\n"),
         @"
     host-unreachable mandatory
+    job-running mandatory
     unknown-fact mandatory
     downgrade mandatory
     major-unasked mandatory

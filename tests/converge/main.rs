@@ -8,6 +8,7 @@
 mod rehearsal;
 
 mod bench;
+mod controllers;
 mod faults;
 mod locking;
 mod looking;

@@ -5,6 +5,7 @@ pub(super) mod backup;
 pub(super) mod broken_release;
 pub(super) mod change_log;
 pub(super) mod downgrade;
+pub(super) mod job_running;
 pub(super) mod known_risk;
 pub(super) mod major_in_place;
 pub(super) mod major_rolling;
