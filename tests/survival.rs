@@ -371,6 +371,7 @@ const FAULTS: [(&str, fn(&mut Site)); 7] = [
 ];
 
 #[test]
+#[ignore = "takes a quarter of an hour: cargo test --test survival -- --ignored --nocapture"]
 fn a_real_cluster_survives_whatever_stops_a_run() {
     let chosen = std::env::var("CONVERGE_FAULTS").unwrap_or_default();
     let mut site = Site::start();
