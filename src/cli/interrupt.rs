@@ -42,17 +42,19 @@ async fn next_signal() {
 }
 
 /// Looks while locks are held: the first signal ends it, and leaves giving them back to the caller. `None` when it came.
+/// That signal is answered then: what the caller still does about it is not interrupted by it once more.
 pub(super) async fn or_stopped<T>(look: impl Future<Output = T>) -> Option<T> {
     CARRYING_OUT.store(true, Ordering::SeqCst);
     let ended = tokio::select! {
         ended = look => Some(ended),
         () = next_signal() => None,
     };
-    CARRYING_OUT.store(false, Ordering::SeqCst);
+    CARRYING_OUT.store(ended.is_none(), Ordering::SeqCst);
     ended
 }
 
-/// Carries something out under the two-step handling of signals. `None` when the second signal came.
+/// Carries something out under the two-step handling of signals. `None` when the second signal came; it is answered then,
+/// as in [`or_stopped`].
 pub(super) async fn finishing_what_runs<T>(
     work: impl Future<Output = T>,
     stop: watch::Sender<bool>,
@@ -69,6 +71,6 @@ pub(super) async fn finishing_what_runs<T>(
         ended = work => Some(ended),
         () = signals => None,
     };
-    CARRYING_OUT.store(false, Ordering::SeqCst);
+    CARRYING_OUT.store(ended.is_none(), Ordering::SeqCst);
     ended
 }
