@@ -18,7 +18,7 @@ pub enum CliError {
     /// A file can't be read or written.
     #[error("can't {what} {}: {source}", path.display())]
     File {
-        /// `read` or `write`.
+        /// `read`, `write` or `enter`.
         what: &'static str,
         /// The file.
         path: PathBuf,

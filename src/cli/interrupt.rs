@@ -83,6 +83,7 @@ impl Signals {
 }
 
 /// Looks while locks are held: the first signal ends it, and leaves giving them back to the caller. `None` when it came.
+/// That signal is answered then: what the caller still does about it is not interrupted by it once more.
 pub(super) async fn or_stopped<T>(look: impl Future<Output = T>) -> Option<T> {
     CARRYING_OUT.store(true, Ordering::SeqCst);
     let mut signals = Signals::new();
@@ -90,11 +91,12 @@ pub(super) async fn or_stopped<T>(look: impl Future<Output = T>) -> Option<T> {
         ended = look => Some(ended),
         () = asked(signals.as_mut()) => None,
     };
-    CARRYING_OUT.store(false, Ordering::SeqCst);
+    CARRYING_OUT.store(ended.is_none(), Ordering::SeqCst);
     ended
 }
 
-/// Carries something out under the two-step handling of signals. `None` when it was left at once.
+/// Carries something out under the two-step handling of signals. `None` when it was left at once; the signal for that is
+/// answered then, as in [`or_stopped`].
 pub(super) async fn finishing_what_runs<T>(
     work: impl Future<Output = T>,
     stop: watch::Sender<bool>,
@@ -122,7 +124,7 @@ pub(super) async fn finishing_what_runs<T>(
         () = leaving => None,
     };
     CARRIED_OUT.store(true, Ordering::SeqCst);
-    CARRYING_OUT.store(false, Ordering::SeqCst);
+    CARRYING_OUT.store(ended.is_none(), Ordering::SeqCst);
     ended
 }
 

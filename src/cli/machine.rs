@@ -197,6 +197,12 @@ pub(super) fn start_logging(verbose: u8) {
         .try_init();
 }
 
+/// Works from another directory from here on: what a run's arguments name is relative to where it was started.
+pub(super) fn enter(directory: &str) -> Result<(), CliError> {
+    let path = PathBuf::from(directory);
+    std::env::set_current_dir(&path).map_err(|source| CliError::File { what: "enter", path, source })
+}
+
 /// Whether there is a file of this name.
 pub(super) fn is_file(path: &Path) -> bool {
     path.is_file()

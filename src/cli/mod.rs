@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod facts;
 mod fetch;
+mod history;
 mod interrupt;
 mod jobs;
 mod lock;
@@ -26,9 +27,12 @@ pub mod project;
 mod published;
 mod recording;
 mod releases;
+mod resume;
 mod run;
 mod schema;
+mod show;
 mod survey;
+mod take_up;
 mod wheels;
 mod words;
 
@@ -94,6 +98,9 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
             Some(LockVerb::Break(arguments)) => locks::break_locks(options, arguments).await,
         },
         Some(Verb::Fetch(arguments)) => fetch::run(arguments).await,
+        Some(Verb::Resume(arguments)) => resume::run(options, arguments).await,
+        Some(Verb::History(arguments)) => history::run(options, arguments),
+        Some(Verb::Show(arguments)) => show::run(options, arguments),
         Some(Verb::Path(arguments)) => path::run(options, arguments).await,
     }
 }

@@ -12,7 +12,7 @@ use super::path::PathArguments;
 ///
 /// Without a command: plans, asks (on a terminal), carries the plan out, and proves by an empty second plan that it is
 /// done.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "converge", version, propagate_version = true, subcommand_negates_reqs = true)]
 pub struct Options {
     /// Inventory in Ansible's YAML. Nothing else ever chooses hosts.
@@ -96,12 +96,18 @@ pub struct Options {
 }
 
 /// Commands.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Verb {
     /// Show what would be done; save it with -o.
     Plan(PlanArguments),
     /// Carry a saved plan out, if its digest matches and what it relies on still holds.
     Apply(ApplyArguments),
+    /// Go on with a run: ask the hosts for what it left in doubt, then gather and plan again with its arguments.
+    Resume(ResumeArguments),
+    /// List the runs that were started from here, newest first.
+    History(HistoryArguments),
+    /// Show what happened in a run.
+    Show(ShowArguments),
     /// Compare what is declared with what is there: exit code 0 in sync, 2 on drift, others for errors.
     Drift(DriftArguments),
     /// Check the rules alone, and say all that is found: exit code 0 when a run may begin, 3 when it would be refused.
@@ -125,7 +131,7 @@ pub enum Verb {
 }
 
 /// Commands about schemas.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum SchemaVerb {
     /// Compare every database with what its revisions bring, not with what alembic_version says: exit code 0 complete,
     /// 2 incomplete or behind, others for errors.
@@ -136,7 +142,7 @@ pub enum SchemaVerb {
 }
 
 /// Arguments of `schema check`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct SchemaCheckArguments {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -144,7 +150,7 @@ pub struct SchemaCheckArguments {
 }
 
 /// Arguments of `schema mend`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct SchemaMendArguments {
     /// Stop after the plan: nothing is changed.
     #[arg(short = 'C', long)]
@@ -161,7 +167,7 @@ pub enum Format {
 }
 
 /// Arguments of `plan`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PlanArguments {
     /// Save the plan for `converge apply`.
     #[arg(short, long, value_name = "FILE")]
@@ -172,15 +178,51 @@ pub struct PlanArguments {
 }
 
 /// Arguments of `apply`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ApplyArguments {
     /// A file that `converge plan -o` has written.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 }
 
+/// Arguments of `resume`.
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArguments {
+    /// The run: the beginning of its name, or `last` [default: the newest that left something in doubt, or the newest]
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+}
+
+/// Arguments of `history`.
+#[derive(Debug, Clone, Args)]
+pub struct HistoryArguments {
+    /// How many are shown.
+    #[arg(short, long, value_name = "N", default_value_t = 20)]
+    pub number: usize,
+    /// Check the digests of all journals instead: exit code 0 when all fit, 1 when one doesn't or can't be read.
+    #[arg(long, conflicts_with_all = ["number", "output"])]
+    pub verify: bool,
+    /// How they are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Clone, Args)]
+pub struct ShowArguments {
+    /// The run: the beginning of its name, or `last`.
+    #[arg(value_name = "RUN", default_value = "last")]
+    pub run: String,
+    /// Only what concerns this host.
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+}
+
 /// Arguments of `drift`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct DriftArguments {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -188,7 +230,7 @@ pub struct DriftArguments {
 }
 
 /// Arguments of `lock`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LockArguments {
     /// The lock file [default: the declared one, or converge.lock]
     #[arg(short, long, value_name = "FILE")]
@@ -199,7 +241,7 @@ pub struct LockArguments {
 }
 
 /// Commands about the locks of runs.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum LockVerb {
     /// Show who has the locks of the cluster and of its hosts: the locks of runs, not the lock file of packages.
     Show(LockShowArguments),
@@ -208,7 +250,7 @@ pub enum LockVerb {
 }
 
 /// Arguments of `lock show`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LockShowArguments {
     /// How they are printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -216,7 +258,7 @@ pub struct LockShowArguments {
 }
 
 /// Arguments of `lock break`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LockBreakArguments {
     /// Why: it is kept beside the lock, and told to its holder and to the next one.
     #[arg(long, value_name = "TEXT")]
@@ -235,7 +277,7 @@ fn lock_ttl(text: &str) -> Result<Duration, String> {
 }
 
 /// Arguments of `fetch`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct FetchArguments {
     /// The directory; made where it isn't there.
     #[arg(value_name = "DIR")]
@@ -249,7 +291,7 @@ pub struct FetchArguments {
 }
 
 /// Arguments of `preflight`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PreflightArguments {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -257,7 +299,7 @@ pub struct PreflightArguments {
 }
 
 /// Arguments of `explain`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ExplainArguments {
     /// The rule's code.
     #[arg(value_name = "RULE")]
@@ -271,7 +313,7 @@ pub struct ExplainArguments {
 }
 
 /// Arguments of `facts`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct FactsArguments {
     /// Only this host or pattern.
     #[arg(value_name = "HOST")]
@@ -282,7 +324,7 @@ pub struct FactsArguments {
 }
 
 /// Where this machine gets packages from, other than from where its pip does.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct SourceArguments {
     /// Ask this package index, not where pip looks: that of this machine, or, where an inventory is listed, the hosts'.
     #[arg(long, value_name = "URL", conflicts_with = "wheelhouse")]
@@ -301,7 +343,7 @@ impl SourceArguments {
 }
 
 /// Arguments of `releases`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ReleasesArguments {
     /// Packages [default: those that the inventory declares, or backend.ai-manager]
     #[arg(value_name = "PACKAGE")]

@@ -12,12 +12,12 @@ use super::options::Options;
 use super::progress::Progress;
 use super::recording::Begun;
 use super::survey::{Subject, Survey, survey};
-use super::{context, interrupt, jobs, locks, machine, output};
+use super::{context, interrupt, jobs, locks, machine, output, take_up};
 use crate::event::Event;
 use crate::execute::{Executor, Jobs, Recovered, RunOutcome};
 use crate::gather::{Fleet, Sessions};
 use crate::journal::{Ending, Record};
-use crate::model::HostName;
+use crate::model::{HostName, RunId};
 use crate::plan::Plan;
 use crate::preflight::{self, Finding, Waiver};
 use crate::report::{
@@ -27,14 +27,22 @@ use crate::transport::{AnyConnector, Target};
 
 /// `converge --inventory FILE`.
 pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
+    go_on(options, None).await
+}
+
+/// The same, going on with an earlier run where one is named.
+pub(super) async fn go_on(options: &Options, resumes: Option<RunId>) -> Result<Exit, CliError> {
     let mut context = context::load(options)?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
     // What only looks is no run, and leaves no trace.
-    let mut begun = if options.check { None } else { Some(Begun::new(options)?) };
+    let mut begun = if options.check { None } else { Some(Begun::new(options, resumes)?) };
     let mut seen = match look(options, &fleet, &context.subject(options)).await? {
         Ok(seen) => seen,
         Err(exit) => return Ok(exit),
     };
+    if let Some(begun) = &begun {
+        take_up::ask_hosts(begun, &fleet, &context.targets, options).await;
+    }
     let acknowledged = acknowledged(options, &seen);
     if !acknowledged.is_empty() {
         if let Some(begun) = &mut begun {
@@ -205,7 +213,7 @@ async fn carry_out_locked(
         recording.end(Ending::Left, Exit::Interrupted.code()).await;
         output::say(
             "\nLeft at once. What was begun on the hosts may still be running there; `converge drift` shows how things \
-             stand, and the next run goes on from what is there.\n",
+             stand. To go on: `converge resume`, or run again; both ask the hosts for what was begun.\n",
         );
         return Ok(Exit::Interrupted);
     };

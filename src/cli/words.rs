@@ -86,6 +86,17 @@ fn kept(argument: &str) -> String {
     }
 }
 
+/// The names of the variables whose values were not kept.
+pub(super) fn hidden(words: &[String]) -> Vec<String> {
+    let of = |pair: &[String]| match pair {
+        [option, value] if option == "--extra-vars" && value.ends_with(HIDDEN) => {
+            Some(value.strip_suffix(HIDDEN)?.trim_end_matches('=').to_owned())
+        }
+        _ => None,
+    };
+    words.windows(2).filter_map(of).collect()
+}
+
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
@@ -124,6 +135,7 @@ mod tests {
             let kept = super::words(&options(words));
             let again: Vec<&str> = kept.iter().map(String::as_str).collect();
             assert_eq!(super::words(&options(&again)), kept, "{words:?}");
+            assert_eq!(hidden(&kept), Vec::<String>::new());
             assert_eq!(format!("{:?}", options(&again)), format!("{:?}", options(words)));
         }
     }
@@ -147,5 +159,7 @@ mod tests {
         ] {
             assert_eq!(kept(argument), expected);
         }
+        let words = super::words(&options(&["-i", "p", "-e", "a=hunter2", "-e", "release=1.2", "-e", "{\"b\": 1}"]));
+        assert_eq!(hidden(&words), ["a", ""]);
     }
 }

@@ -280,6 +280,7 @@ fn facts_show_every_answer_and_what_is_unknown() {
     insta::assert_snapshot!(text, @r#"
     m at 1970-01-01T00:50:00Z
       system: Debian GNU/Linux 12, kernel 6.1, as user 1000
+      jobs: 0 at work
       disk /srv/backup: 976 MiB free on /
           /srv/backup is no directory that can be written to
       disk /srv/manager/.venv: 976 MiB free on /

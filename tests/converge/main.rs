@@ -10,6 +10,7 @@ mod rehearsal;
 mod bench;
 mod controllers;
 mod faults;
+mod journal;
 mod locking;
 mod looking;
 mod partial;
