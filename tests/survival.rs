@@ -359,8 +359,11 @@ fn a_clock_that_is_set_back(site: &mut Site) {
     site.is_whole("a clock that was set back");
 }
 
-/// What stops a run here, and how.
-const FAULTS: [(&str, fn(&mut Site)); 7] = [
+/// What stops a run, by its name.
+type Fault = (&'static str, fn(&mut Site));
+
+/// All of them, in the order in which they are injected.
+const FAULTS: [Fault; 7] = [
     ("kills", kills_of_the_controller),
     ("cuts", cuts_of_the_network),
     ("sshd", a_restart_of_sshd),
