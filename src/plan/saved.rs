@@ -11,7 +11,7 @@ use crate::model::{Digest, HostName};
 use crate::preflight::{Finding, Request};
 
 /// The version of the file's format; another one is refused.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// A plan with all that is needed to carry it out later. `T` is how a host is reached.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -10,26 +10,34 @@
 //! 5. Text from the other side reaches messages only through [`crate::model::printable`].
 
 mod any;
+mod become_failure;
+mod become_session;
 mod capture;
 mod command;
 mod error;
+mod gate;
 mod identity;
 mod known_hosts;
 mod leash;
 mod local;
+mod nonce;
 mod ssh;
 mod ssh_auth;
 mod ssh_handler;
 mod ssh_session;
+mod ssh_terminal;
+mod start;
 mod target;
 
 use std::future::Future;
 
 pub use any::{AnyConnector, AnySession};
+pub use become_failure::BecomeFailure;
 pub use command::{AfterTimeout, Command, Completed, Outcome, OutputChunk, OutputEnd, Stream, UnknownCause};
 pub use error::{Endpoint, IdentityTried, Stage, TransportError, Tried};
 pub use known_hosts::{FileLine, HostKeys, KnownHosts, KnownKey, Verdict, lookup_name};
 pub use local::{LocalConnector, LocalSession};
+pub(crate) use nonce::nonce;
 pub use ssh::{SshConnector, SshOptions};
 pub use ssh_session::SshSession;
 pub use target::{SshTarget, Target, TargetKind};
