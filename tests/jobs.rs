@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use converge::execute::{Attempt, JobEnd, JobState, Jobs};
+use converge::facts::Query;
 use converge::gather::{Fleet, Limits, Sessions};
 use converge::model::{HostName, RunId};
 use converge::plan::Script;
@@ -281,7 +282,14 @@ async fn endless_output_is_cut_and_counted_and_its_end_is_told() {
 
 /// Runs a launcher by `shell` on this machine, with this environment and nothing else.
 fn locally(shell: &[&str], environment: &[(&str, &str)], text: &str, limit: Duration) -> (String, Option<Told>) {
-    let launch = Launch { nonce: "n1", run: &run_id(), action: "x", ask: Ask::Start { command: text, limit }, have: 0 };
+    let launch = Launch {
+        nonce: "n1",
+        run: &run_id(),
+        action: "x",
+        ask: Ask::Start { command: text, limit },
+        fence: None,
+        have: 0,
+    };
     let mut command = Command::new(shell[0]);
     command.args(&shell[1..]).env_clear().envs(environment.iter().copied());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -390,4 +398,77 @@ async fn a_full_disk_on_the_host_starts_nothing_and_is_said() {
         "{refused:?}"
     );
     assert!(!ran.exists() && !left);
+}
+
+#[tokio::test]
+async fn jobs_that_are_not_over_are_a_fact_of_their_host() {
+    let bench = Bench::new();
+    let (fleet, jobs) = (bench.fleet(), bench.jobs(PLENTY));
+    let ask = async || {
+        let facts = fleet.ask(host(), vec![Query::Jobs]).await;
+        facts.jobs().known().map(|jobs| (*jobs).clone())
+    };
+    assert_eq!(ask().await.unwrap().unfinished, [], "there is no directory yet, and none is made");
+    assert!(!bench.file(".local").exists());
+    let action = "25.6.2/mgr1/it's $HOME/migrate";
+    let pid = bench.job_dir(action).join("pid");
+    let work =
+        tokio::spawn(async move { carry_out(&jobs, action, &script("sleep 2", Duration::from_secs(60))).await.0 });
+    while !pid.exists() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let found = ask().await.unwrap().unfinished;
+    let [job] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((job.action.as_str(), &job.run, job.limit, job.alive), (action, &run_id(), 60, true));
+    let now = i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    assert!((now - job.since.unwrap().0).abs() <= 5, "{job:?}");
+    assert_eq!(work.await.unwrap(), Attempt::Succeeded);
+    assert_eq!(ask().await.unwrap().unfinished, []);
+    // Of another boot: lost, and at work no more.
+    fs::remove_file(bench.job_dir(action).join("status")).unwrap();
+    fs::write(&pid, format!("{} 1 another-boot\n", std::process::id())).unwrap();
+    let found = ask().await.unwrap();
+    assert_eq!((found.unfinished.len(), found.at_work().count(), found.unfinished[0].since), (1, 0, None));
+    // What is no directory of this user's own tells nothing.
+    let state = bench.file(".local/state/converge");
+    fs::rename(&state, bench.file("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(bench.file("elsewhere"), &state).unwrap();
+    assert!(
+        fleet
+            .ask(host(), vec![Query::Jobs])
+            .await
+            .jobs()
+            .unknown()
+            .unwrap()
+            .contains("no directory of this user's own")
+    );
+}
+
+/// What `docs/performance.md` tells: `cargo nextest run --release --test jobs --run-ignored only --no-capture`.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn what_a_job_costs_over_a_bare_script() {
+    const TURNS: usize = 41;
+    let bench = Bench::new();
+    let (fleet, jobs) = (bench.fleet(), bench.jobs(PLENTY));
+    let text = script("echo done", PLENTY);
+    let bare =
+        converge::transport::Command { script: text.text.clone().into_bytes(), limit: PLENTY, output_limit: 1 << 20 };
+    let (mut bare_ms, mut job_ms) = (Vec::new(), Vec::new());
+    for turn in 0..TURNS {
+        let begun = Instant::now();
+        fleet.run(&host(), &bare, &mut |_| ()).await.unwrap();
+        bare_ms.push(begun.elapsed().as_secs_f64() * 1e3);
+        let begun = Instant::now();
+        assert_eq!(carry_out(&jobs, &format!("turn {turn}"), &text).await.0, Attempt::Succeeded);
+        job_ms.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    let median = |times: &mut Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        (times[times.len() / 2], times[times.len() / 10], times[times.len() * 9 / 10])
+    };
+    let (bare, job) = (median(&mut bare_ms), median(&mut job_ms));
+    println!("bare {bare:.1?} ms, job {job:.1?} ms (median, 10%, 90%), ratio {:.1}", job.0 / bare.0);
+    // An action takes seconds; what is around it must not.
+    assert!(job.0 < 1000.0, "{job:?}");
 }

@@ -24,7 +24,10 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("packages", &["model", "facts", "release"]),
     ("gather", &["model", "facts", "transport"]),
     ("execute", &["model", "facts", "plan", "event", "transport", "gather", "remote"]),
-    ("report", &["model", "facts", "release", "resource", "desired", "preflight", "plan", "event", "journal"]),
+    (
+        "report",
+        &["model", "facts", "release", "resource", "desired", "preflight", "plan", "event", "journal", "remote"],
+    ),
 ];
 
 const PURE: [&str; 13] = [

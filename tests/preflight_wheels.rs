@@ -6,11 +6,11 @@ mod wheels;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use converge::desired::Instance;
+use converge::desired::{Instance, Rolling};
 use converge::document::{Node, Source};
 use converge::facts::{
-    Database, DatabaseKind, Disk, Distribution, Fact, HostFacts, Observed, Pins, Published, Query, SchemaFact, Venv,
-    normalize_name,
+    Database, DatabaseKind, Disk, Distribution, Fact, HostFacts, Jobs, Observed, Pins, Published, Query, SchemaFact,
+    Venv, normalize_name,
 };
 use converge::model::{HostName, Timestamp};
 use converge::preflight::{Input, Request, check};
@@ -57,6 +57,7 @@ fn facts(component: &Component, from: &str, to: &str) -> HostFacts {
     let disk =
         |path: &str| Disk { available_kib: 1 << 30, mounted_on: "/".into(), existing: path.into(), writable: true };
     let mut answers = BTreeMap::from([
+        (Query::Jobs, Fact::Jobs(Observed::Known(Jobs::default()))),
         (Query::Venv(component.venv_query()), Fact::Venv(Observed::Known(venv))),
         (Query::Schema(component.schema_query().unwrap()), Fact::Schema(Observed::Known(schema))),
         (Query::Published(component.published_query()), Fact::Published(Observed::Known(Published::new(published)))),
@@ -78,7 +79,7 @@ fn host() -> HostName {
 fn says(from: &str, to: &str, layout: Layout) -> String {
     let mut component = manager(to);
     component.environments.layout = layout;
-    let instances = [Instance { host: host(), play: 0, batch: None, component }];
+    let instances = [Instance { host: host(), play: 0, rolling: Rolling::default(), component }];
     let facts = BTreeMap::from([(host(), facts(&instances[0].component, from, to))]);
     let findings = check(&Input {
         instances: &instances,

@@ -8,14 +8,25 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::options::{ApplyArguments, Options};
 use super::recording::Begun;
-use super::survey::{Subject, survey};
-use super::{context, machine, output, run};
+use super::survey::Subject;
+use super::{context, jobs, machine, output, run, take_up};
 use crate::gather::Sessions;
+use crate::model::RunId;
 use crate::plan::{SavedPlan, StalePlan};
 use crate::report::plan_text;
 use crate::transport::Target;
 
 pub(super) async fn run(options: &Options, arguments: &ApplyArguments) -> Result<Exit, CliError> {
+    go_on(options, arguments, None).await
+}
+
+/// The same; where it goes on with an earlier run, the plan is made anew from what the saved one declares, for that run has
+/// changed what it relied on.
+pub(super) async fn go_on(
+    options: &Options,
+    arguments: &ApplyArguments,
+    resumes: Option<RunId>,
+) -> Result<Exit, CliError> {
     let path = &arguments.file;
     if options.major || options.drain_timeout.is_some() || !options.waive.is_empty() || options.waivers.is_some() {
         return Err(CliError::Usage(
@@ -26,7 +37,8 @@ pub(super) async fn run(options: &Options, arguments: &ApplyArguments) -> Result
         .map_err(|source| CliError::SavedPlan { path: path.clone(), source })?;
     let fleet = context::fleet(options, saved.targets.clone(), Sessions::Kept)?;
     let catalogue = catalogue(options)?;
-    let begun = Begun::new(options)?;
+    let anew = resumes.is_some();
+    let begun = Begun::new(options, resumes)?;
     let (instances, out_of_scope) = (saved.plan.instances.clone(), saved.out_of_scope.clone());
     let subject = Subject {
         instances: &instances,
@@ -35,25 +47,30 @@ pub(super) async fn run(options: &Options, arguments: &ApplyArguments) -> Result
         request: &saved.request,
         options,
     };
-    let seen = survey(&fleet, &subject).await?;
+    let seen = match jobs::survey_when_idle(options, &fleet, &subject).await? {
+        Ok(seen) => seen,
+        Err(exit) => return Ok(exit),
+    };
+    take_up::ask_hosts(&begun, &fleet, &saved.targets, options).await;
     if seen.refused() {
         return Ok(run::refused(&seen));
     }
     run::say_waived(&seen);
     let stale = saved.stale(&seen.plan.basis);
-    if !stale.is_empty() {
+    if !anew && !stale.is_empty() {
         output::say(&stale_text(path, &stale));
         return Ok(Exit::Stale);
     }
-    output::answer(&plan_text(&saved.plan))?;
-    if saved.plan.is_empty() {
+    let plan = if anew { seen.plan } else { saved.plan };
+    output::answer(&plan_text(&plan))?;
+    if plan.is_empty() {
         return Ok(Exit::Ok);
     }
-    let violations = crate::plan::check(&saved.plan, &seen.facts);
+    let violations = crate::plan::check(&plan, &seen.facts);
     if !violations.is_empty() {
         return Err(CliError::UnsoundPlan(violations));
     }
-    let ready = run::Ready { begun, plan: saved.plan, findings: seen.findings, targets: &saved.targets };
+    let ready = run::Ready { begun, plan, findings: seen.findings, targets: &saved.targets };
     run::carry_out(options, &fleet, ready, &subject).await
 }
 

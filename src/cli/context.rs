@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::options::Options;
 use super::survey::Subject;
 use super::{lock, machine, output, project};
-use crate::desired::{Batch, Declaration, Desired, Instance, SkippedPlay, resolve};
+use crate::desired::{Declaration, Desired, Instance, Rolling, Serial, SkippedPlay, resolve};
 use crate::document::{Diagnostic, Diagnostics, place_of};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, Inventory, read_extra_vars};
@@ -142,9 +142,10 @@ fn decode(desired: &Desired) -> Result<Vec<Instance>, Diagnostics> {
                     let message = format!("{}/{} is declared twice, first at {first}", task.host, component.name);
                     mistakes.push(Diagnostic::at(&task.span, message).hint("give one of them another `name`"));
                 }
-                let batch =
-                    task.serial.as_ref().map(|(hosts, span)| Batch { hosts: *hosts, declared_at: place_of(span) });
-                instances.push(Instance { host: task.host.clone(), play: task.play_index, batch, component });
+                let crate::playbook::Rolling { serial, settle, max_fail_percentage } = task.rolling.clone();
+                let serial = serial.map(|(sizes, span)| Serial { sizes, declared_at: place_of(&span) });
+                let rolling = Rolling { serial, settle, max_fail_percentage };
+                instances.push(Instance { host: task.host.clone(), play: task.play_index, rolling, component });
             }
         }
     }

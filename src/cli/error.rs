@@ -18,7 +18,7 @@ pub enum CliError {
     /// A file can't be read or written.
     #[error("can't {what} {}: {source}", path.display())]
     File {
-        /// `read` or `write`.
+        /// `read`, `write` or `enter`.
         what: &'static str,
         /// The file.
         path: PathBuf,
@@ -79,6 +79,9 @@ pub enum CliError {
     /// Stopped by a signal before anything was changed.
     #[error("interrupted; nothing was changed")]
     Interrupted,
+    /// Stopped by a signal behind the last action.
+    #[error("interrupted while the result was looked at; what was carried out stands, and `converge drift` shows it")]
+    InterruptedProof,
 }
 
 fn files(count: usize) -> String {
@@ -110,7 +113,7 @@ impl CliError {
     pub fn exit(&self) -> Exit {
         match self {
             CliError::NoInventory | CliError::Usage(_) => Exit::Usage,
-            CliError::Interrupted => Exit::Interrupted,
+            CliError::Interrupted | CliError::InterruptedProof => Exit::Interrupted,
             CliError::Declaration(_)
             | CliError::File { .. }
             | CliError::SavedPlan { .. }

@@ -21,6 +21,8 @@ pub enum Exit {
     Stale,
     /// The question before the run was answered by no. Nothing was changed.
     Declined,
+    /// Another run has the lock, or took it over.
+    Locked,
     /// A mistake on the command line.
     Usage,
     /// Stopped by a signal.
@@ -40,6 +42,7 @@ impl Exit {
             Exit::Failed => 5,
             Exit::Stale => 6,
             Exit::Declined => 7,
+            Exit::Locked => 8,
             // EX_USAGE of sysexits(3): 2, the usual one, means drift here.
             Exit::Usage => 64,
             // 128 and the number of SIGINT.

@@ -133,6 +133,36 @@ pub(super) fn full_path(path: &Path) -> String {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
 }
 
+/// This process, told from all others of this machine: boot, process namespace, number, start.
+pub(super) fn this_process() -> String {
+    let [boot, namespace] = this_kernel();
+    let pid = std::process::id();
+    format!("{boot} {namespace} {pid} {}", started(&pid.to_string()).unwrap_or_default())
+}
+
+/// Whether `process` was one of this machine and this boot, and is no more. What can't be told is not gone.
+pub(super) fn is_gone(process: &str) -> bool {
+    let words: Vec<&str> = process.split(' ').collect();
+    let [boot, namespace, pid, start] = words[..] else { return false };
+    let here = this_kernel();
+    let known = [boot, namespace] == [here[0].as_str(), here[1].as_str()] && !boot.is_empty() && !namespace.is_empty();
+    known && !start.is_empty() && pid.parse::<u32>().is_ok() && started(pid).is_none_or(|since| since != start)
+}
+
+fn this_kernel() -> [String; 2] {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+    let namespace = fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()).unwrap_or_default();
+    [boot, namespace]
+}
+
+/// When a process started, in ticks since the boot; `None` where there is none, or it has ended and nobody has taken note.
+fn started(pid: &str) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut words = stat.rsplit_once(") ")?.1.split(' ');
+    let state = words.next()?;
+    (state != "Z").then(|| words.nth(18).map(str::to_owned)).flatten()
+}
+
 /// Whether a person can be asked: both ends of the conversation are a terminal.
 pub(super) fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
@@ -159,7 +189,18 @@ pub(super) fn start_logging(verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("CONVERGE_LOG").unwrap_or_else(|_| default.into());
     // A second subscriber in one process can only come from tests; the first stays.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // What can't be written, because the terminal is gone, must not end a run.
+        .log_internal_errors(false)
+        .try_init();
+}
+
+/// Works from another directory from here on: what a run's arguments name is relative to where it was started.
+pub(super) fn enter(directory: &str) -> Result<(), CliError> {
+    let path = PathBuf::from(directory);
+    std::env::set_current_dir(&path).map_err(|source| CliError::File { what: "enter", path, source })
 }
 
 /// Whether there is a file of this name.

@@ -10,8 +10,11 @@ mod exit;
 mod explain;
 mod facts;
 mod fetch;
+mod history;
 mod interrupt;
+mod jobs;
 mod lock;
+mod locks;
 mod machine;
 mod options;
 mod output;
@@ -24,9 +27,12 @@ pub mod project;
 mod published;
 mod recording;
 mod releases;
+mod resume;
 mod run;
 mod schema;
+mod show;
 mod survey;
+mod take_up;
 mod wheels;
 mod words;
 
@@ -39,7 +45,7 @@ pub use exit::Exit;
 pub use options::Options;
 pub use path::{PathArguments, PathFormat};
 
-use options::{SchemaVerb, Verb};
+use options::{LockVerb, SchemaVerb, Verb};
 
 /// Runs the program with the process's own arguments.
 #[must_use]
@@ -53,6 +59,7 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
+    interrupt::note_start();
     machine::start_logging(options.verbose);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -85,8 +92,15 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Releases(arguments)) => releases::run(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Check(arguments))) => schema::check(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Mend(arguments))) => schema::mend(options, arguments).await,
-        Some(Verb::Lock(arguments)) => lock::run(options, arguments).await,
+        Some(Verb::Lock(arguments)) => match &arguments.verb {
+            None => lock::run(options, arguments).await,
+            Some(LockVerb::Show(arguments)) => locks::show(options, arguments).await,
+            Some(LockVerb::Break(arguments)) => locks::break_locks(options, arguments).await,
+        },
         Some(Verb::Fetch(arguments)) => fetch::run(arguments).await,
+        Some(Verb::Resume(arguments)) => resume::run(options, arguments).await,
+        Some(Verb::History(arguments)) => history::run(options, arguments),
+        Some(Verb::Show(arguments)) => show::run(options, arguments),
         Some(Verb::Path(arguments)) => path::run(options, arguments).await,
     }
 }

@@ -12,7 +12,7 @@ use super::path::PathArguments;
 ///
 /// Without a command: plans, asks (on a terminal), carries the plan out, and proves by an empty second plan that it is
 /// done.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "converge", version, propagate_version = true, subcommand_negates_reqs = true)]
 pub struct Options {
     /// Inventory in Ansible's YAML. Nothing else ever chooses hosts.
@@ -43,6 +43,12 @@ pub struct Options {
     /// on its host meanwhile.
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = crate::release::parse_age, global = true)]
     pub reconnect: Duration,
+    /// How long another run's lock is waited for: 90s, 10m [default: not at all]
+    #[arg(long, value_name = "TIME", default_value = "0s", hide_default_value = true, value_parser = crate::release::parse_age, global = true)]
+    pub lock_wait: Duration,
+    /// How long after this run's last sign of life its locks may be taken over by another.
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = lock_ttl, global = true)]
+    pub lock_ttl: Duration,
     /// Take published releases from a snapshot that `converge releases --save` wrote, and ask nobody.
     #[arg(long, value_name = "FILE", global = true)]
     pub offline: Option<PathBuf>,
@@ -61,6 +67,10 @@ pub struct Options {
     /// the upgrade.
     #[arg(long, value_name = "TIME", value_parser = crate::release::parse_age, global = true)]
     pub drain_timeout: Option<Duration>,
+    /// Begin nothing more when this much time has passed since the start: 90m, 4h. What runs then is finished, as after
+    /// Ctrl-C.
+    #[arg(long, value_name = "TIME", value_parser = crate::release::parse_age, global = true)]
+    pub deadline: Option<Duration>,
     /// Answer for a broken rule, by its code and with a reason; `converge explain` lists them.
     #[arg(long, value_name = "RULE[@WHAT]=REASON", global = true)]
     pub waive: Vec<String>,
@@ -86,12 +96,18 @@ pub struct Options {
 }
 
 /// Commands.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Verb {
     /// Show what would be done; save it with -o.
     Plan(PlanArguments),
     /// Carry a saved plan out, if its digest matches and what it relies on still holds.
     Apply(ApplyArguments),
+    /// Go on with a run: ask the hosts for what it left in doubt, then gather and plan again with its arguments.
+    Resume(ResumeArguments),
+    /// List the runs that were started from here, newest first.
+    History(HistoryArguments),
+    /// Show what happened in a run.
+    Show(ShowArguments),
     /// Compare what is declared with what is there: exit code 0 in sync, 2 on drift, others for errors.
     Drift(DriftArguments),
     /// Check the rules alone, and say all that is found: exit code 0 when a run may begin, 3 when it would be refused.
@@ -106,6 +122,7 @@ pub enum Verb {
     #[command(subcommand)]
     Schema(SchemaVerb),
     /// Write down what exactly would be installed for each release on the way, with digests; installs then take nothing else.
+    /// `lock show` and `lock break` are about something else: the locks that keep two runs apart.
     Lock(LockArguments),
     /// Download exactly the locked files into a directory of wheels.
     Fetch(FetchArguments),
@@ -114,7 +131,7 @@ pub enum Verb {
 }
 
 /// Commands about schemas.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum SchemaVerb {
     /// Compare every database with what its revisions bring, not with what alembic_version says: exit code 0 complete,
     /// 2 incomplete or behind, others for errors.
@@ -125,7 +142,7 @@ pub enum SchemaVerb {
 }
 
 /// Arguments of `schema check`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct SchemaCheckArguments {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -133,7 +150,7 @@ pub struct SchemaCheckArguments {
 }
 
 /// Arguments of `schema mend`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct SchemaMendArguments {
     /// Stop after the plan: nothing is changed.
     #[arg(short = 'C', long)]
@@ -150,7 +167,7 @@ pub enum Format {
 }
 
 /// Arguments of `plan`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PlanArguments {
     /// Save the plan for `converge apply`.
     #[arg(short, long, value_name = "FILE")]
@@ -161,15 +178,51 @@ pub struct PlanArguments {
 }
 
 /// Arguments of `apply`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ApplyArguments {
     /// A file that `converge plan -o` has written.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 }
 
+/// Arguments of `resume`.
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArguments {
+    /// The run: the beginning of its name, or `last` [default: the newest that left something in doubt, or the newest]
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+}
+
+/// Arguments of `history`.
+#[derive(Debug, Clone, Args)]
+pub struct HistoryArguments {
+    /// How many are shown.
+    #[arg(short, long, value_name = "N", default_value_t = 20)]
+    pub number: usize,
+    /// Check the digests of all journals instead: exit code 0 when all fit, 1 when one doesn't or can't be read.
+    #[arg(long, conflicts_with_all = ["number", "output"])]
+    pub verify: bool,
+    /// How they are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Clone, Args)]
+pub struct ShowArguments {
+    /// The run: the beginning of its name, or `last`.
+    #[arg(value_name = "RUN", default_value = "last")]
+    pub run: String,
+    /// Only what concerns this host.
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+}
+
 /// Arguments of `drift`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct DriftArguments {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -177,15 +230,54 @@ pub struct DriftArguments {
 }
 
 /// Arguments of `lock`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LockArguments {
     /// The lock file [default: the declared one, or converge.lock]
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Without one of these, the lock file of packages is written.
+    #[command(subcommand)]
+    pub verb: Option<LockVerb>,
+}
+
+/// Commands about the locks of runs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LockVerb {
+    /// Show who has the locks of the cluster and of its hosts: the locks of runs, not the lock file of packages.
+    Show(LockShowArguments),
+    /// Take the locks of runs from whoever has them, so that another run may begin. They expire by themselves as well.
+    Break(LockBreakArguments),
+}
+
+/// Arguments of `lock show`.
+#[derive(Debug, Clone, Args)]
+pub struct LockShowArguments {
+    /// How they are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+}
+
+/// Arguments of `lock break`.
+#[derive(Debug, Clone, Args)]
+pub struct LockBreakArguments {
+    /// Why: it is kept beside the lock, and told to its holder and to the next one.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Only the locks that lie on this host.
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+}
+
+/// The least: four signs of life, each of which may take a moment.
+const LEAST_LOCK_TTL: Duration = Duration::from_secs(2);
+
+fn lock_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = crate::release::parse_age(text)?;
+    if ttl < LEAST_LOCK_TTL { Err(format!("at least {} s", LEAST_LOCK_TTL.as_secs())) } else { Ok(ttl) }
 }
 
 /// Arguments of `fetch`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct FetchArguments {
     /// The directory; made where it isn't there.
     #[arg(value_name = "DIR")]
@@ -199,7 +291,7 @@ pub struct FetchArguments {
 }
 
 /// Arguments of `preflight`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PreflightArguments {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -207,7 +299,7 @@ pub struct PreflightArguments {
 }
 
 /// Arguments of `explain`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ExplainArguments {
     /// The rule's code.
     #[arg(value_name = "RULE")]
@@ -221,7 +313,7 @@ pub struct ExplainArguments {
 }
 
 /// Arguments of `facts`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct FactsArguments {
     /// Only this host or pattern.
     #[arg(value_name = "HOST")]
@@ -232,7 +324,7 @@ pub struct FactsArguments {
 }
 
 /// Where this machine gets packages from, other than from where its pip does.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct SourceArguments {
     /// Ask this package index, not where pip looks: that of this machine, or, where an inventory is listed, the hosts'.
     #[arg(long, value_name = "URL", conflicts_with = "wheelhouse")]
@@ -251,7 +343,7 @@ impl SourceArguments {
 }
 
 /// Arguments of `releases`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ReleasesArguments {
     /// Packages [default: those that the inventory declares, or backend.ai-manager]
     #[arg(value_name = "PACKAGE")]

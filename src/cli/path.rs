@@ -27,7 +27,7 @@ pub enum PathFormat {
 }
 
 /// Arguments of `path`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PathArguments {
     /// The release that is installed.
     #[arg(value_name = "FROM")]

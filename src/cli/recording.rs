@@ -23,18 +23,19 @@ pub(super) struct Begun {
     /// The run that it goes on with, as the operator asked.
     pub(super) resumes: Option<RunId>,
     words: Vec<String>,
-    inventory: Option<String>,
+    /// The inventory's path, in full.
+    pub(super) inventory: Option<String>,
 }
 
 impl Begun {
     /// Names a run, and forgets old ones.
-    pub(super) fn new(options: &Options) -> Result<Self, CliError> {
+    pub(super) fn new(options: &Options, resumes: Option<RunId>) -> Result<Self, CliError> {
         let store = Store::below(&machine::state_directory(options)?);
         store.prune(machine::now(), Limits::default());
         Ok(Self {
             id: machine::new_run(),
             store,
-            resumes: None,
+            resumes,
             words: words(options),
             inventory: options.inventory.as_deref().map(machine::full_path),
         })

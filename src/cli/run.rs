@@ -1,22 +1,23 @@
 //! The main job: plan, ask, carry out, prove.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
 use super::error::CliError;
 use super::exit::Exit;
+use super::interrupt::Why;
 use super::options::Options;
 use super::progress::Progress;
 use super::recording::Begun;
 use super::survey::{Subject, Survey, survey};
-use super::{context, interrupt, machine, output};
+use super::{context, interrupt, jobs, locks, machine, output, take_up};
 use crate::event::Event;
 use crate::execute::{Executor, Jobs, Recovered, RunOutcome};
 use crate::gather::{Fleet, Sessions};
 use crate::journal::{Ending, Record};
-use crate::model::HostName;
+use crate::model::{HostName, RunId};
 use crate::plan::Plan;
 use crate::preflight::{self, Finding, Waiver};
 use crate::report::{
@@ -26,11 +27,22 @@ use crate::transport::{AnyConnector, Target};
 
 /// `converge --inventory FILE`.
 pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
+    go_on(options, None).await
+}
+
+/// The same, going on with an earlier run where one is named.
+pub(super) async fn go_on(options: &Options, resumes: Option<RunId>) -> Result<Exit, CliError> {
     let mut context = context::load(options)?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
     // What only looks is no run, and leaves no trace.
-    let mut begun = if options.check { None } else { Some(Begun::new(options)?) };
-    let mut seen = survey(&fleet, &context.subject(options)).await?;
+    let mut begun = if options.check { None } else { Some(Begun::new(options, resumes)?) };
+    let mut seen = match look(options, &fleet, &context.subject(options)).await? {
+        Ok(seen) => seen,
+        Err(exit) => return Ok(exit),
+    };
+    if let Some(begun) = &begun {
+        take_up::ask_hosts(begun, &fleet, &context.targets, options).await;
+    }
     let acknowledged = acknowledged(options, &seen);
     if !acknowledged.is_empty() {
         if let Some(begun) = &mut begun {
@@ -52,6 +64,19 @@ pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
     let Survey { plan, findings, .. } = seen;
     let ready = Ready { begun, plan, findings, targets: &context.targets };
     carry_out(options, &fleet, ready, &context.subject(options)).await
+}
+
+/// With --check nothing is waited for: what is at work refuses the run.
+async fn look(
+    options: &Options,
+    fleet: &Arc<Fleet<AnyConnector>>,
+    subject: &Subject<'_>,
+) -> Result<Result<Survey, Exit>, CliError> {
+    if options.check {
+        Ok(Ok(survey(fleet, subject).await?))
+    } else {
+        jobs::survey_when_idle(options, fleet, subject).await
+    }
 }
 
 /// Asks whoever sits at the terminal for the manual steps that are all that stops the run.
@@ -99,16 +124,69 @@ pub(super) struct Ready<'a> {
     pub(super) targets: &'a BTreeMap<HostName, Target>,
 }
 
-/// Asks, records that it begins, carries the plan out, and plans again: success is the empty plan.
+/// Asks, gets the locks, carries the plan out while they are kept, and gives them back.
 pub(super) async fn carry_out(
     options: &Options,
     fleet: &Arc<Fleet<AnyConnector>>,
-    Ready { begun, plan, findings, targets }: Ready<'_>,
+    ready: Ready<'_>,
     subject: &Subject<'_>,
 ) -> Result<Exit, CliError> {
     if !options.yes && machine::is_interactive() && !machine::ask("\nCarry this plan out?") {
         output::progress("Nothing was changed.");
         return Ok(Exit::Declined);
+    }
+    let lease = match locks::acquire(options, fleet, &ready.begun.id, &ready.plan, subject).await {
+        Ok(lease) => lease,
+        Err(exit) => return Ok(exit),
+    };
+    let (stop, stopping) = watch::channel(false);
+    let lost = OnceLock::new();
+    let held = Held { fences: lease.generations(), stop: stop.clone(), stopping, lost: &lost };
+    let keeping = async {
+        let _ = lost.set(lease.keep().await);
+        let _ = stop.send(true);
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        ended = carry_out_locked(options, fleet, ready, subject, held) => ended,
+        () = keeping => Ok(Exit::Locked),
+    };
+    lease.release().await;
+    ended
+}
+
+/// What a run has while it holds its locks.
+struct Held<'a> {
+    /// The generation of each host's lock.
+    fences: BTreeMap<HostName, u64>,
+    stop: watch::Sender<bool>,
+    stopping: watch::Receiver<bool>,
+    /// The lock that was lost, and why.
+    lost: &'a OnceLock<(HostName, String)>,
+}
+
+/// Looks once more, records that the run begins, carries the plan out, and plans again: success is the empty plan.
+async fn carry_out_locked(
+    options: &Options,
+    fleet: &Arc<Fleet<AnyConnector>>,
+    Ready { begun, plan, findings, targets }: Ready<'_>,
+    subject: &Subject<'_>,
+    Held { fences, stop, stopping, lost }: Held<'_>,
+) -> Result<Exit, CliError> {
+    match interrupt::or_stopped(locks::still_holds(fleet, &plan)).await {
+        None => return Err(CliError::Interrupted),
+        Some(false) => {
+            let seen = survey(fleet, subject).await?;
+            if !seen.refused() && seen.plan.is_empty() {
+                output::say("Nothing to do any more: what was planned has been done meanwhile\n");
+                return Ok(Exit::Ok);
+            }
+            output::say(
+                "\nWhat the plan relies on has changed since it was made; nothing was done\n  next: run again\n",
+            );
+            return Ok(Exit::Stale);
+        }
+        Some(true) => {}
     }
     let recording = Arc::new(begun.record(&plan, targets, &findings).await?);
     let (id, plan) = (begun.id, Arc::new(plan));
@@ -118,25 +196,28 @@ pub(super) async fn carry_out(
         let progress = Arc::clone(&progress);
         move |event: Event| progress.show(&event)
     };
-    let (stop, stopping) = watch::channel(false);
-    let jobs = Arc::new(Jobs::new(Arc::clone(fleet), id, options.reconnect));
+    let jobs = Arc::new(Jobs::new(Arc::clone(fleet), id, options.reconnect).fenced(fences));
     let (shared, recorder) = (Arc::clone(&plan), Arc::clone(&recording));
     let executor = Executor::new(shared, jobs, recorder, machine::forks(options), stopping, Arc::new(print));
-    let on_stop = || {
+    let deadline = options.deadline.map(interrupt::after_start);
+    let on_stop = |why: Why| {
+        if why == Why::Deadline {
+            output::progress("the deadline of this run is over");
+        }
         progress.show(&Event::Stopping);
         let recording = Arc::clone(&recording);
         tokio::spawn(async move { recording.note(Record::Stopping).await });
     };
-    let ended = interrupt::finishing_what_runs(executor.run(), stop, on_stop).await;
+    let ended = interrupt::finishing_what_runs(executor.run(), stop, deadline, on_stop).await;
     let Some(outcome) = ended else {
         recording.end(Ending::Left, Exit::Interrupted.code()).await;
         output::say(
             "\nLeft at once. What was begun on the hosts may still be running there; `converge drift` shows how things \
-             stand, and the next run goes on from what is there.\n",
+             stand. To go on: `converge resume`, or run again; both ask the hosts for what was begun.\n",
         );
         return Ok(Exit::Interrupted);
     };
-    let proven = prove(fleet, &outcome, subject).await;
+    let proven = prove(fleet, &outcome, subject, lost.get()).await;
     if outcome.unrecorded.is_none() {
         let (how, code) = ending(&proven);
         recording.end(how, code).await;
@@ -156,11 +237,22 @@ fn ending(proven: &Result<Exit, CliError>) -> (Ending, u8) {
     }
 }
 
+/// Says that another run took over, where that is so.
+fn taken_over(outcome: &RunOutcome, lost: Option<&(HostName, String)>) -> Option<Exit> {
+    let lost = lost.map(|(host, reason)| format!("the lock on {host} is lost: {reason}"));
+    let why = outcome.fenced.clone().or(lost)?;
+    output::say(&format!(
+        "\nTAKEN OVER: {why}\n  what this run had begun was finished; the hosts let nothing more of it begin\n  next: converge lock show\n"
+    ));
+    Some(Exit::Locked)
+}
+
 /// After the last action: gather again, plan again.
 async fn prove(
     fleet: &Arc<Fleet<AnyConnector>>,
     outcome: &RunOutcome,
     subject: &Subject<'_>,
+    lost: Option<&(HostName, String)>,
 ) -> Result<Exit, CliError> {
     output::say(&downtime_text(&outcome.downtime_ms));
     if let Some(error) = &outcome.unrecorded {
@@ -171,11 +263,27 @@ async fn prove(
         if let Some(Recovered { title, took_back, failures, advice }) = &outcome.recovered {
             output::say(&recovery_text(title, *took_back, failures, advice));
         }
+        if let Some(exit) = taken_over(outcome, lost) {
+            return Ok(exit);
+        }
+        if let Some(why) = &outcome.ended_early {
+            output::say(&format!("\nThe rest was not begun: {why}.\n"));
+        }
+        if !outcome.left_out.is_empty() {
+            let hosts: Vec<&str> = outcome.left_out.iter().map(HostName::as_str).collect();
+            output::say(&format!(
+                "\nThe run went on without {}: within the failure budget of its play. Run converge again when it is mended.\n",
+                hosts.join(", ")
+            ));
+        }
         let all_unreachable = outcome.failures.iter().all(|failure| failure.unreachable);
         return Ok(if all_unreachable { Exit::Unreachable } else { Exit::Failed });
     }
     if outcome.unrecorded.is_some() {
         return Ok(Exit::Failed);
+    }
+    if let Some(exit) = taken_over(outcome, lost) {
+        return Ok(exit);
     }
     if outcome.stopped {
         output::say("\nStopped as asked: what ran was finished, the rest was not begun. Run again to go on.\n");

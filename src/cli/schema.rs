@@ -9,10 +9,10 @@ use super::exit::Exit;
 use super::options::{Format, Options, SchemaCheckArguments, SchemaMendArguments};
 use super::recording::Begun;
 use super::survey::{Survey, questions_of, survey};
-use super::{context, output, run};
+use super::{context, output, run, take_up};
 use crate::facts::{Query, facts_of};
 use crate::gather::Sessions;
-use crate::model::HostName;
+use crate::model::{HostName, RunId};
 use crate::report::{SchemaReport, plan_text, schema_text};
 use crate::resource::component::{Installed, assess};
 
@@ -40,6 +40,15 @@ pub(super) async fn check(options: &Options, arguments: &SchemaCheckArguments) -
 /// Completes databases where they stand. What is declared matters only as the place where things lie: whatever release is
 /// declared, nothing moves.
 pub(super) async fn mend(options: &Options, arguments: &SchemaMendArguments) -> Result<Exit, CliError> {
+    mend_on(options, arguments, None).await
+}
+
+/// The same, going on with an earlier run where one is named.
+pub(super) async fn mend_on(
+    options: &Options,
+    arguments: &SchemaMendArguments,
+    resumes: Option<RunId>,
+) -> Result<Exit, CliError> {
     let mut context = context::load(options)?;
     context.request.mend = true;
     context.instances.retain(|instance| instance.component.schema.is_some());
@@ -49,7 +58,7 @@ pub(super) async fn mend(options: &Options, arguments: &SchemaMendArguments) -> 
     }
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
     // What only looks is no run, and leaves no trace.
-    let begun = if arguments.check || options.check { None } else { Some(Begun::new(options)?) };
+    let begun = if arguments.check || options.check { None } else { Some(Begun::new(options, resumes)?) };
     let facts = fleet.gather(questions_of(&context.instances)).await;
     for instance in &mut context.instances {
         let facts = facts_of(&facts, &instance.host);
@@ -58,6 +67,9 @@ pub(super) async fn mend(options: &Options, arguments: &SchemaMendArguments) -> 
         }
     }
     let seen = survey(&fleet, &context.subject(options)).await?;
+    if let Some(begun) = &begun {
+        take_up::ask_hosts(begun, &fleet, &context.targets, options).await;
+    }
     if seen.refused() {
         return Ok(run::refused(&seen));
     }

@@ -78,6 +78,7 @@ pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'
     let input = plan::Input {
         drain_timeout: request.drain_timeout,
         manual_steps: &manual_steps,
+        others: out_of_scope,
         ..plan::Input::new(instances, &facts, catalogue)
     };
     let plan = if request.mend { plan::mend(&input) } else { plan::plan(&input) };
@@ -96,7 +97,7 @@ pub(super) fn questions_of(instances: &[Instance]) -> BTreeMap<HostName, Vec<Que
     for instance in instances {
         questions
             .entry(instance.host.clone())
-            .or_insert_with(|| vec![Query::System])
+            .or_insert_with(|| vec![Query::System, Query::Jobs])
             .extend(instance.component.queries());
     }
     questions

@@ -21,11 +21,15 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         private_key,
         timeout,
         reconnect,
+        lock_wait: _,
+        lock_ttl,
         offline,
         releases,
         max_age,
         major,
         drain_timeout,
+        // The time of that run; whoever goes on gives one of its own.
+        deadline: _,
         waive,
         waivers,
         state_dir: _,
@@ -50,6 +54,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--private-key", path(private_key));
     named("--timeout", Some(timeout.to_string()));
     named("--reconnect", Some(format!("{}s", reconnect.as_secs())));
+    named("--lock-ttl", Some(format!("{}s", lock_ttl.as_secs())));
     named("--offline", path(offline));
     named("--releases", path(releases));
     named("--max-age", Some(format!("{}s", max_age.as_secs())));
@@ -79,6 +84,17 @@ fn kept(argument: &str) -> String {
         Some((name, _)) if is_name(name) => format!("{name}={HIDDEN}"),
         Some(_) | None => HIDDEN.to_owned(),
     }
+}
+
+/// The names of the variables whose values were not kept.
+pub(super) fn hidden(words: &[String]) -> Vec<String> {
+    let of = |pair: &[String]| match pair {
+        [option, value] if option == "--extra-vars" && value.ends_with(HIDDEN) => {
+            Some(value.strip_suffix(HIDDEN)?.trim_end_matches('=').to_owned())
+        }
+        _ => None,
+    };
+    words.windows(2).filter_map(of).collect()
 }
 
 fn is_name(name: &str) -> bool {
@@ -119,6 +135,7 @@ mod tests {
             let kept = super::words(&options(words));
             let again: Vec<&str> = kept.iter().map(String::as_str).collect();
             assert_eq!(super::words(&options(&again)), kept, "{words:?}");
+            assert_eq!(hidden(&kept), Vec::<String>::new());
             assert_eq!(format!("{:?}", options(&again)), format!("{:?}", options(words)));
         }
     }
@@ -142,5 +159,7 @@ mod tests {
         ] {
             assert_eq!(kept(argument), expected);
         }
+        let words = super::words(&options(&["-i", "p", "-e", "a=hunter2", "-e", "release=1.2", "-e", "{\"b\": 1}"]));
+        assert_eq!(hidden(&words), ["a", ""]);
     }
 }

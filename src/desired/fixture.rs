@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Instance;
+use super::{Instance, Rolling};
 use crate::facts::{
-    Database, DatabaseKind, Disk, Distribution, Fact, Health, HostFacts, Interpreter, Interpreters, Observed, Pins,
-    Process, Processes, Published, Query, SchemaFact, System, Unit, Venv,
+    Database, DatabaseKind, Disk, Distribution, Fact, Health, HostFacts, Interpreter, Interpreters, Jobs, Observed,
+    Pins, Process, Processes, Published, Query, SchemaFact, System, Unit, Venv,
 };
 use crate::model::{Digest, HostName, Timestamp};
 use crate::release::{CatchUp, Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
@@ -103,11 +103,12 @@ fn instance(
         schema,
         health: Some(HealthSpec { http: "http://127.0.0.1:1/".into(), version: Some("/version".into()) }),
         freeze: None,
+        quorum: None,
         precautions: Precautions::default(),
         declared_at: format!("roles/{name}/tasks/main.yaml:3"),
         release_at: Asked { place: "inventories/prod.yaml:4:14".into(), line: format!("release: \"{declared}\"") },
     };
-    Instance { host: HostName::parse(host).expect("a host"), play: 0, batch: None, component }
+    Instance { host: HostName::parse(host).expect("a host"), play: 0, rolling: Rolling::default(), component }
 }
 
 /// What is seen of an instance. The default is a healthy 25.6.1, its database at the package's head.
@@ -206,6 +207,7 @@ pub(crate) fn facts(instance: &Instance, seen: &Seen) -> HostFacts {
     }
     let system = System { os: "Debian GNU/Linux 12".into(), kernel: "6.1".into(), uid: seen.uid };
     answers.insert(Query::System, Fact::System(Observed::Known(system)));
+    answers.insert(Query::Jobs, Fact::Jobs(Observed::Known(Jobs::default())));
     let published = match &seen.published {
         Observed::Known(releases) => Observed::Known(Published::new(
             releases.iter().map(|text| PublishedRelease::plain(release(text))).collect(),

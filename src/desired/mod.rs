@@ -11,7 +11,7 @@ mod mistakes;
 mod resolve;
 mod scope;
 
-pub use instance::{Batch, Instance, InstanceId};
+pub use instance::{Instance, InstanceId, Rolling, Serial};
 pub use resolve::{Declaration, Desired, ResolvedTask, SkippedPlay, resolve, resolve_connections};
 pub use scope::Scope;
 

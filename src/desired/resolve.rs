@@ -1,7 +1,6 @@
 //! Plays × hosts → resolved tasks.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::magic::{self, Magic};
@@ -10,7 +9,7 @@ use super::scope::Scope;
 use crate::document::{Diagnostic, Diagnostics, Node, Span, did_you_mean};
 use crate::inventory::{Connection, Given, Inventory, Variables};
 use crate::model::HostName;
-use crate::playbook::{Origin, Play, Playbook, Role, RoleEntry, Roles, Task, TaskKind, Templates};
+use crate::playbook::{Origin, Play, Playbook, Role, RoleEntry, Roles, Rolling, Task, TaskKind, Templates};
 
 /// Everything that was declared.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +33,8 @@ pub struct ResolvedTask {
     pub play: String,
     /// Its number in the playbook, from 0.
     pub play_index: usize,
-    /// `serial` of the play.
-    pub serial: Option<(NonZeroU32, Span)>,
+    /// How the play goes over its hosts.
+    pub rolling: Rolling,
     /// The role that the task belongs to, if any.
     pub role: Option<String>,
     /// The name of the task, or the word of its kind.
@@ -266,7 +265,7 @@ impl<'d> Resolver<'d> {
                 self.desired.tasks.push(ResolvedTask {
                     play: play.name.clone(),
                     play_index: index,
-                    serial: play.serial.clone(),
+                    rolling: play.rolling.clone(),
                     role: role.map(|(role, _)| role.name.clone()),
                     task: name,
                     span: task.span.clone(),

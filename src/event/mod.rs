@@ -57,6 +57,8 @@ pub enum Event {
         number: usize,
         /// How many hosts failed in it.
         failed: usize,
+        /// Whether another one begins.
+        goes_on: bool,
     },
     /// A stage failed, and what the plan says for that begins. Its stages follow, numbered from 1 again.
     RecoveryStarted {

@@ -5,23 +5,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::rehearsed::Rehearsed;
+use super::scheduler::Scheduler;
 use super::{Attempt, Hosts, Recorder, Unrecorded};
 use crate::event::{ActionResult, Event, Failure};
 use crate::model::HostName;
 use crate::plan::{
-    Action, ActionKind, Confirmation, InstanceId, Plan, Readiness, Recovery, Stage, Track, World, confirm, ready,
-    state_of,
+    Action, ActionKind, Confirmation, InstanceId, Plan, Readiness, Recovery, Stage, StageKind, Track, World, confirm,
+    dead_after_start, ready, state_of,
 };
 
 /// How often a start that isn't healthy yet is looked at: a component takes seconds to come up.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 /// How often work that runs is counted while it is waited for: it ends in minutes, and each count is a query.
 const WORK_INTERVAL: Duration = Duration::from_secs(5);
+/// How often what has to settle is looked at.
+const SETTLE_INTERVAL: Duration = Duration::from_secs(2);
+/// How long nothing of a start may be seen before it counts as dead: a script around it may read its settings first, and a
+/// unit be started again by its supervisor. The rest of `start_timeout` is for what lives and isn't healthy yet.
+const DEAD_GRACE: Duration = Duration::from_secs(15);
 /// How long an action whose outcome is unknown is looked for: what it began may be about to end.
 const UNKNOWN_GRACE: Duration = Duration::from_secs(20);
 /// What to do when nothing can be recorded any more.
@@ -37,13 +43,15 @@ pub struct Executor<H, R> {
     recorder: Arc<R>,
     events: Arc<dyn Fn(Event) + Send + Sync>,
     stop: watch::Receiver<bool>,
-    forks: usize,
+    scheduler: Scheduler,
     downtime: Mutex<Downtime>,
     rehearsed: Mutex<Rehearsed>,
     /// The way back is gone to its end, also by a run that was asked to stop.
     recovering: AtomicBool,
     /// Something could not be recorded: nothing begins any more.
     halted: OnceLock<Unrecorded>,
+    /// Once a host is another run's, nothing begins any more, also on the way back.
+    fenced: OnceLock<String>,
 }
 
 /// What is down, and how long what is up again was down.
@@ -75,8 +83,14 @@ pub struct RunOutcome {
     pub hosts: BTreeMap<HostName, HostCount>,
     /// What failed, in order.
     pub failures: Vec<Failure>,
+    /// Hosts that failed within the failure budget: the run went on without them.
+    pub left_out: BTreeSet<HostName>,
+    /// Why some stages were not begun, where a failure is the reason.
+    pub ended_early: Option<String>,
     /// Whether it was asked to stop before its end.
     pub stopped: bool,
+    /// Why the hosts are another run's now, so that nothing else was begun.
+    pub fenced: Option<String>,
     /// Why the run could not be recorded any more, so that nothing else was begun.
     pub unrecorded: Option<Unrecorded>,
     /// What was done about the failure, where the plan says what.
@@ -103,7 +117,7 @@ impl RunOutcome {
     /// Whether every action ended well.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty() && !self.stopped && self.unrecorded.is_none()
+        self.failures.is_empty() && !self.stopped && self.unrecorded.is_none() && self.fenced.is_none()
     }
 }
 
@@ -127,6 +141,8 @@ fn stage_started(stage: &Stage, index: usize, of: usize) -> Event {
 
 enum TrackEnd {
     Finished,
+    /// Its host was lost before, or the failure budget is used up.
+    LeftOut,
     Failed(Box<Failure>),
     Stopped,
 }
@@ -141,21 +157,24 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         stop: watch::Receiver<bool>,
         events: Arc<dyn Fn(Event) + Send + Sync>,
     ) -> Self {
+        let scheduler = Scheduler::new(&plan, forks);
         Self {
             plan,
             hosts,
             recorder,
             events,
             stop,
-            forks,
+            scheduler,
             downtime: Mutex::default(),
             rehearsed: Mutex::default(),
             recovering: AtomicBool::new(false),
             halted: OnceLock::new(),
+            fenced: OnceLock::new(),
         }
     }
 
-    /// Runs the plan. A host whose action fails stops there; the others of the stage finish; no later stage starts.
+    /// Runs the plan. A host whose action fails stops there; the others of the stage finish. Whether a later stage starts
+    /// then is the failure budget's to say; without one, none does.
     pub async fn run(self) -> RunOutcome {
         let mut outcome = RunOutcome::default();
         for host in self.plan.hosts() {
@@ -167,18 +186,26 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             if *this.stop.borrow() {
                 outcome.stopped = true;
             }
-            if !outcome.is_complete() || this.announce(stage_started(stage, index, of)).await.is_err() {
+            let barred = this.scheduler.bars(stage);
+            let lost = outcome.unrecorded.is_some() || outcome.fenced.is_some();
+            let ended = outcome.stopped || lost || barred.is_some();
+            outcome.ended_early = outcome.ended_early.or(barred);
+            if ended || this.announce(stage_started(stage, index, of)).await.is_err() {
                 outcome.skip(stage);
             } else {
                 let failed = Self::run_stage(&this, stage, &mut outcome).await;
-                this.tell(Event::StageEnded { number: index + 1, failed }).await;
+                let next = this.plan.stages.get(index + 1);
+                let goes_on = next.is_some_and(|next| this.scheduler.bars(next).is_none());
+                this.tell(Event::StageEnded { number: index + 1, failed, goes_on }).await;
                 let recovery = stage.recovery.and_then(|number| this.plan.recoveries.get(number));
-                if let (true, Some(recovery)) = (failed > 0, recovery) {
+                if let (true, Some(recovery), None) = (failed > 0, recovery, this.fenced.get()) {
                     outcome.recovered = Self::recover(&this, recovery, &mut outcome).await;
                 }
             }
             outcome.unrecorded = this.halted.get().cloned();
+            outcome.fenced = this.fenced.get().cloned();
         }
+        outcome.left_out = this.scheduler.left_out();
         outcome.downtime_ms = this.downtime.lock().map(|downtime| downtime.over.clone()).unwrap_or_default();
         outcome
     }
@@ -195,7 +222,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 break;
             }
             let failed = Self::run_stage(this, stage, outcome).await;
-            this.tell(Event::StageEnded { number: index + 1, failed }).await;
+            this.tell(Event::StageEnded { number: index + 1, failed, goes_on: true }).await;
         }
         let failures = outcome.failures.split_off(before);
         this.tell(Event::RecoveryEnded { title: recovery.title.clone(), failed: failures.len() }).await;
@@ -231,14 +258,11 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
     }
 
     async fn run_stage(this: &Arc<Self>, stage: &Stage, outcome: &mut RunOutcome) -> usize {
-        let permits = Arc::new(Semaphore::new(this.forks.max(1)));
+        let whole = Arc::new(stage.clone());
         let mut running: JoinSet<(HostName, HostCount, TrackEnd)> = JoinSet::new();
         for track in &stage.tracks {
-            let (this, track, permits) = (Arc::clone(this), track.clone(), Arc::clone(&permits));
-            running.spawn(async move {
-                let _permit = permits.acquire_owned().await;
-                this.run_track(track).await
-            });
+            let (this, track, stage) = (Arc::clone(this), track.clone(), Arc::clone(&whole));
+            running.spawn(async move { this.run_track(&stage, track).await });
         }
         let mut failures = Vec::new();
         let mut seen = BTreeSet::new();
@@ -252,8 +276,8 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             total.skipped += count.skipped;
             seen.insert(host);
             match end {
-                TrackEnd::Finished => {}
-                TrackEnd::Stopped => outcome.stopped |= this.halted.get().is_none(),
+                TrackEnd::Finished | TrackEnd::LeftOut => {}
+                TrackEnd::Stopped => outcome.stopped |= this.halted.get().is_none() && this.fenced.get().is_none(),
                 TrackEnd::Failed(failure) => failures.push(*failure),
             }
         }
@@ -261,6 +285,9 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         for track in stage.tracks.iter().filter(|track| !seen.contains(&track.host)) {
             let text = track.actions.first().map(ToString::to_string).unwrap_or_default();
             failures.push(abnormal(&track.host, &text));
+            if let Some(action) = track.actions.first() {
+                this.scheduler.lose(&this.plan, stage, action);
+            }
             outcome.hosts.entry(track.host.clone()).or_default().failed += 1;
         }
         failures.sort_by(|a, b| a.host.cmp(&b.host));
@@ -269,16 +296,21 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         failed
     }
 
-    async fn run_track(&self, track: Track) -> (HostName, HostCount, TrackEnd) {
+    async fn run_track(&self, stage: &Stage, track: Track) -> (HostName, HostCount, TrackEnd) {
         let mut count = HostCount::default();
+        let Some(_permit) = self.scheduler.permit(&track, self.recovering.load(Ordering::Relaxed)).await else {
+            count.skipped = track.actions.len();
+            return (track.host, count, TrackEnd::LeftOut);
+        };
         for (index, action) in track.actions.iter().enumerate() {
             let left = track.actions.len() - index;
             let begun = Instant::now();
-            let Some(result) = self.run_action(action).await else {
+            let Some(result) = self.run_action(stage.kind, action).await else {
                 count.skipped += left;
                 return (track.host, count, TrackEnd::Stopped);
             };
             self.note_downtime(action, begun, &result);
+            self.note_standing(stage, action, &result);
             self.tell(Event::ActionEnded {
                 host: action.host.clone(),
                 id: action.id.clone(),
@@ -290,7 +322,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             match result {
                 ActionResult::Done { .. } => {
                     count.ok += 1;
-                    count.changed += 1;
+                    count.changed += usize::from(!matches!(action.kind, ActionKind::Settle { .. }));
                 }
                 ActionResult::AlreadyDone { .. } => count.ok += 1,
                 ActionResult::Failed(failure) => {
@@ -323,15 +355,25 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         }
     }
 
+    /// What serves, what is down, and what is lost decides what may follow.
+    fn note_standing(&self, stage: &Stage, action: &Action, result: &ActionResult) {
+        match (&action.kind, result) {
+            (_, ActionResult::Failed(_)) => self.scheduler.lose(&self.plan, stage, action),
+            (ActionKind::Stop, _) => self.scheduler.goes_down(action.instance()),
+            (ActionKind::Start { .. }, _) => self.scheduler.serves(&action.instance()),
+            (_, ActionResult::Done { .. } | ActionResult::AlreadyDone { .. }) => {}
+        }
+    }
+
     /// Whether nothing may begin any more. The way back is gone to its end all the same, as far as it can be recorded.
     fn is_stopping(&self) -> bool {
         let asked_to_stop = *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed);
-        asked_to_stop || self.halted.get().is_some()
+        asked_to_stop || self.halted.get().is_some() || self.fenced.get().is_some()
     }
 
     /// What the action relies on is read again, and judged; that it begins is recorded; then it is carried out, and its
     /// effect is looked for. `None` where it was not begun, because nothing may begin any more.
-    async fn run_action(&self, action: &Action) -> Option<ActionResult> {
+    async fn run_action(&self, kind: StageKind, action: &Action) -> Option<ActionResult> {
         if self.is_stopping() {
             return None;
         }
@@ -347,6 +389,16 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         if self.is_stopping() {
             return None;
         }
+        // Where everything stops together, nothing serves by design.
+        if let (ActionKind::Stop, StageKind::Independent) = (&action.kind, kind)
+            && let Err((expected, observed)) = self.scheduler.take_down(&self.plan, action.instance())
+        {
+            let result = self.fail(action, world, expected, observed, Vec::new()).await;
+            return Some(advised(
+                result,
+                "bring those back first, then run converge again: it goes on from what is there",
+            ));
+        }
         let (host, id) = (action.host.clone(), action.id.clone());
         let Some(facts) = world.get(&action.host) else {
             let (expected, observed) = ("facts of its host".into(), "there are none".into());
@@ -357,6 +409,9 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             let observed = format!("{error}; so it was not begun");
             let result = self.fail(action, world, "a record of what is about to begin".into(), observed, vec![]).await;
             return Some(advised(result, MEND_THE_JOURNAL));
+        }
+        if let ActionKind::Settle { seconds, .. } = &action.kind {
+            return Some(self.settle(action, Duration::from_secs(u64::from(*seconds))).await);
         }
         let mut tail: VecDeque<String> = VecDeque::new();
         let attempt = self
@@ -377,6 +432,27 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         })
     }
 
+    /// Looks again and again until the time is over, and fails with the first look that finds something wrong. Whoever asks
+    /// to stop meanwhile need not wait for the rest.
+    async fn settle(&self, action: &Action, time: Duration) -> ActionResult {
+        let begun = Instant::now();
+        loop {
+            sleep(SETTLE_INTERVAL.min(time.saturating_sub(begun.elapsed()))).await;
+            let world = self.observe(action).await;
+            let seconds = begun.elapsed().as_secs();
+            match confirm(&self.plan, action, &world) {
+                Confirmation::NotYet { expected, observed } => {
+                    let observed = format!("after {seconds} s: {observed}");
+                    return self.fail(action, world, expected, observed, Vec::new()).await;
+                }
+                Confirmation::Done(evidence) if begun.elapsed() >= time || self.is_stopping() => {
+                    return ActionResult::Done { evidence: format!("healthy for {seconds} s: {evidence}") };
+                }
+                Confirmation::Done(_) => {}
+            }
+        }
+    }
+
     async fn judge(&self, action: &Action, attempt: Attempt, tail: Vec<String>) -> ActionResult {
         let patience = match (&attempt, &action.kind) {
             (Attempt::Failed { how }, _) => {
@@ -394,6 +470,13 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 let next = format!("wait until that has ended, then run {} again", self.plan.command());
                 return advised(result, &next);
             }
+            (Attempt::Fenced { reason }, _) => {
+                drop(self.fenced.set(reason.clone()));
+                let world = self.observe(action).await;
+                let observed = format!("another run took over: {reason}");
+                let result = self.fail(action, world, "this run's lock on the host".into(), observed, tail).await;
+                return advised(result, "nothing more of this run is begun anywhere; see what the other run does");
+            }
             (Attempt::NotStarted { reason }, _) => {
                 let world = self.observe(action).await;
                 return self.fail(action, world, "it to begin".into(), reason.clone(), tail).await;
@@ -410,16 +493,26 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         };
         let deadline = Instant::now() + patience;
         let interval = if matches!(action.kind, ActionKind::Drain { .. }) { WORK_INTERVAL } else { HEALTH_INTERVAL };
+        let mut dead_since: Option<Instant> = None;
         loop {
             let world = self.observe(action).await;
             match confirm(&self.plan, action, &world) {
                 Confirmation::Done(evidence) => return ActionResult::Done { evidence },
+                Confirmation::NotYet { expected, .. } if self.is_dead(action, &world, &mut dead_since) => {
+                    let how = dead_after_start(&self.plan, action, &world).unwrap_or_default();
+                    let observed = format!("it was started and is dead, seen for {} s: {how}", DEAD_GRACE.as_secs());
+                    return self.fail(action, world, expected, observed, tail).await;
+                }
                 Confirmation::NotYet { expected, observed } if Instant::now() >= deadline => {
                     let observed = match &attempt {
                         Attempt::Unknown { cause } => {
                             format!("{cause}; looked for it for {} s: {observed}", patience.as_secs())
                         }
-                        Attempt::Succeeded | Attempt::Failed { .. } | Attempt::Busy | Attempt::NotStarted { .. } => {
+                        Attempt::Succeeded
+                        | Attempt::Failed { .. }
+                        | Attempt::Busy
+                        | Attempt::Fenced { .. }
+                        | Attempt::NotStarted { .. } => {
                             if patience.is_zero() {
                                 observed
                             } else {
@@ -432,6 +525,15 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 Confirmation::NotYet { .. } => sleep(interval).await,
             }
         }
+    }
+
+    /// Whether a start has been dead for as long as it takes to be sure.
+    fn is_dead(&self, action: &Action, world: &World, since: &mut Option<Instant>) -> bool {
+        if !matches!(action.kind, ActionKind::Start { .. }) || dead_after_start(&self.plan, action, world).is_none() {
+            *since = None;
+            return false;
+        }
+        since.get_or_insert_with(Instant::now).elapsed() >= DEAD_GRACE
     }
 
     fn start_timeout(&self, action: &Action) -> Duration {
@@ -533,6 +635,7 @@ fn next_step(plan: &Plan, action: &Action) -> String {
             "nothing was stopped: find out from its output why the migration fails on a copy".to_owned()
         }
         ActionKind::Snapshot { .. } => format!("try the declared command by hand, {again}"),
+        ActionKind::Settle { .. } => format!("find out from its log why it doesn't stay up, {again}"),
     }
 }
 

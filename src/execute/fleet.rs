@@ -1,5 +1,6 @@
 //! Real hosts: actions as jobs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub struct Jobs<C: Connector> {
     fleet: Arc<Fleet<C>>,
     run: RunId,
     reconnect: Duration,
+    fences: Option<BTreeMap<HostName, u64>>,
 }
 
 impl<C: Connector> Jobs<C>
@@ -31,7 +33,14 @@ where
     /// The hosts of `fleet` for `run`. A connection that is lost while a job runs is tried to be had again for
     /// `reconnect`; the job goes on meanwhile.
     pub fn new(fleet: Arc<Fleet<C>>, run: RunId, reconnect: Duration) -> Self {
-        Self { fleet, run, reconnect }
+        Self { fleet, run, reconnect, fences: None }
+    }
+
+    /// The same behind locks: a host starts nothing where the generation of its lock isn't the one that is named here, nor
+    /// where none is.
+    #[must_use]
+    pub fn fenced(self, generations: BTreeMap<HostName, u64>) -> Self {
+        Self { fences: Some(generations), ..self }
     }
 
     /// Carries a script out as the job of `action`, or takes that job up where it stands; `output` takes each line that
@@ -43,14 +52,21 @@ where
         script: &Script,
         output: &mut (dyn FnMut(String) + Send),
     ) -> Attempt {
+        let fence = match &self.fences {
+            None => None,
+            Some(generations) => match generations.get(host) {
+                Some(generation) => Some(*generation),
+                None => return Attempt::NotStarted { reason: format!("this run has no lock on {host}") },
+            },
+        };
         let ask = Ask::Start { command: &script.text, limit: script.limit };
-        let job = Job { host, run: &self.run, action, ask, limit: script.limit, reconnect: self.reconnect };
+        let job = Job { host, run: &self.run, action, ask, fence, limit: script.limit, reconnect: self.reconnect };
         attempt(self.told(job, output).await)
     }
 
     /// How the job of an action of any run stands.
     pub async fn look(&self, host: &HostName, run: &RunId, action: &str) -> JobState {
-        let job = Job { host, run, action, ask: Ask::Look, limit: LOOK_LIMIT, reconnect: Duration::ZERO };
+        let job = Job { host, run, action, ask: Ask::Look, fence: None, limit: LOOK_LIMIT, reconnect: Duration::ZERO };
         state(self.told(job, &mut |_| {}).await)
     }
 
@@ -63,7 +79,7 @@ where
         limit: Duration,
         output: &mut (dyn FnMut(String) + Send),
     ) -> JobState {
-        let job = Job { host, run, action, ask: Ask::Follow, limit, reconnect: self.reconnect };
+        let job = Job { host, run, action, ask: Ask::Follow, fence: None, limit, reconnect: self.reconnect };
         state(self.told(job, output).await)
     }
 
@@ -91,7 +107,7 @@ where
         output: &mut (dyn FnMut(String) + Send),
     ) -> Attempt {
         // Waiting is looking, and that is done from here.
-        if matches!(action.kind, ActionKind::Drain { .. }) {
+        if matches!(action.kind, ActionKind::Drain { .. } | ActionKind::Settle { .. }) {
             return Attempt::Succeeded;
         }
         match script(plan, action, facts) {

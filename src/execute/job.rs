@@ -27,6 +27,8 @@ pub(super) struct Job<'a> {
     pub(super) run: &'a RunId,
     pub(super) action: &'a str,
     pub(super) ask: Ask<'a>,
+    /// The generation of the run's lock there.
+    pub(super) fence: Option<u64>,
     /// How long the job may take on its host.
     pub(super) limit: Duration,
     /// How long a lost connection is tried to be had again.
@@ -58,7 +60,8 @@ impl Job<'_> {
         let mut lost: Option<(Instant, Duration)> = None;
         loop {
             let nonce = nonce();
-            let launch = Launch { nonce: &nonce, run: self.run, action: self.action, ask: self.ask, have };
+            let launch =
+                Launch { nonce: &nonce, run: self.run, action: self.action, ask: self.ask, fence: self.fence, have };
             let command = Command {
                 script: launch.script().into_bytes(),
                 limit: end.saturating_duration_since(Instant::now()),
@@ -152,8 +155,11 @@ pub(super) fn attempt(followed: Followed) -> Attempt {
             Told::Ended(JobEnd::TimedOut(limit)) => {
                 Attempt::Failed { how: format!("it had not ended after {limit} s, and was killed on the host") }
             }
-            Told::Ended(JobEnd::Fenced) => Attempt::NotStarted { reason: "another run took over".into() },
-            Told::Fenced(reason) | Told::Refused(reason) => Attempt::NotStarted { reason },
+            Told::Ended(JobEnd::Fenced) => {
+                Attempt::Fenced { reason: "another run took over as it was to begin".into() }
+            }
+            Told::Fenced(reason) => Attempt::Fenced { reason },
+            Told::Refused(reason) => Attempt::NotStarted { reason },
             Told::Lost => Attempt::Unknown {
                 cause: "its job ended without a status: it was killed, or the host was restarted".into(),
             },

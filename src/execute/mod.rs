@@ -5,8 +5,11 @@
 mod executor;
 mod fleet;
 mod job;
+mod lock;
 mod recorder;
 mod rehearsed;
+mod scheduler;
+mod standing;
 
 use std::future::Future;
 
@@ -17,6 +20,7 @@ use crate::plan::{Action, Plan};
 pub use executor::{Executor, HostCount, Recovered, RunOutcome};
 pub use fleet::Jobs;
 pub use job::{JobState, RECONNECT};
+pub use lock::{Lease, LockNotes, Locks, NotLocked};
 pub use recorder::{Recorder, Unrecorded};
 
 pub use crate::remote::JobEnd;
@@ -33,6 +37,11 @@ pub enum Attempt {
     },
     /// What an earlier run began is still at work there, so it did nothing.
     Busy,
+    /// It never began, because its host has been another run's meanwhile: this run must not go on anywhere.
+    Fenced {
+        /// Whose it is.
+        reason: String,
+    },
     /// It never began.
     NotStarted {
         /// Why.

@@ -10,6 +10,7 @@ mod effects;
 mod file;
 mod health;
 mod interpreters;
+mod jobs;
 mod package_source;
 mod paths;
 mod pins;
@@ -39,6 +40,7 @@ pub use effects::{Effect, EffectKind, Effects, EffectsQuery, RevisionEffects};
 pub use file::{File, FileQuery};
 pub use health::{Health, HealthQuery};
 pub use interpreters::{Interpreter, Interpreters, InterpretersQuery, UnfitInterpreter};
+pub use jobs::{Jobs, UnfinishedJob};
 pub use package_source::{PackageSource, PackageSourceQuery};
 pub use paths::{Paths, PathsQuery};
 pub use pins::{Pins, PinsQuery};
@@ -113,6 +115,8 @@ impl<T> Observed<T> {
 pub enum Query {
     /// The operating system.
     System,
+    /// Jobs of converge that are not over.
+    Jobs,
     /// Free space under a path.
     Disk(DiskQuery),
     /// One file: size and time.
@@ -155,6 +159,8 @@ pub enum Query {
 pub enum Fact {
     /// Answer to [`Query::System`].
     System(Observed<System>),
+    /// Answer to [`Query::Jobs`].
+    Jobs(Observed<Jobs>),
     /// Answer to [`Query::Disk`].
     Disk(Observed<Disk>),
     /// Answer to [`Query::File`].
@@ -304,6 +310,15 @@ impl HostFacts {
         }
     }
 
+    /// The jobs of converge that are not over.
+    #[must_use]
+    pub fn jobs(&self) -> Observed<&Jobs> {
+        match self.answers.get(&Query::Jobs) {
+            Some(Fact::Jobs(observed)) => observed.as_ref(),
+            Some(_) | None => Observed::Unknown(self.unreachable.clone().unwrap_or_else(|| "it was not asked".into())),
+        }
+    }
+
     /// Takes over the answers of a later round trip; newer answers replace older ones.
     pub fn merge(&mut self, later: HostFacts) {
         if let Some(reason) = later.unreachable {
@@ -329,6 +344,7 @@ impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Query::System => f.write_str("system"),
+            Query::Jobs => f.write_str("jobs"),
             Query::Disk(query) => write!(f, "disk {}", query.path),
             Query::File(query) => write!(f, "file {}", query.path),
             Query::Venv(query) => write!(f, "venv {}", query.path),

@@ -15,8 +15,8 @@ use crate::model::{HostName, Timestamp};
 
 use super::{Fact, HostFacts, Observed, Query};
 use super::{
-    command, disk, effects, file, health, interpreters, package_source, paths, pins, process, published, resolution,
-    schema, system, unit, venv, wheel, work,
+    command, disk, effects, file, health, interpreters, jobs, package_source, paths, pins, process, published,
+    resolution, schema, system, unit, venv, wheel, work,
 };
 
 /// A probe ready to be sent: the questions and the script that asks them.
@@ -147,6 +147,7 @@ fn title_of(query: &Query) -> Option<&str> {
     match query {
         Query::Process(query) => query.title.as_deref(),
         Query::System
+        | Query::Jobs
         | Query::Disk(_)
         | Query::File(_)
         | Query::Venv(_)
@@ -170,6 +171,7 @@ fn title_of(query: &Query) -> Option<&str> {
 fn ask(query: &Query) -> (Vec<Cow<'static, str>>, String) {
     match query {
         Query::System => (vec![system::FUNCTION.into()], "y".into()),
+        Query::Jobs => (vec![jobs::function().into()], "jb".into()),
         Query::Disk(query) => (vec![disk::FUNCTION.into()], disk::call(query)),
         Query::File(query) => (vec![file::FUNCTION.into()], file::call(query)),
         Query::Venv(query) => (vec![venv::FUNCTION.into()], venv::call(query)),
@@ -252,6 +254,7 @@ fn read_fact(query: &Query, answer: &Answer<'_>) -> Fact {
     }
     match query {
         Query::System => known_or!(System, system::parse(answer)),
+        Query::Jobs => known_or!(Jobs, jobs::parse(answer)),
         Query::Disk(_) => known_or!(Disk, disk::parse(answer)),
         Query::File(_) => known_or!(File, file::parse(answer)),
         Query::Venv(query) => known_or!(Venv, venv::parse(query, answer)),

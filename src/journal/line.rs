@@ -212,7 +212,9 @@ fn parsed(line: &[u8]) -> Result<(Entry, String, Digest), String> {
     let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
     let seam = text.len().checked_sub(TAIL).filter(|at| text.is_char_boundary(*at)).ok_or("it is too short")?;
     let (body, tail) = text.split_at(seam);
-    let digest = tail.strip_prefix(SEAM).and_then(|rest| rest.strip_suffix("\"}")).and_then(Digest::parse);
+    let written = tail.strip_prefix(SEAM).and_then(|rest| rest.strip_suffix("\"}")).unwrap_or_default();
+    // In the very letters in which it is written: no byte may change unseen.
+    let digest = Digest::parse(written).filter(|digest| digest.as_str() == written);
     let digest = digest.ok_or("it has no digest at its end")?;
     let body = format!("{body}}}");
     let Place { seq, at } = serde_json::from_str(&body).map_err(|error| error.to_string())?;
@@ -350,6 +352,12 @@ mod tests {
             // The rest is read all the same.
             assert_eq!(read(joined(&all).as_bytes()).unwrap().entries.len(), 13);
         }
+        // Digits in capitals are no digest of ours.
+        let at = lines[4].len() - TAIL + SEAM.len();
+        let capitals = format!("{}{}", &lines[4][..at], lines[4][at..].to_uppercase());
+        let mut all = lines.clone();
+        all[4] = &capitals;
+        assert!(matches!(faults(&joined(&all))[..], [(5, What::NoRecord { .. })]));
         // With a digest that fits the new text, the next line tells.
         let mut chain = read(joined(&lines[..3]).as_bytes()).unwrap().chain;
         let forged = chain.append(Timestamp(7), &done("start")).unwrap();

@@ -197,7 +197,12 @@ pub enum Found {
     /// Its command ended.
     Finished {
         /// The exit status.
-        status: i32,
+        status: u32,
+    },
+    /// Its host ended it, because it took too long.
+    TimedOut {
+        /// Seconds that it was given.
+        after: u32,
     },
     /// Its command was never started.
     NeverStarted,
@@ -218,7 +223,7 @@ impl Found {
     #[must_use]
     pub fn settles(&self) -> bool {
         match self {
-            Found::Finished { .. } | Found::NeverStarted | Found::Lost { .. } => true,
+            Found::Finished { .. } | Found::TimedOut { .. } | Found::NeverStarted | Found::Lost { .. } => true,
             Found::Running | Found::NotAsked { .. } => false,
         }
     }
@@ -230,6 +235,7 @@ impl fmt::Display for Found {
             Found::Running => f.write_str("still at work"),
             Found::Finished { status: 0 } => f.write_str("ended well"),
             Found::Finished { status } => write!(f, "ended with status {status}"),
+            Found::TimedOut { after } => write!(f, "had not ended after {after} s, and was ended by its host"),
             Found::NeverStarted => f.write_str("never started"),
             Found::Lost { why } => write!(f, "started, and gone without a status: {why}"),
             Found::NotAsked { why } => write!(f, "could not be asked: {why}"),
@@ -249,7 +255,7 @@ impl Record {
             Event::ActionEnded { host, id, text, result, took_ms } => {
                 Record::ActionEnded { host, id, text, how: result, took_ms }
             }
-            Event::StageEnded { number, failed } => Record::StageEnded { number, failed },
+            Event::StageEnded { number, failed, goes_on: _ } => Record::StageEnded { number, failed },
             Event::RecoveryStarted { title } => Record::RecoveryStarted { title },
             Event::RecoveryEnded { title, failed } => Record::RecoveryEnded { title, failed },
             Event::Stopping => Record::Stopping,

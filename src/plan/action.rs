@@ -158,6 +158,13 @@ pub enum ActionKind {
         /// Components that use the database: all must be stopped.
         stopped: Vec<InstanceId>,
     },
+    /// Look at what was started until the time is over: it must stay healthy.
+    Settle {
+        /// How long.
+        seconds: u32,
+        /// Components of the host, each with the release that it must answer as.
+        watched: BTreeMap<String, Release>,
+    },
     /// Start the component, and wait until it is healthy, answers with the release, and its schema is at head.
     Start {
         /// The release that must answer.
@@ -224,6 +231,7 @@ impl Action {
             ActionKind::Snapshot { .. } => "snapshot",
             ActionKind::Backup { .. } => "backup",
             ActionKind::Migrate { .. } => "migrate",
+            ActionKind::Settle { .. } => "settle",
             ActionKind::Start { .. } => "start",
         }
     }
@@ -239,6 +247,7 @@ impl Action {
             | ActionKind::Freeze
             | ActionKind::Unfreeze
             | ActionKind::Drain { .. }
+            | ActionKind::Settle { .. }
             | ActionKind::Rehearse { .. }
             | ActionKind::Snapshot { .. } => &[],
             ActionKind::Install { stopped, .. }
@@ -278,6 +287,10 @@ impl fmt::Display for Action {
                     None => Ok(()),
                     Some(version) => write!(f, ", by upstream's own apply-missing-revisions {version}: not atomic"),
                 }
+            }
+            ActionKind::Settle { seconds, watched } => {
+                let names: Vec<&str> = watched.keys().map(String::as_str).collect();
+                write!(f, "watch {} for {seconds} s", names.join(", "))
             }
             ActionKind::Start { release } => {
                 write!(f, "start {} and wait until it answers as {release}", self.component)
@@ -335,6 +348,13 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// The release that its actions lead to, from their names.
+    #[must_use]
+    pub fn release(&self) -> Option<Release> {
+        let first = self.tracks.first()?.actions.first()?;
+        Release::parse(first.id.split('/').next()?).ok()
+    }
+
     /// Its actions, track by track.
     pub fn actions(&self) -> impl Iterator<Item = &Action> {
         self.tracks.iter().flat_map(|track| &track.actions)
@@ -354,6 +374,24 @@ pub struct Recovery {
     pub advice: Vec<String>,
 }
 
+/// How many instances of a component must keep serving while others of it change. A full stop is no such change: there
+/// everything is down by design.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quorum {
+    /// So many must serve.
+    pub serving: usize,
+    /// Of so many, what the run's limits leave out among them.
+    pub of: usize,
+}
+
+impl Quorum {
+    /// How many may be down at a time.
+    #[must_use]
+    pub fn spare(self) -> usize {
+        self.of.saturating_sub(self.serving)
+    }
+}
+
 /// Everything that is to be done, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -362,6 +400,9 @@ pub struct Plan {
     /// What was observed of each instance, in one line: what the plan relies on.
     #[serde(with = "basis_as_map")]
     pub basis: BTreeMap<InstanceId, String>,
+    /// How many instances of a component must keep serving, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quorums: BTreeMap<String, Quorum>,
     /// The stages; none means that nothing is to be done.
     pub stages: Vec<Stage>,
     /// What follows on failures.
@@ -394,6 +435,11 @@ impl Plan {
     #[must_use]
     pub fn instance(&self, id: &InstanceId) -> Option<&Instance> {
         self.instances.iter().find(|i| i.host == id.host && i.component.name == id.component)
+    }
+
+    /// The component of this name on a host.
+    fn on(&self, host: &HostName, name: &str) -> Option<&Component> {
+        self.instances.iter().find(|i| i.host == *host && i.component.name == name).map(|i| &i.component)
     }
 
     /// Hosts that the plan is about, in order of name.
@@ -446,6 +492,12 @@ impl Plan {
             ActionKind::Freeze | ActionKind::Unfreeze => {
                 let status = component.and_then(|component| component.freeze.as_ref()).map(FreezeSpec::status_query);
                 status.into_iter().for_each(|query| ask(&action.host, Query::Command(query)));
+            }
+            ActionKind::Settle { watched, .. } => {
+                let names = watched.keys().filter(|name| **name != action.component);
+                for component in names.filter_map(|name| self.on(&action.host, name)) {
+                    component.queries().into_iter().for_each(|query| ask(&action.host, query));
+                }
             }
             ActionKind::Stop | ActionKind::Start { .. } | ActionKind::Install { .. } | ActionKind::Prune { .. } => {}
         }

@@ -1,6 +1,6 @@
 //! Single actions, made from what the planner knows of a member.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, ActionKind, Migration, PackageMove, Undo};
 use super::backup::restore_command;
@@ -450,6 +450,21 @@ fn start_as(release: &Release, member: &Member<'_>, verb: &str, running: Release
         limit_seconds: member.instance.component.process.start_timeout + 60,
         if_interrupted: "it is stopped, starting or running; the next run looks".into(),
         ..action(release, member, verb, ActionKind::Start { release: running })
+    }
+}
+
+pub(super) fn settle(
+    release: &Release,
+    member: &Member<'_>,
+    watched: BTreeMap<String, Release>,
+    seconds: u32,
+) -> Action {
+    Action {
+        why: "its play says that what was started has to prove itself before anything else begins".into(),
+        ensures: format!("it stays healthy for {seconds} s"),
+        limit_seconds: seconds.saturating_add(60),
+        if_interrupted: "nothing: it only looks".into(),
+        ..action(release, member, "settle", ActionKind::Settle { seconds, watched })
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::action::{Action, ActionKind, Migration, PackageMove, Plan, Stage};
+use super::action::{Action, ActionKind, Migration, PackageMove, Plan, Quorum, Stage, StageKind};
 use crate::desired::{Instance, InstanceId};
 use crate::facts::{Database, HostFacts, Observed, SchemaFact};
 use crate::model::HostName;
@@ -62,6 +62,8 @@ struct State {
     rehearsed: BTreeMap<InstanceId, Migration>,
     blocked: BTreeMap<InstanceId, String>,
     stopped_by_us: BTreeSet<InstanceId>,
+    /// Started, and not watched since, although its play says that it has to settle.
+    unsettled: BTreeSet<InstanceId>,
     violations: Vec<Violation>,
 }
 
@@ -91,6 +93,9 @@ pub fn check(plan: &Plan, facts: &BTreeMap<HostName, HostFacts>) -> Vec<Violatio
     for id in state.frozen.clone() {
         state.violate(&id.to_string(), "the cluster is frozen through it and never unfrozen");
     }
+    for id in state.unsettled.clone() {
+        state.violate(&id.to_string(), "it is started and has no time to settle, which its play declares");
+    }
     for id in state.stopped_by_us.clone() {
         state.violate(&id.to_string(), "it is stopped and never started again");
     }
@@ -106,14 +111,6 @@ pub fn check(plan: &Plan, facts: &BTreeMap<HostName, HostFacts>) -> Vec<Violatio
         }
     }
     state.violations
-}
-
-impl Stage {
-    /// The release that its actions lead to, from their names.
-    fn release(&self) -> Option<Release> {
-        let first = self.tracks.first()?.actions.first()?;
-        Release::parse(first.id.split('/').next()?).ok()
-    }
 }
 
 impl State {
@@ -132,6 +129,7 @@ impl State {
             rehearsed: BTreeMap::new(),
             blocked: BTreeMap::new(),
             stopped_by_us: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
             violations: Vec::new(),
         };
         for instance in &plan.instances {
@@ -170,6 +168,16 @@ impl State {
         if hosts.len() != stage.tracks.len() {
             self.violate(&stage.title, "a host has two tracks in one stage");
         }
+        match stage.kind {
+            StageKind::Independent => {
+                self.check_quorums(plan, stage);
+                self.check_settled(plan, stage);
+            }
+            // A full stop is one: nothing of it serves meanwhile.
+            StageKind::FullStop => {}
+            // Nothing rolls in a major upgrade.
+            StageKind::Major => self.unsettled.clear(),
+        }
         // Tracks of a stage go on side by side, so what one host relies on may not change on another.
         for track in &stage.tracks {
             for action in &track.actions {
@@ -188,6 +196,39 @@ impl State {
         }
         for action in stage.tracks.iter().flat_map(|track| &track.actions) {
             self.check_action(plan, action);
+        }
+    }
+
+    /// However its tracks interleave, as many serve as must.
+    fn check_quorums(&mut self, plan: &Plan, stage: &Stage) {
+        for instance in plan.instances.iter().filter(|instance| instance.component.quorum.is_some()) {
+            if !plan.quorums.contains_key(&instance.component.name) {
+                self.violate(&instance.id().to_string(), "it declares a quorum that the plan doesn't know");
+            }
+        }
+        for (name, quorum) in &plan.quorums {
+            let named: Vec<InstanceId> =
+                plan.instances.iter().map(Instance::id).filter(|id| id.component == *name).collect();
+            let stops = |id: &InstanceId| stage.actions().any(|a| a.kind == ActionKind::Stop && a.instance() == *id);
+            let down = named.iter().filter(|id| self.running.get(*id) != Some(&true) || stops(id)).count();
+            if named.iter().any(stops) && down > quorum.spare() {
+                let Quorum { serving, of } = quorum;
+                self.violate(
+                    &stage.title,
+                    &format!("{down} of {of} {name} may be down at a time, and {serving} must serve"),
+                );
+            }
+        }
+    }
+
+    /// What was started in an earlier stage has settled before anything else of its play stops.
+    fn check_settled(&mut self, plan: &Plan, stage: &Stage) {
+        let play = |id: &InstanceId| plan.instance(id).map(|instance| instance.play);
+        let waiting: Vec<InstanceId> = self.unsettled.iter().cloned().collect();
+        for action in stage.actions().filter(|action| action.kind == ActionKind::Stop) {
+            for id in waiting.iter().filter(|id| play(id) == play(&action.instance())) {
+                self.violate(&action.id, &format!("it begins before {id} has settled"));
+            }
         }
     }
 
@@ -258,6 +299,15 @@ impl State {
                 self.rehearsed.insert(own, migration.clone());
             }
             ActionKind::Drain { .. } | ActionKind::Snapshot { .. } => {}
+            ActionKind::Settle { watched, .. } => {
+                for (component, release) in watched {
+                    let id = InstanceId { host: action.host.clone(), component: component.clone() };
+                    if self.running.get(&id) != Some(&true) || self.installed.get(&id) != Some(&Some(release.clone())) {
+                        self.violate(&action.id, &format!("it watches {id}, which does not run {release} by then"));
+                    }
+                    self.unsettled.remove(&id);
+                }
+            }
             // One that is taken while everything runs is there to rehearse with.
             ActionKind::Backup { stopped, .. } if stopped.is_empty() => {}
             ActionKind::Backup { database, .. } => {
@@ -289,6 +339,11 @@ impl State {
                 }
                 self.running.insert(own.clone(), true);
                 self.stopped_by_us.remove(&own);
+                // Who mends a database starts what ran before, and rolls nothing.
+                let settles = |instance: &Instance| instance.rolling.settle.is_some() && !plan.mends;
+                if plan.instance(&own).is_some_and(settles) {
+                    self.unsettled.insert(own);
+                }
             }
         }
     }
@@ -316,7 +371,8 @@ impl State {
             | ActionKind::Prune { .. }
             | ActionKind::Freeze
             | ActionKind::Unfreeze
-            | ActionKind::Drain { .. } => {
+            | ActionKind::Drain { .. }
+            | ActionKind::Settle { .. } => {
                 if plan.mends {
                     self.violate(&action.id, "who mends a database does nothing else");
                 }

@@ -181,6 +181,10 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
             }
             Err(reason) => mismatch("a known schema", &reason),
         },
+        ActionKind::Settle { watched, .. } => match settled(plan, action, watched, world) {
+            Confirmation::Done(_) => Readiness::Ready,
+            Confirmation::NotYet { expected, observed } => Readiness::Mismatch { expected, observed },
+        },
         ActionKind::Start { release } if !holds_release(&assessment, release) => {
             mismatch(&format!("{release} installed"), &installed_in_words(&assessment.installed))
         }
@@ -465,6 +469,42 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
             ),
         },
         ActionKind::Start { release } => confirm_start(instance, &assessment, release),
+        ActionKind::Settle { watched, .. } => settled(plan, action, watched, world),
+    }
+}
+
+/// Whether all that is watched is as a start must leave it.
+fn settled(plan: &Plan, action: &Action, watched: &BTreeMap<String, Release>, world: &World) -> Confirmation {
+    let mut healthy = Vec::new();
+    for (component, release) in watched {
+        let id = InstanceId { host: action.host.clone(), component: component.clone() };
+        let Some(instance) = plan.instance(&id) else {
+            let (expected, observed) = (format!("{id} in the plan"), "no such instance".into());
+            return Confirmation::NotYet { expected, observed };
+        };
+        match confirm_start(instance, &assess_in(world, instance), release) {
+            Confirmation::Done(evidence) => healthy.push(format!("{component}: {evidence}")),
+            unhealthy @ Confirmation::NotYet { .. } => return unhealthy,
+        }
+    }
+    Confirmation::Done(healthy.join("; "))
+}
+
+/// How it shows that what was started is dead already, so that waiting for its health is in vain: its unit has failed or is
+/// inactive, or no process of it is there. A unit that its supervisor is about to start again isn't dead.
+#[must_use]
+pub fn dead_after_start(plan: &Plan, action: &Action, world: &World) -> Option<String> {
+    let instance = plan.instance(&action.instance())?;
+    let facts = facts_of(world, &instance.host);
+    let Running::Stopped { .. } = assess(&instance.component, &facts).running else { return None };
+    match instance.component.unit_query() {
+        None => Some("no process runs".into()),
+        Some(query) => match facts.unit(&query) {
+            Observed::Known(unit) if matches!(unit.active_state.as_str(), "failed" | "inactive") => {
+                Some(format!("{} is {} ({})", query.name, unit.active_state, unit.result))
+            }
+            Observed::Known(_) | Observed::Absent | Observed::Unknown(_) => None,
+        },
     }
 }
 

@@ -153,6 +153,13 @@ impl<'a> Member<'a> {
         self.assessment.installed.start_of_path()
     }
 
+    /// Whether it is started at `release` although a later one is declared: it is down, and its quorum counts on it while
+    /// the others are brought there.
+    pub(super) fn is_missed_at(&self, release: &Release) -> bool {
+        let down = !self.running && self.whole && !self.behind;
+        down && self.instance.component.quorum.is_some() && self.installed.as_ref() == Some(release)
+    }
+
     /// Whether its database waits for what is installed, at `release`.
     pub(super) fn is_behind_at(&self, release: &Release) -> bool {
         self.behind && self.installed.as_ref() == Some(release)

@@ -12,6 +12,7 @@ use super::acts::{self, Store};
 use super::judge::state_of;
 use super::member::Member;
 use super::planner::{Input, names, stage};
+use super::rolling::quorums;
 use crate::facts::{Database, HostFacts, facts_of};
 use crate::release::Release;
 use crate::resource::component::Rehearsal;
@@ -23,7 +24,8 @@ pub fn mend(input: &Input<'_>) -> Plan {
     let members: Vec<Member<'_>> = input.instances.iter().map(|instance| Member::new(instance, input)).collect();
     let facts: Vec<_> = members.iter().map(|member| facts_of(input.facts, &member.instance.host)).collect();
     let basis = members.iter().zip(&facts).map(|(m, facts)| (m.instance.id(), state_of(m.instance, facts))).collect();
-    let mut plan = Plan { instances: input.instances.to_vec(), basis, stages: vec![], recoveries: vec![], mends: true };
+    let (instances, quorums) = (input.instances.to_vec(), quorums(input));
+    let mut plan = Plan { instances, basis, quorums, stages: vec![], recoveries: vec![], mends: true };
     let databases: BTreeSet<&Database> = members.iter().filter_map(|member| member.database.as_ref()).collect();
     let mut all: Vec<Mended<'_, '_>> =
         databases.into_iter().filter_map(|database| Mended::of(database, &members, &facts, input)).collect();

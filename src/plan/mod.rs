@@ -14,16 +14,19 @@ mod member;
 mod mend;
 mod planner;
 mod proof;
+mod rolling;
 mod saved;
 mod schema_job;
 mod script;
 mod staging;
 
 pub use crate::desired::InstanceId;
-pub use action::{Action, ActionKind, Migration, PackageMove, Plan, Recovery, Stage, StageKind, Track, Undo};
+pub use action::{Action, ActionKind, Migration, PackageMove, Plan, Quorum, Recovery, Stage, StageKind, Track, Undo};
 pub use backup::{BackupJob, backup, restore_command};
 pub use checker::{Violation, check};
-pub use judge::{Confirmation, Readiness, World, confirm, describe as schema_in_words, ready, state_of};
+pub use judge::{
+    Confirmation, Readiness, World, confirm, dead_after_start, describe as schema_in_words, ready, state_of,
+};
 pub use mend::mend;
 pub use planner::{Input, plan};
 pub use saved::{SavedPlan, SavedPlanError, StalePlan};

@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, Plan, Recovery, Stage, StageKind, Track};
+use super::action::{Action, Plan, Quorum, Recovery, Stage, StageKind, Track};
 use super::acts::{self, Move, Store};
 use super::databases::Databases;
 use super::full_stop::full_stop;
 use super::group::group;
 use super::judge::state_of;
 use super::member::Member;
+use super::rolling::{batches, quorums, settling};
 use crate::desired::{Instance, InstanceId};
 use crate::facts::{Database, HostFacts, facts_of};
 use crate::model::HostName;
@@ -33,13 +34,15 @@ pub struct Input<'a> {
     pub drain_timeout: Option<u32>,
     /// What people have to do by hand on the way of a major upgrade, as the pre-flight has found.
     pub manual_steps: &'a [String],
+    /// What the run's limits leave out: it isn't looked at, and counts as serving.
+    pub others: &'a [Instance],
 }
 
 impl<'a> Input<'a> {
     /// A plan of what differs, with nothing asked for beside it.
     #[must_use]
     pub fn new(instances: &'a [Instance], facts: &'a BTreeMap<HostName, HostFacts>, catalogue: &'a Catalogue) -> Self {
-        Self { instances, facts, catalogue, drain_timeout: None, manual_steps: &[] }
+        Self { instances, facts, catalogue, drain_timeout: None, manual_steps: &[], others: &[] }
     }
 }
 
@@ -54,6 +57,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         .iter()
         .map(|m| (m.instance.id(), state_of(m.instance, &facts_of(input.facts, &m.instance.host))))
         .collect();
+    let quorums = quorums(input);
     let mut made = Made::default();
     for release in releases(&members) {
         let rounds: Vec<Round> =
@@ -70,13 +74,14 @@ pub fn plan(input: &Input<'_>) -> Plan {
         }
         let mut rounds: Vec<Round> = rounds.into_iter().flat_map(|r| r.rolled(&members)).collect();
         rounds.sort_by_key(|round| round.play);
-        let stages = stages_of(&release, &rounds, &mut members, &mut databases, input);
+        let stages = stages_of(&release, &rounds, &mut members, &mut databases, input, &quorums);
         made.stages.extend(stages);
     }
     if let Some(stage) = thaw(&members) {
         made.stages.push(stage);
     }
-    Plan { instances: input.instances.to_vec(), basis, stages: made.stages, recoveries: made.recoveries, mends: false }
+    let (instances, recoveries) = (input.instances.to_vec(), made.recoveries);
+    Plan { instances, basis, quorums, stages: made.stages, recoveries, mends: false }
 }
 
 /// What has been planned so far.
@@ -234,7 +239,8 @@ fn round<'a>(release: &Release, group: &[usize], members: &[Member<'a>], databas
     let affected: Vec<usize> = of_group().filter(|n| shares_venv(*n) || shares_database(*n) || waits(*n)).collect();
     let restarts: Vec<usize> = of_group()
         .filter(|n| !affected.contains(n))
-        .filter(|n| members[*n].restart.is_some() && members[*n].instance.component.release == *release)
+        .filter(|n| members[*n].restart.is_some())
+        .filter(|n| members[*n].instance.component.release == *release || members[*n].is_missed_at(release))
         .collect();
     let play = affected.iter().chain(&restarts).map(|n| members[*n].instance.play).min()?;
     let is_major = installs.iter().any(|n| members[*n].is_major(release));
@@ -293,6 +299,7 @@ fn stages_of<'a>(
     members: &mut [Member<'a>],
     databases: &mut Databases<'a>,
     input: &Input<'_>,
+    quorums: &BTreeMap<String, Quorum>,
 ) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
     let mut plays: BTreeMap<usize, Vec<&Round>> = BTreeMap::new();
@@ -309,34 +316,26 @@ fn stages_of<'a>(
             if hosts.len() > 1 {
                 let titled = |step: Step| (format!("{release}: {}", step.title), step.actions);
                 let together = steps.into_iter().map(titled);
-                stages.extend(together.map(|(title, actions)| stage(title, StageKind::FullStop, actions)));
+                let together: Vec<Stage> =
+                    together.map(|(title, actions)| stage(title, StageKind::FullStop, actions)).collect();
+                let all = together.iter().flat_map(|stage| &stage.tracks);
+                let settling = settling(release, &format!("{release}: all"), StageKind::FullStop, all, members);
+                stages.extend(together);
+                stages.extend(settling);
             } else if round.takes_turns {
                 let actions: Vec<Action> = steps.into_iter().flat_map(|step| step.actions).collect();
-                stages.push(in_turn(release, actions));
+                let stage = in_turn(release, actions);
+                let settling = settling(release, &stage.title, stage.kind, &stage.tracks, members);
+                stages.push(stage);
+                stages.extend(settling);
             } else {
                 names.extend(steps.iter().flat_map(|step| &step.actions).map(|action| action.component.clone()));
                 independent.extend(steps.into_iter().flat_map(|step| step.actions));
             }
         }
         let names: Vec<String> = names.into_iter().collect();
-        stages.extend(batches(format!("{release}: {}", names.join(", ")), tracks_of(independent), members));
-    }
-    stages
-}
-
-/// The stages of hosts that don't depend on each other: as many at a time as the play of the first of them says.
-fn batches(title: String, mut tracks: Vec<Track>, members: &[Member<'_>]) -> Vec<Stage> {
-    let Some(first) = tracks.first().and_then(|track| track.actions.first()) else { return Vec::new() };
-    let member = members.iter().find(|member| member.instance.id() == first.instance());
-    let at_a_time = member.and_then(|member| member.instance.batch.as_ref()).map(|batch| batch.hosts.get());
-    let size = at_a_time.and_then(|hosts| usize::try_from(hosts).ok()).unwrap_or(tracks.len());
-    let count = tracks.len().div_ceil(size);
-    let mut stages = Vec::with_capacity(count);
-    for number in 1..=count {
-        let rest = tracks.split_off(size.min(tracks.len()));
-        let title = if count == 1 { title.clone() } else { format!("{title} ({number} of {count})") };
-        let tracks = std::mem::replace(&mut tracks, rest);
-        stages.push(Stage { tracks, ..stage(title, StageKind::Independent, Vec::new()) });
+        let title = format!("{release}: {}", names.join(", "));
+        stages.extend(batches(release, &title, tracks_of(independent), members, quorums));
     }
     stages
 }

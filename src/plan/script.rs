@@ -63,7 +63,7 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
         ActionKind::Freeze => freeze(component.freeze.as_ref()?),
         ActionKind::Unfreeze => unfreeze(component.freeze.as_ref()?),
         // Waiting is looking, and that is done from outside.
-        ActionKind::Drain { .. } => "true\n".to_owned(),
+        ActionKind::Drain { .. } | ActionKind::Settle { .. } => "true\n".to_owned(),
         ActionKind::Snapshot { command, file } => snapshot(command, file),
         ActionKind::Install { venv, packages, .. } => {
             let moving = action.must_be_stopped().iter().filter_map(|id| plan.instance(id));

@@ -4,7 +4,7 @@ use crate::document::{Diagnostic, Node};
 
 /// By the start or whole of the word; a `*` at the end stands for any ending.
 const WORDS: [(&str, &str); 58] = [
-    ("any_errors_fatal", "remove it: no later stage starts after a failure"),
+    ("any_errors_fatal", "write it in the play: it holds for all of its tasks"),
     ("args", "write the arguments below the kind"),
     ("async*", "remove it: long actions run as detached jobs anyway"),
     ("become*", "log in as the user that owns the service (ansible_user)"),
@@ -36,7 +36,7 @@ const WORDS: [(&str, &str); 58] = [
     ("listen", "remove it: there are no handlers"),
     ("local_action", "write a play for a host with ansible_connection: local"),
     ("loop*", "write one task for each item"),
-    ("max_fail_percentage", "remove it: no later stage starts after a failure"),
+    ("max_fail_percentage", "write it in the play: it holds for all of its tasks"),
     ("module_defaults", "use variables"),
     ("no_log", "remove it: secrets never reach logs"),
     ("notify", "remove it: processes restart because of what they run, not of notifications"),

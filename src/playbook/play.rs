@@ -1,9 +1,9 @@
 //! Playbooks: a list of plays, each for some hosts.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::keywords;
+use super::rolling::{self, Rolling};
 use super::task::{self, Task, head};
 use crate::document::{Diagnostic, Diagnostics, Fields, Node, Source, Span, Value, did_you_mean};
 use crate::inventory::{GivenVariables, Level, Pattern, read_variables};
@@ -45,8 +45,8 @@ pub struct Play {
     pub roles: Vec<RoleEntry>,
     /// `tasks`.
     pub tasks: Vec<Task>,
-    /// `serial`: how many hosts at a time, and where that is said.
-    pub serial: Option<(NonZeroU32, Span)>,
+    /// How it goes over its hosts.
+    pub rolling: Rolling,
 }
 
 /// A role as a play names it.
@@ -93,6 +93,10 @@ impl Playbook {
     }
 }
 
+/// What a play has.
+const FIELDS: [&str; 9] =
+    ["name", "hosts", "serial", "settle", "max_fail_percentage", "any_errors_fatal", "vars", "roles", "tasks"];
+
 fn read_play(node: &Node) -> Result<Play, Diagnostics> {
     let mut fields = Fields::of(node, "a play")?;
     let name = fields.given("name", Node::as_text);
@@ -102,14 +106,12 @@ fn read_play(node: &Node) -> Result<Play, Diagnostics> {
     let variables = fields.optional("vars", |node| read_variables(node, Level::Play, &label));
     let roles = fields.optional("roles", read_roles);
     let tasks = fields.optional("tasks", task::read_tasks);
-    let serial = fields.given("serial", |node| read_serial(node).map(|hosts| (hosts, node.span.clone())));
+    let rolling = rolling::read(&mut fields);
     let mut problems = Diagnostics::new();
     for (key, _) in fields.rest() {
         problems.push(keywords::refuse(key, &task::kinds()).unwrap_or_else(|| {
             let word = key.key_text();
-            let hint = did_you_mean(word, ["name", "hosts", "serial", "vars", "roles", "tasks"]);
-            let hint =
-                hint.unwrap_or_else(|| "a play has `name`, `hosts`, `serial`, `vars`, `roles` and `tasks`".to_owned());
+            let hint = did_you_mean(word, FIELDS).unwrap_or_else(|| format!("a play has {}", FIELDS.join(", ")));
             Diagnostic::at(&key.span, format!("a play has no field `{word}`")).hint(hint)
         }));
     }
@@ -124,16 +126,8 @@ fn read_play(node: &Node) -> Result<Play, Diagnostics> {
             variables: variables.unwrap_or_default(),
             roles: roles.unwrap_or_default(),
             tasks: tasks.unwrap_or_default(),
-            serial,
+            rolling,
         })
-    })
-}
-
-/// `serial` is a number of hosts.
-fn read_serial(node: &Node) -> Result<NonZeroU32, Diagnostic> {
-    let number = node.as_i64().ok().and_then(|number| u32::try_from(number).ok()).and_then(NonZeroU32::new);
-    number.ok_or_else(|| {
-        node.unexpected("a number of hosts").hint("percentages and lists of batches aren't supported in this release")
     })
 }
 
@@ -209,6 +203,49 @@ mod tests {
         assert_eq!(playbook.plays[0].pattern.text(), "manager,!mgr2");
         assert_eq!((playbook.plays[1].name.as_str(), playbook.plays[1].tasks.len()), ("agent", 1));
         assert_eq!(playbook.plays[0].roles[1].variables[0].1.level, Level::RoleEntry);
+    }
+
+    #[test]
+    fn a_play_says_how_it_goes_over_its_hosts() {
+        let rolling =
+            |text: &str| parse(&format!("- hosts: a\n  roles: [r]\n  {text}\n")).unwrap().plays.remove(0).rolling;
+        let sizes = |text: &str| {
+            let serial = rolling(text).serial.unwrap().0;
+            serial.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(sizes("serial: 2"), "2");
+        assert_eq!(sizes("serial: 25%"), "25%");
+        assert_eq!(sizes("serial: [1, \"25%\", \"100%\"]"), "1 25% 100%");
+        assert_eq!(rolling("settle: 1m30s").settle, Some(90));
+        assert_eq!(rolling("max_fail_percentage: 30").max_fail_percentage, Some(30));
+        assert_eq!(rolling("any_errors_fatal: yes").max_fail_percentage, Some(0));
+        let silent = rolling("any_errors_fatal: no");
+        assert!(silent.serial.is_none() && silent.settle.is_none() && silent.max_fail_percentage.is_none());
+    }
+
+    #[test]
+    fn mistakes_in_how_it_goes_have_their_places() {
+        for (text, expected) in [
+            ("serial: 0", "site.yaml:3:11: \"0\" is neither a number from 1 on nor a percentage"),
+            ("serial: []", "site.yaml:3:11: `serial` is an empty list"),
+            ("serial: [1, 0%, many]", "site.yaml:3:15: \"0%\" is neither"),
+            ("serial: [1, 0%, many]", "site.yaml:3:19: \"many\" is neither"),
+            ("serial: [[1]]", "site.yaml:3:12: expected a number of hosts, or a percentage of them"),
+            ("serial: {a: 1}", "site.yaml:3:11: expected a number of hosts"),
+            ("settle: soon", "site.yaml:3:11: "),
+            ("settle: 2d", "site.yaml:3:11: a time to settle lies between one second and a day"),
+            ("max_fail_percentage: 101", "site.yaml:3:24: \"101\" is no percentage from 0 to 100"),
+            ("max_fail_percentage: -1", "no percentage"),
+            ("{max_fail_percentage: 5, any_errors_fatal: true}", ""),
+        ] {
+            let text = match text.strip_prefix('{') {
+                Some(fields) => fields.trim_end_matches('}').replace(", any", "\n  any"),
+                None => text.to_owned(),
+            };
+            let shown = parse(&format!("- hosts: a\n  roles: [r]\n  {text}\n")).unwrap_err();
+            let expected = if expected.is_empty() { "site.yaml:3:24: `max_fail_percentage` and" } else { expected };
+            assert!(shown.contains(expected), "{text}: {expected:?} is not in\n{shown}");
+        }
     }
 
     #[test]

@@ -52,9 +52,10 @@ impl Breach {
 
 /// All rules, the worst first: this is the order in which findings are reported.
 #[must_use]
-pub fn rules() -> [Rule; 36] {
+pub fn rules() -> [Rule; 38] {
     [
         unreachable::RULE,
+        job_running::RULE,
         unknown_fact::RULE,
         // The way there.
         downgrade::RULE,
@@ -77,6 +78,7 @@ pub fn rules() -> [Rule; 36] {
         // What would be hurt.
         work_running::RULE,
         shared_venv::RULE,
+        quorum::RULE,
         // The hosts.
         space::RULE,
         no_access::RULE,

@@ -6,8 +6,10 @@ use std::slice::from_ref;
 use super::*;
 use crate::desired::fixture::{Seen, agent, manager, world};
 use crate::facts::{
-    CommandAnswer, DatabaseKind, Effects, Fact, HostFacts, Observed, Paths, Pins, Query, RevisionEffects, Work,
+    CommandAnswer, DatabaseKind, Effects, Fact, HostFacts, Jobs, Observed, Paths, Pins, Query, RevisionEffects,
+    UnfinishedJob, Work,
 };
+use crate::model::RunId;
 use crate::release::{Locked, LockedEnvironment, LockedSet, Release};
 use crate::resource::component::{Layout, work_query};
 
@@ -87,6 +89,34 @@ fn passes(instance: Instance, seen: Seen) {
 }
 
 #[test]
+fn a_job_of_an_earlier_run_is_waited_for_and_one_that_is_lost_is_not() {
+    let job = |alive| UnfinishedJob {
+        run: RunId::parse("20261125T033000Z-7f3a9c").unwrap(),
+        action: "25.6.2/m/manager/migrate".into(),
+        since: Some(Timestamp(0)),
+        limit: 600,
+        alive,
+    };
+    let instances = [manager("m", "25.6.4")];
+    let found = |answer: Option<Observed<Jobs>>| {
+        let mut case = Case::new(&instances, &[Seen::default()]);
+        let answers = &mut case.facts.get_mut(&instances[0].host).unwrap().answers;
+        answers.remove(&Query::Jobs);
+        answers.extend(answer.map(|answer| (Query::Jobs, Fact::Jobs(answer))));
+        case.of("job-running")
+    };
+    let known = |jobs: Vec<UnfinishedJob>| Some(Observed::Known(Jobs { unfinished: jobs }));
+    assert_eq!(
+        found(known(vec![job(true), job(false)])),
+        ["25.6.2/m/manager/migrate of run 20261125T033000Z-7f3a9c is at work on m since 1970-01-01T00:00:00Z"]
+    );
+    assert_eq!(found(known(vec![job(false)])), [""; 0]);
+    // What can't be told is no pass, and neither is what nobody asked.
+    assert_eq!(found(Some(Observed::Unknown("a link".into()))), ["whether a job is at work on m is not known: a link"]);
+    assert!(found(None)[0].contains("it was not asked"));
+}
+
+#[test]
 fn codes_are_unique_and_stable() {
     let codes: Vec<&str> = rules().iter().map(|rule| rule.code).collect();
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
@@ -95,6 +125,7 @@ fn codes_are_unique_and_stable() {
         rules().map(|rule| format!("{} {}", rule.code, rule.severity)).join("\n"),
         @"
     host-unreachable mandatory
+    job-running mandatory
     unknown-fact mandatory
     downgrade mandatory
     major-unasked mandatory
@@ -114,6 +145,7 @@ fn codes_are_unique_and_stable() {
     no-backup mandatory
     work-running mandatory
     shared-environment mandatory
+    quorum mandatory
     no-space mandatory
     no-access mandatory
     unit-unusable mandatory
@@ -400,14 +432,49 @@ fn a_major_upgrade_takes_the_whole_cluster() {
 }
 
 #[test]
+fn a_quorum_leaves_something_over() {
+    let with = |host: &str, quorum: &str| {
+        let mut instance = agent(host, "25.6.2");
+        instance.component.quorum = Some(crate::model::Share::parse(quorum).unwrap());
+        instance
+    };
+    let three = |quorum: &str| ["a", "b", "c"].map(|host| with(host, quorum));
+    let observed = |instances: &[Instance], seen: &[Seen]| Case::new(instances, seen).of("quorum");
+    let up = || Seen::default();
+    let down = |installed: &'static str| Seen { installed: Observed::Known(installed), running: None, ..up() };
+    assert_eq!(observed(&three("2"), &[up(), up(), up()]), [""; 0]);
+    assert_eq!(
+        observed(&three("100%"), &[up(), up(), up()]),
+        ["`quorum: 100%` of agent is 3 of 3: none may ever be down"]
+    );
+    // One that is down changes first, so it serves before another one stops.
+    assert_eq!(observed(&three("2"), &[up(), down("25.6.1"), up()]), [""; 0]);
+    // Nobody gets to where this one stands before it would be started.
+    let mut ahead = three("2");
+    ahead.iter_mut().for_each(|instance| instance.component.release = Release::parse("25.6.4").unwrap());
+    let late = observed(&ahead, &[up(), down("25.6.4"), up()]);
+    assert_eq!(late, ["2 of 3 agent must serve, and none may stop besides those that are down: b"]);
+    // What the limit leaves out counts, and counts as serving.
+    let (one, others) = ([with("a", "2")], [with("b", "2"), with("c", "2")]);
+    let limited = |others| Case { out_of_scope: others, ..Case::new(&one, &[up()]) }.of("quorum");
+    assert_eq!(limited(&others), [""; 0]);
+    assert_eq!(limited(&others[..1]).len(), 1);
+    // Where nothing stops nothing is asked.
+    let mut done = three("100%");
+    done.iter_mut().for_each(|instance| instance.component.release = Release::parse("25.6.1").unwrap());
+    assert_eq!(observed(&done, &[up(), up(), up()]), [""; 0]);
+}
+
+#[test]
 fn a_major_upgrade_has_no_batches() {
     let mut instance = manager("m", "24.3.0");
-    instance.batch = Some(crate::desired::Batch { hosts: 2.try_into().unwrap(), declared_at: "site.yaml:3:11".into() });
+    let sizes = vec![crate::model::Share::Count(2)];
+    instance.rolling.serial = Some(crate::desired::Serial { sizes, declared_at: "site.yaml:3:11".into() });
     let instances = [instance];
     let observed = Case::new(&instances, &[at_23_9_10()]).known().major().of("major-rolling");
     assert!(observed[0].contains("`serial: 2` at site.yaml:3:11"), "{observed:?}");
     let mut patch = [manager("m", "25.6.4")];
-    patch[0].batch.clone_from(&instances[0].batch);
+    patch[0].rolling.clone_from(&instances[0].rolling);
     assert_eq!(Case::new(&patch, &[Seen::default()]).of("major-rolling"), [""; 0]);
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::PLACE;
+use super::lock::READ;
 use crate::model::{Digest, RunId, shell_quote as q};
 
 const LAUNCH: &str = include_str!("launch.sh");
@@ -86,6 +87,9 @@ pub struct Launch<'a> {
     pub action: &'a str,
     /// What is asked.
     pub ask: Ask<'a>,
+    /// The generation of the run's lock on the host: where it isn't the present one any more, nothing is started. `None`
+    /// where nobody locks.
+    pub fence: Option<u64>,
     /// How many bytes of its output are here already.
     pub have: usize,
 }
@@ -94,7 +98,7 @@ impl Launch<'_> {
     /// Renders it for `/bin/sh`.
     #[must_use]
     pub fn script(&self) -> String {
-        let Self { nonce, run, action, ask, have } = self;
+        let Self { nonce, run, action, ask, fence, have } = self;
         let (word, command, limit) = match ask {
             Ask::Start { command, limit } => ("start", *command, limit.as_secs().max(1)),
             Ask::Follow => ("follow", "", 1),
@@ -106,10 +110,11 @@ impl Launch<'_> {
             .replace("@END@", &format!("CONVERGE_{nonce}"))
             .replace("@COMMAND@", &format!("{command}{end}"));
         format!(
-            "N={nonce}; R={run}; J={}; X={}; A={word}; L={limit}; O={have}; B={}; E={END_LIMIT}; M={KEPT_LIMIT}; K={KILL_AFTER}; T=\n{PLACE}{launch}",
+            "N={nonce}; R={run}; J={}; X={}; A={word}; L={limit}; O={have}; B={}; E={END_LIMIT}; M={KEPT_LIMIT}; K={KILL_AFTER}; G={}\n{PLACE}{READ}{launch}",
             q(JobName::new(run, action).as_str()),
             q(&one_line(action)),
             OUTPUT_LIMIT.saturating_sub(*have),
+            fence.map(|generation| generation.to_string()).unwrap_or_default(),
         )
     }
 

@@ -1,5 +1,9 @@
 say() { printf '\n%s\t%s\t%s\n' "$N" "$1" "$2"; }
-fence() { :; }
+fence() {
+[ "$G" ] || return 0
+ours "$S/lock" && return 0
+whose "$S/lock"; say fenced "$WHY"; return 1
+}
 prepare() {
 [ -d "$S/jobs" ] || mkdir -- "$S/jobs" 2>/dev/null || [ -d "$S/jobs" ] || return 1
 mkdir -- "$D" 2>/dev/null || { [ -d "$D" ] && return 2; return 1; }
@@ -81,7 +85,8 @@ else say lost -; fi
 launch() {
 U=$(umask); umask 077
 case $A in start) place make;; *) place;; esac || { if [ "$A" != start ] && [ ! -e "$S" ]; then say never -; else say refused "$WHY"; fi; return; }
-D=$S/jobs/$J
+D=$S/jobs/$J; T=
+[ ! "$G" ] || T=$S/lock/open-$G
 case $A in
 look) look; return;;
 start) [ -e "$D/pid" ] || begin || return;;

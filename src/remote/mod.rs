@@ -5,9 +5,11 @@
 //! home to write in. It is the user's own and nobody else's, and no link.
 
 mod job;
+mod lock;
 mod reply;
 
 pub use job::{Ask, JobName, Launch, OUTPUT_LIMIT, REPLY_LIMIT};
+pub use lock::{Before, Claim, LockAnswer, LockAsk, LockKind, LockRecord, read_lock_answer};
 pub use reply::{JobEnd, Reply, Told};
 
 /// `place [make]` sets `S` to the state directory and says in `WHY` why it can't be had; `alive PID TICKS` whether that

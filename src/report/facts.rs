@@ -101,6 +101,14 @@ fn lines(fact: &Fact) -> (String, Vec<String>) {
             let short = source.digest.get(..12).unwrap_or(&source.digest);
             (format!("{short} ({place}), for Python {}", source.python), vec![])
         }),
+        Fact::Jobs(fact) => observed(fact, |jobs| {
+            let one = |job: &crate::facts::UnfinishedJob| {
+                let since = job.since.map_or_else(String::new, |since| format!(" since {since}"));
+                let state = if job.alive { "at work" } else { "lost" };
+                format!("{} of run {}: {state}{since}", job.action, job.run)
+            };
+            (format!("{} at work", jobs.at_work().count()), jobs.unfinished.iter().map(one).collect())
+        }),
         Fact::Work(fact) => observed(fact, |work| {
             let listed = work.by_status.iter().map(|(status, count)| format!("{count} {status}")).collect();
             (format!("{} running", work.count()), listed)

@@ -29,10 +29,14 @@ pub fn progress_line(event: &Event, verbose: bool) -> Option<String> {
                 format!("{} {text}: {} ({})", Styled(BAD, head), failure.observed, seconds(*took_ms))
             }
         }),
-        Event::StageEnded { number, failed: 0 } => verbose.then(|| format!("stage {number} is complete")),
-        Event::StageEnded { number, failed } => {
+        Event::StageEnded { number, failed: 0, goes_on: _ } => verbose.then(|| format!("stage {number} is complete")),
+        Event::StageEnded { number, failed, goes_on } => {
             let hosts = if *failed == 1 { "host" } else { "hosts" };
-            Some(format!("stage {number} ended with {failed} failed {hosts}: no later stage starts"))
+            let then = match goes_on {
+                true => "within the failure budget, the run goes on without them",
+                false => "no later stage starts",
+            };
+            Some(format!("stage {number} ended with {failed} failed {hosts}: {then}"))
         }
         Event::RecoveryStarted { title } => {
             Some(format!("\n{}", Styled(HEAD, format!("{:*<WIDTH$}", format!("RECOVERY [{title}] ")))))
@@ -42,7 +46,7 @@ pub fn progress_line(event: &Event, verbose: bool) -> Option<String> {
             Some(format!("{title}: {failed} host(s) failed on the way; the others went it to its end"))
         }
         Event::Stopping => {
-            Some("stopping: what runs is finished, nothing new begins (once more to leave at once)".into())
+            Some("stopping: what runs is finished, nothing new begins (Ctrl-C once more to leave at once)".into())
         }
     }
 }

@@ -280,6 +280,7 @@ fn facts_show_every_answer_and_what_is_unknown() {
     insta::assert_snapshot!(text, @r#"
     m at 1970-01-01T00:50:00Z
       system: Debian GNU/Linux 12, kernel 6.1, as user 1000
+      jobs: 0 at work
       disk /srv/backup: 976 MiB free on /
           /srv/backup is no directory that can be written to
       disk /srv/manager/.venv: 976 MiB free on /
@@ -387,7 +388,7 @@ fn progress_is_a_line_for_each_end_in_the_words_of_ansible() {
         line(&ended(ActionResult::AlreadyDone { evidence: "it answers as 25.6.2".into() })),
         line(&ended(ActionResult::Failed(failure(false)))),
         line(&ended(ActionResult::Failed(failure(true)))),
-        line(&Event::StageEnded { number: 2, failed: 1 }),
+        line(&Event::StageEnded { number: 2, failed: 1, goes_on: false }),
     ];
     insta::assert_snapshot!(shown.map(Option::unwrap).join("\n"), @r#"
     changed: [m] start manager: it answers as 25.6.2 (61.2 s)
@@ -396,7 +397,7 @@ fn progress_is_a_line_for_each_end_in_the_words_of_ansible() {
     fatal: [m]: UNREACHABLE! start manager: no process runs (61.2 s)
     stage 2 ended with 1 failed host: no later stage starts
     "#);
-    assert_eq!(line(&Event::StageEnded { number: 2, failed: 0 }), None);
+    assert_eq!(line(&Event::StageEnded { number: 2, failed: 0, goes_on: true }), None);
     let output = Event::ActionOutput { host: host("m"), id: "x".into(), line: "Collecting".into() };
     assert_eq!((line(&output), progress_line(&output, true).is_some()), (None, true));
 }

@@ -8,7 +8,9 @@
 mod rehearsal;
 
 mod bench;
+mod controllers;
 mod faults;
+mod journal;
 mod locking;
 mod looking;
 mod partial;
@@ -16,4 +18,5 @@ mod preflight;
 mod published;
 mod refusals;
 mod saved;
+mod signals;
 mod upgrade;

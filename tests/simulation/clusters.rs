@@ -1,6 +1,6 @@
 //! Clusters as they are found.
 
-use converge::desired::Instance;
+use converge::desired::{Instance, Rolling};
 use converge::release::Release;
 
 use crate::simulated::{Cluster, component, head_of, host, release};
@@ -17,7 +17,7 @@ pub(crate) fn cluster(managers: usize, agents: usize, web: bool, declared: &str)
     let mut instances = Vec::new();
     let mut add = |play: usize, on: &str, name: &str, package: &str, venv: &str, database: bool| {
         let component = component(name, package, venv, &declared, database);
-        instances.push(Instance { host: host(on), play, batch: None, component });
+        instances.push(Instance { host: host(on), play, rolling: Rolling::default(), component });
     };
     for n in 1..=managers {
         add(0, &format!("mgr{n}"), "manager", "backend.ai-manager", "/manager", true);

@@ -14,6 +14,7 @@ mod mending;
 mod patches;
 mod planted;
 mod recording;
+mod rolling;
 mod scenario;
 mod seeds;
 mod turns;

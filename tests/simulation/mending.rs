@@ -11,7 +11,6 @@ use converge::model::{HostName, Timestamp};
 use converge::plan::{ActionKind, Input, Plan, check, mend, plan};
 use converge::preflight;
 use converge::release::Catalogue;
-use tokio::sync::watch;
 
 use crate::clusters::{at, cluster};
 use crate::recorder::Memory;
@@ -57,7 +56,7 @@ fn plan_of(simulated: &Simulated) -> (Plan, BTreeMap<HostName, HostFacts>) {
 fn carry_out(simulated: &Simulated, plan: Plan) -> Option<RunOutcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let (_stop, stopping) = watch::channel(false);
+        let stopping = simulated.begin(Some(&plan));
         let (hosts, recorder) = (Arc::new(simulated.clone()), Arc::new(Memory::default()));
         let executor = Executor::new(Arc::new(plan), hosts, recorder, 64, stopping, Arc::new(|_| {}));
         tokio::select! {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use converge::desired::Batch;
+use converge::desired::Serial;
 use converge::event::Event;
 use converge::execute::Executor;
+use converge::model::Share;
 use converge::plan::{ActionKind, StageKind};
 use tokio::sync::watch;
 
@@ -231,7 +232,7 @@ fn managers_take_turns_where_the_schema_stays_as_it_is() {
 fn hosts_of_a_play_with_serial_change_in_batches() {
     let mut cluster = at(cluster(1, 5, false, "25.6.2"), "25.6.1");
     for instance in cluster.instances.iter_mut().filter(|instance| instance.component.name == "agent") {
-        instance.batch = Some(Batch { hosts: 2.try_into().unwrap(), declared_at: "site.yaml:3:11".into() });
+        instance.rolling.serial = Some(Serial { sizes: vec![Share::Count(2)], declared_at: "site.yaml:3:11".into() });
     }
     let simulated = Simulated::new(cluster);
     let plan = plan_of(&simulated);

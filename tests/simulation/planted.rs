@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use converge::event::Failure;
-use converge::execute::{Attempt, Hosts, RunOutcome};
-use converge::plan::{Action, ActionKind, Plan, Track};
+use converge::desired::Instance;
+use converge::event::{Event, Failure};
+use converge::execute::{Attempt, Hosts, Recorder, RunOutcome};
+use converge::model::Share;
+use converge::plan::{Action, ActionKind, Plan, Stage, StageKind, Track};
 use tokio::task::JoinSet;
 
 use crate::scenario::Scenario;
 use crate::seeds::play;
-use crate::simulated::{Fault, LookFault, Simulated, release};
+use crate::simulated::{Fault, LookFault, SimJournal, Simulated, WriteFault, release};
 
 /// One bug.
 pub(crate) struct Bug {
@@ -38,17 +40,19 @@ pub(crate) struct Habits {
     tries_again: bool,
     /// It takes failures lightly.
     goes_on: bool,
+    /// It begins without having written that down.
+    forgets_the_journal: bool,
 }
 
-const CARELESS: Option<Habits> = Some(Habits { tries_again: false, goes_on: false });
+const CARELESS: Option<Habits> = Some(Habits { tries_again: false, goes_on: false, forgets_the_journal: false });
 
 pub(crate) async fn careless(plan: &Plan, simulated: &Simulated, habits: Habits) -> RunOutcome {
     let plan = Arc::new(plan.clone());
-    let mut outcome = RunOutcome::default();
+    let (mut outcome, journal) = (RunOutcome::default(), simulated.journal());
     for stage in &plan.stages {
         let mut tracks = JoinSet::new();
         for track in stage.tracks.clone() {
-            tracks.spawn(careless_track(Arc::clone(&plan), simulated.clone(), track, habits));
+            tracks.spawn(careless_track(Arc::clone(&plan), simulated.clone(), journal.clone(), track, habits));
         }
         while let Some(ended) = tracks.join_next().await {
             outcome.failures.extend(ended.unwrap());
@@ -60,10 +64,20 @@ pub(crate) async fn careless(plan: &Plan, simulated: &Simulated, habits: Habits)
     outcome
 }
 
-async fn careless_track(plan: Arc<Plan>, hosts: Simulated, track: Track, habits: Habits) -> Option<Failure> {
+async fn careless_track(
+    plan: Arc<Plan>,
+    hosts: Simulated,
+    journal: SimJournal,
+    track: Track,
+    habits: Habits,
+) -> Option<Failure> {
     for action in &track.actions {
         let questions = plan.questions(action).remove(&action.host).unwrap_or_default();
         let facts = hosts.observe(action.host.clone(), questions).await;
+        if !habits.forgets_the_journal {
+            let (host, id, text) = (action.host.clone(), action.id.clone(), action.to_string());
+            let _ = journal.record(&Event::ActionStarted { host, id, text }).await;
+        }
         let mut attempt = hosts.act(&plan, action, &facts, &mut |_| {}).await;
         if habits.tries_again && matches!(attempt, Attempt::Unknown { .. }) {
             attempt = hosts.act(&plan, action, &facts, &mut |_| {}).await;
@@ -147,8 +161,46 @@ fn blind(scenario: &mut Scenario) {
     scenario.cluster.look_faults.extend((hosts..200).step_by(2).map(|number| (number, LookFault::Garbage)));
 }
 
+/// All agents but one must serve, and do.
+fn require_all_but_one(scenario: &mut Scenario) {
+    let cluster = &mut scenario.cluster;
+    let is_agent = |instance: &Instance| instance.component.name == "agent";
+    let agents = cluster.instances.iter().filter(|instance| is_agent(instance)).count();
+    if agents < 2 || scenario.asked.major {
+        return;
+    }
+    for number in 0..cluster.instances.len() {
+        if is_agent(&cluster.instances[number]) {
+            cluster.start(number, None);
+            cluster.instances[number].component.quorum = Some(Share::Count(u32::try_from(agents - 1).expect("small")));
+        }
+    }
+}
+
+/// What rolls in batches goes all at once.
+fn all_at_once(plan: &mut Plan) {
+    let stages = std::mem::take(&mut plan.stages);
+    for stage in stages {
+        match plan.stages.last_mut() {
+            Some(last) if last.kind == StageKind::Independent && last.release() == stage.release() => {
+                let new = |track: &Track| !last.tracks.iter().any(|known| known.host == track.host);
+                let (new, rest): (Vec<Track>, Vec<Track>) = stage.tracks.into_iter().partition(new);
+                last.tracks.extend(new);
+                if !rest.is_empty() {
+                    plan.stages.push(Stage { tracks: rest, ..stage });
+                }
+            }
+            Some(_) | None => plan.stages.push(stage),
+        }
+    }
+}
+
 fn keep_busy(scenario: &mut Scenario) {
     scenario.cluster.sessions = 1000;
+}
+
+fn fill_the_disk(scenario: &mut Scenario) {
+    scenario.cluster.write_faults.insert(2, WriteFault::Full);
 }
 
 fn press_ctrl_c(scenario: &mut Scenario) {
@@ -207,6 +259,29 @@ fn bugs() -> Vec<Bug> {
             fail_at_once,
             Habits { goes_on: true, ..hasty },
         ),
+        Bug {
+            prepare: require_all_but_one,
+            ..plain("batches that are larger than a quorum allows", "a quorum is broken", all_at_once)
+        },
+        provoked(
+            "a host that failed and is not left out",
+            "its host has failed in this run",
+            fail_at_once,
+            Habits { goes_on: true, ..hasty },
+        ),
+        provoked(
+            "a failure that ends no run",
+            "although a failure has ended the run",
+            fail_at_once,
+            Habits { goes_on: true, ..hasty },
+        ),
+        provoked(
+            "a beginning that is written down nowhere",
+            "it begins without a durable record",
+            |_| {},
+            Habits { forgets_the_journal: true, ..hasty },
+        ),
+        provoked("a full disk that stops nobody", "it begins without a durable record", fill_the_disk, hasty),
         provoked("an unknown fact that is taken for good", "could not be seen, and is acted upon", blind, hasty),
         provoked("a request to stop that nobody hears", "begins after the run was asked to stop", press_ctrl_c, hasty),
     ]

@@ -1,9 +1,11 @@
 //! A seed makes a whole scenario: the cluster as it is found, what is asked for, and all that goes wrong on the way.
 
+use converge::desired::{Instance, Rolling, Serial};
+use converge::model::Share;
 use converge::release::Release;
 
 use crate::clusters::{PATCHES, at, before_a_major, cluster};
-use crate::simulated::{Cluster, Fault, LookFault, Random, head_of, release};
+use crate::simulated::{Cluster, Fault, LookFault, Random, WriteFault, head_of, release};
 use crate::turns::Asked;
 
 /// Most actions of a run that something may go wrong with: a way of three releases is some sixty.
@@ -11,6 +13,8 @@ const ACTIONS: usize = 60;
 /// Most looks of a run that something may go wrong with.
 const LOOKS: usize = 250;
 
+/// Most records of a run that can't be written: two for each action, and some for stages.
+const WRITES: usize = 130;
 /// Most looks at a host that something left over is at work for: a third of them outlives the executor's patience.
 const LINGERS: usize = 60;
 
@@ -37,6 +41,7 @@ impl Scenario {
         cluster.faults.clear();
         cluster.look_faults.clear();
         cluster.clock_jumps.clear();
+        cluster.write_faults.clear();
         cluster.interrupts.clear();
         scenario
     }
@@ -73,7 +78,28 @@ fn patches(random: &mut Random) -> Cluster {
         // As most clusters are found: all alike, and up.
         cluster = at(cluster, PATCHES[random.below(last)]);
     }
+    roll(&mut cluster, random);
     cluster
+}
+
+/// How the play of the agents goes over its hosts. A quorum only where all serve: where they don't, it may well be refused.
+fn roll(cluster: &mut Cluster, random: &mut Random) {
+    let serials = ["", "1", "2", "50%", "1 100%"];
+    let sizes: Vec<Share> = random.pick(&serials).split(' ').filter_map(|text| Share::parse(text).ok()).collect();
+    let serial = (!sizes.is_empty()).then(|| Serial { sizes, declared_at: "site.yaml:1:1".into() });
+    let rolling = Rolling {
+        serial,
+        settle: random.one_in(3).then_some(10),
+        max_fail_percentage: *random.pick(&[None, None, Some(0), Some(40), Some(100)]),
+    };
+    let quorum = *random.pick(&[None, Some(Share::Count(1)), Some(Share::Percent(50))]);
+    let serves = |instance: &Instance| cluster.hosts[&instance.host].processes.contains_key(&instance.component.name);
+    let agents = cluster.instances.iter().filter(|instance| instance.component.name == "agent");
+    let quorum = quorum.filter(|_| agents.clone().count() > 1 && agents.clone().all(serves));
+    for instance in cluster.instances.iter_mut().filter(|instance| instance.component.name == "agent") {
+        instance.rolling = rolling.clone();
+        instance.component.quorum = quorum;
+    }
 }
 
 /// Everything at the last patch of its train; some of it with work that runs.
@@ -99,6 +125,7 @@ fn afflict(cluster: &mut Cluster, random: &mut Random) {
             Fault::OrderLost,
             Fault::HostGoesAway,
             Fault::Hangs,
+            Fault::Lies,
             Fault::RunsOn(looks),
             Fault::ControllerDiesHalfWay,
             Fault::ControllerDiesAfter,
@@ -113,6 +140,10 @@ fn afflict(cluster: &mut Cluster, random: &mut Random) {
     if random.one_in(6) {
         let seconds = *random.pick(&[-86_400, -3600, -30, 30, 3600, 86_400]);
         cluster.clock_jumps.insert(random.below(ACTIONS), seconds);
+    }
+    if random.one_in(4) {
+        let faults = [WriteFault::Full, WriteFault::DiesBefore, WriteFault::DiesAfter];
+        cluster.write_faults.insert(random.below(WRITES), *random.pick(&faults));
     }
     if random.one_in(6) {
         cluster.interrupts.insert(random.below(ACTIONS));

@@ -22,7 +22,8 @@ pub(crate) fn play(scenario: Scenario, bug: &Bug) -> Played {
     let declared = scenario.declared();
     let Scenario { asked, cluster } = scenario;
     // A turn each for what goes wrong, and some for what lingers and lets no turn in: it is looked at three times in each.
-    let most = 30 + cluster.faults.len() + cluster.look_faults.len() + cluster.interrupts.len();
+    let most =
+        30 + cluster.faults.len() + cluster.look_faults.len() + cluster.interrupts.len() + cluster.write_faults.len();
     let simulated = Simulated::new(cluster);
     let mut wrong = Vec::new();
     let mut empty = false;

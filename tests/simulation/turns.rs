@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::planted::{Bug, careless};
-use crate::recorder::Memory;
 use crate::simulated::{CATALOGUE, Simulated};
 use converge::desired::Instance;
 use converge::execute::{Executor, RunOutcome};
@@ -92,7 +91,7 @@ pub(crate) fn turn_with(asked: &Asked, simulated: &Simulated, bug: &Bug) -> Turn
         let run = async {
             match &bug.habits {
                 None => {
-                    let recorder = Arc::new(Memory::default());
+                    let recorder = Arc::new(simulated.journal());
                     Executor::new(shared, hosts, recorder, 64, stopping, Arc::new(|_| {})).run().await
                 }
                 Some(habits) => careless(&plan, simulated, *habits).await,

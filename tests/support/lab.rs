@@ -3,9 +3,9 @@
 //! The script `tests/lab/up` makes and removes the cluster. It ends when its standard input does, so the cluster goes
 //! away with this process, however that ends.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,7 @@ pub(crate) struct Lab {
     script: Child,
     /// Held open: its end is the order to take the cluster down.
     input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
     progress: Option<JoinHandle<String>>,
     state: PathBuf,
 }
@@ -69,8 +70,9 @@ impl Lab {
             text
         });
         let mut line = String::new();
-        let read = BufReader::new(output).read_line(&mut line);
-        let mut lab = Self { script, input, progress: Some(progress), state: PathBuf::new() };
+        let mut output = BufReader::new(output);
+        let read = output.read_line(&mut line);
+        let mut lab = Self { script, input, output, progress: Some(progress), state: PathBuf::new() };
         match line.trim_end().strip_prefix("ready ") {
             Some(state) => lab.state = PathBuf::from(state),
             None => panic!("the cluster did not come up ({read:?}):\n{}", lab.down()),
@@ -226,6 +228,33 @@ impl Lab {
             assert!(Instant::now() < deadline, "{host} takes no connections for three minutes");
             std::thread::sleep(Duration::from_millis(200));
         }
+    }
+
+    /// Lets the power of a host fail: everything on it is gone at once, and what lies on its disk stays.
+    #[allow(dead_code, reason = "not every test does that to a host")]
+    pub(crate) fn power_off(&mut self, host: &str) {
+        self.order("off", host);
+    }
+
+    /// Boots a host again, and waits until it takes connections.
+    #[allow(dead_code, reason = "not every test does that to a host")]
+    pub(crate) fn power_on(&mut self, host: &str) {
+        self.order("on", host);
+    }
+
+    /// What `tests/lab/up` takes on its standard input.
+    fn order(&mut self, order: &str, host: &str) {
+        let input = self.input.as_mut().expect("the cluster is up");
+        writeln!(input, "{order} {host}").and_then(|()| input.flush()).expect("the script takes orders");
+        let mut line = String::new();
+        let read = self.output.read_line(&mut line);
+        assert_eq!(line.trim_end(), format!("done {order} {host}"), "{read:?}");
+    }
+
+    /// The root directory of a host as this machine sees it.
+    #[allow(dead_code, reason = "not every test looks at it")]
+    pub(crate) fn root(&self, host: &str) -> PathBuf {
+        self.state.join(host).join("root")
     }
 
     fn address(&self, host: &str) -> String {

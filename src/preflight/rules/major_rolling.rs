@@ -50,15 +50,11 @@ fn check(subject: &Subject<'_>) -> Vec<Breach> {
             "run without --limit, and with every host in the inventory",
         ));
     }
-    if let Some(batch) =
-        subject.instance.batch.as_ref().filter(|_| subject.is_first(|other| other.instance.batch.is_some()))
-    {
+    let is_first = || subject.is_first(|other| other.instance.rolling.serial.is_some());
+    if let Some(serial) = subject.instance.rolling.serial.as_ref().filter(|_| is_first()) {
         breaches.push(Breach::of_release(
-            format!(
-                "{declared} is a major upgrade, and `serial: {}` at {} asks for batches",
-                batch.hosts, batch.declared_at
-            ),
-            format!("remove `serial` at {}, or name a playbook without it", batch.declared_at),
+            format!("{declared} is a major upgrade, and `serial: {serial}` at {} asks for batches", serial.declared_at),
+            format!("remove `serial` at {}, or name a playbook without it", serial.declared_at),
         ));
     }
     if !behind.is_empty() {

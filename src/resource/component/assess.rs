@@ -390,6 +390,7 @@ mod tests {
             schema: None,
             health: Some(HealthSpec { http: "http://h/".into(), version: Some("/v".into()) }),
             freeze: None,
+            quorum: None,
             precautions: Precautions::default(),
             declared_at: "t.yaml:1".into(),
             release_at: Asked { place: "t.yaml:1:1".into(), line: "".into() },

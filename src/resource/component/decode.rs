@@ -12,7 +12,7 @@ use super::spec::{
     Asked, Component, HealthSpec, LeftOut, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor,
 };
 use crate::document::{Diagnostic, Diagnostics, Fields, Node, Span, Value, did_you_mean};
-use crate::model::Window;
+use crate::model::{Share, Window};
 use crate::release::Release;
 
 /// How long a stop may take unless declared: systemd's own default.
@@ -42,6 +42,7 @@ pub fn decode(node: &Node) -> Result<Component, Diagnostics> {
     let schema = fields.given("schema", schema).flatten();
     let health = fields.given("health", health).flatten();
     let freeze = fields.given("freeze", freeze).flatten();
+    let quorum = fields.given("quorum", quorum);
     let precautions = Precautions {
         workloads: fields.given("workloads", Node::as_text),
         notice: fields.given("notice", Node::as_text),
@@ -62,6 +63,7 @@ pub fn decode(node: &Node) -> Result<Component, Diagnostics> {
             process: process?,
             schema,
             health,
+            quorum,
             freeze: freeze.map(|freeze| FreezeSpec { marker: format!("{venv}.frozen"), ..freeze }),
             precautions,
             declared_at,
@@ -88,6 +90,10 @@ fn asked(span: &Span) -> Asked {
     let telling = ["pass", "secret", "token", "key"].iter().any(|word| lower.contains(word));
     let line = if telling { span.text().unwrap_or_default() } else { line };
     Asked { place: crate::document::place_of(span), line: line.to_owned() }
+}
+
+fn quorum(node: &Node) -> Result<Share, Diagnostic> {
+    Share::parse(node.as_text()?.trim()).map_err(|error| Diagnostic::at(&node.span, error.to_string()))
 }
 
 fn window(node: &Node) -> Result<Window, Diagnostic> {
@@ -523,6 +529,19 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
         assert!(words.contains("\"not open\" is more than one word") && words.contains("task.yaml:10:"), "{words}");
         let unknown = freeze("{ freeze: a, unfreeze: b, status: c, frozn: x }");
         assert!(unknown.contains("no field `frozn`") && unknown.contains("did you mean `frozen`"), "{unknown}");
+    }
+
+    #[test]
+    fn a_quorum_is_a_number_or_a_percentage() {
+        let quorum = |text: &str| read(&format!("{WHOLE}quorum: {text}\n"));
+        assert_eq!(quorum("2").unwrap().quorum, Some(Share::Count(2)));
+        assert_eq!(quorum("50%").unwrap().quorum, Some(Share::Percent(50)));
+        assert_eq!(quorum("''").unwrap().quorum, None);
+        let error = quorum("none").unwrap_err();
+        assert!(
+            error.contains("task.yaml:10:9") && error.contains("\"none\" is neither a number from 1 on"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::facts::{
     CommandQuery, DiskQuery, HealthQuery, HostFacts, Observed, PackageSourceQuery, PathsQuery, PinsQuery, ProcessQuery,
     PublishedQuery, Query, SchemaFact, SchemaQuery, UnitQuery, Venv, VenvQuery,
 };
-use crate::model::Window;
+use crate::model::{Share, Window};
 use crate::release::Release;
 
 /// One component on one host, as declared.
@@ -36,6 +36,9 @@ pub struct Component {
     pub schema: Option<SchemaSpec>,
     /// Its health endpoint, if it has one.
     pub health: Option<HealthSpec>,
+    /// How many instances of it must keep serving in the cluster while others change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<Share>,
     /// How users are kept out while the whole cluster is stopped, where this component is the one to do it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<FreezeSpec>,

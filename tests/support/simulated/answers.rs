@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use converge::desired::InstanceId;
 use converge::facts::{
     CommandAnswer, Database, DatabaseKind, Disk, Distribution, Effect, EffectKind, Effects, EffectsQuery, Fact, File,
-    Health, HostFacts, Interpreter, Interpreters, Observed, Pins, Process, ProcessQuery, Processes, Published, Query,
-    RevisionEffects, SchemaFact, System, Unit, Venv, Work, normalize_name,
+    Health, HostFacts, Interpreter, Interpreters, Jobs, Observed, Pins, Process, ProcessQuery, Processes, Published,
+    Query, RevisionEffects, SchemaFact, System, Unit, Venv, Work, normalize_name,
 };
 use converge::model::{HostName, Timestamp};
 use converge::release::{PublishedRelease, RevisionGraph};
@@ -20,7 +20,9 @@ impl Cluster {
         if state.away {
             return HostFacts::unreachable(host.clone(), "no route to host".into());
         }
-        let answers = queries.iter().map(|query| (query.clone(), self.answer(host, state, query))).collect();
+        // A survey always asks for jobs.
+        let queries = queries.iter().chain([&Query::Jobs]);
+        let answers = queries.map(|query| (query.clone(), self.answer(host, state, query))).collect();
         HostFacts { host: host.clone(), observed_at: Timestamp(self.now), unreachable: None, answers }
     }
 
@@ -29,6 +31,7 @@ impl Cluster {
             Query::System => {
                 Fact::System(Observed::Known(System { os: "Simulated".into(), kernel: "6".into(), uid: 0 }))
             }
+            Query::Jobs => Fact::Jobs(Observed::Known(Jobs::default())),
             Query::Disk(query) => Fact::Disk(Observed::Known(Disk {
                 available_kib: 1 << 30,
                 mounted_on: "/".into(),

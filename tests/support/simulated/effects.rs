@@ -52,6 +52,7 @@ impl Cluster {
                 host.links.insert(venv.clone(), target.clone());
             }
             ActionKind::Prune { .. } | ActionKind::Drain { .. } | ActionKind::Rehearse { .. } => {}
+            ActionKind::Settle { .. } => {}
             ActionKind::Freeze => {
                 self.frozen = true;
                 let marker = component.freeze.expect("a freeze").marker;
@@ -110,7 +111,10 @@ impl Cluster {
         match &action.kind {
             // Signals are sent at once or not at all; a transaction is rolled back; a part of a backup is no backup.
             ActionKind::Stop | ActionKind::Backup { .. } | ActionKind::Migrate { .. } | ActionKind::Start { .. } => {}
-            ActionKind::Switch { .. } | ActionKind::Prune { .. } | ActionKind::Drain { .. } => {}
+            ActionKind::Switch { .. }
+            | ActionKind::Prune { .. }
+            | ActionKind::Drain { .. }
+            | ActionKind::Settle { .. } => {}
             ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } => {}
             ActionKind::Stage { target, .. } => {
                 let host = self.hosts.get_mut(&action.host).expect("host");

@@ -57,12 +57,18 @@ impl Simulated {
         self.died.notified().await;
     }
 
+    /// From here on nobody waits for an answer.
+    pub(super) fn kill_controller(&self) {
+        self.died.notify_one();
+    }
+
     /// A new run, made of a plan that was checked: hosts that were away are back, nobody has asked to stop, and what the run
     /// before had under way when its controller died has come to some end.
     pub fn begin(&self, checked: Option<&Plan>) -> watch::Receiver<bool> {
         self.stop.send_replace(false);
         let mut cluster = self.lock();
-        cluster.stopping = false;
+        (cluster.stopping, cluster.barred_from) = (false, None);
+        cluster.lost.clear();
         if let Some(plan) = checked {
             let recoveries = plan.recoveries.iter().flat_map(|recovery| &recovery.stages);
             let actions = plan.stages.iter().chain(recoveries).flat_map(|stage| stage.actions());
@@ -126,6 +132,10 @@ impl Cluster {
     fn look(&mut self, host: &HostName, queries: &[Query]) -> (HostFacts, Duration) {
         let number = self.looks;
         self.looks += 1;
+        if let Some(id) = self.deaths.remove(&number) {
+            self.disturbances += 1;
+            self.hosts.get_mut(&id.host).expect("host").processes.remove(&id.component);
+        }
         self.let_linger(host);
         let mut facts = self.observe(host, queries);
         let fault = self.look_faults.remove(&number);
@@ -178,7 +188,7 @@ impl Cluster {
         if let Some(seconds) = self.clock_jumps.remove(&number) {
             self.jump(seconds);
         }
-        self.check_permitted(action, facts);
+        self.check_permitted(plan, action, facts);
         if self.hosts[&action.host].lingering.is_some() && holds_lock(action) {
             self.disturbances += 1;
             self.log.push(format!("{}: busy", action.id));
@@ -204,12 +214,16 @@ impl Cluster {
                 self.check_at_end(action);
             }
         }
+        if matches!(fault, Some(Fault::FailsAtOnce | Fault::FailsHalfWay)) {
+            self.note_failure(plan, action);
+        }
         match fault {
             None => {
                 self.carry_out(plan, action);
                 Fate::Answer(Attempt::Succeeded)
             }
             Some(Fault::FailsAtOnce) => Fate::Answer(Attempt::Failed { how: "exit status 1".into() }),
+            Some(Fault::Lies) => Fate::Answer(Attempt::Succeeded),
             Some(Fault::FailsHalfWay) => {
                 self.carry_out_half(action);
                 Fate::Answer(Attempt::Failed { how: "ended by SIGKILL".into() })
@@ -276,6 +290,7 @@ fn holds_lock(action: &Action) -> bool {
         ActionKind::Backup { .. } | ActionKind::Migrate { .. } | ActionKind::Rehearse { .. } => true,
         ActionKind::Stop | ActionKind::Start { .. } | ActionKind::Switch { .. } | ActionKind::Prune { .. } => false,
         ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } | ActionKind::Snapshot { .. } => false,
+        ActionKind::Settle { .. } => false,
     }
 }
 
@@ -327,7 +342,7 @@ impl Hosts for Simulated {
                 attempt
             }
             Fate::ControllerDies => {
-                self.died.notify_one();
+                self.kill_controller();
                 std::future::pending().await
             }
         }

@@ -4,6 +4,7 @@
 mod answers;
 mod effects;
 mod hosts;
+mod journal;
 mod packages;
 mod random;
 mod rules;
@@ -20,6 +21,7 @@ use converge::resource::component::{
 };
 
 pub use hosts::{CATALOGUE, Simulated};
+pub use journal::{SimJournal, WriteFault};
 pub use packages::{graph_of, head_of};
 pub use random::Random;
 
@@ -46,6 +48,8 @@ pub enum Fault {
     ControllerDiesRunsOn(u32),
     /// The host takes the order, carries it out and says nothing until the time is up.
     Hangs,
+    /// The command ends well, and has done nothing.
+    Lies,
 }
 
 /// What goes wrong with one look.
@@ -141,6 +145,13 @@ pub struct Cluster {
     pub looks: usize,
     /// Faults by number of look.
     pub look_faults: BTreeMap<usize, LookFault>,
+    /// Writes to the journal so far.
+    pub writes: usize,
+    /// Faults by number of write.
+    pub write_faults: BTreeMap<usize, WriteFault>,
+    /// Actions whose beginning is durable; `None` where nobody keeps a journal.
+    intended: Option<BTreeSet<String>>,
+    disk_is_full: bool,
     /// By number of action: how many seconds the clock of all hosts jumps.
     pub clock_jumps: BTreeMap<usize, i64>,
     /// The numbers of the actions at which the operator presses Ctrl-C.
@@ -149,6 +160,12 @@ pub struct Cluster {
     pub pace: Option<Random>,
     /// How often something that is no fault of converge's got into its way.
     pub disturbances: usize,
+    /// By number of look: what dies at that moment.
+    pub deaths: BTreeMap<usize, InstanceId>,
+    /// Hosts that have failed for certain in this run.
+    lost: BTreeSet<HostName>,
+    /// The first stage of the plan that must not begin any more.
+    barred_from: Option<usize>,
     /// Actions that have reached their hosts and not ended yet.
     pub under_way: Vec<(Plan, Action)>,
     /// Whether the operator has asked the run to stop.
@@ -204,6 +221,7 @@ pub fn component(name: &str, package: &str, venv: &str, declared: &Release, data
             scratch: None,
         }),
         health: Some(HealthSpec { http: format!("http://{name}/"), version: Some("/version".into()) }),
+        quorum: None,
         freeze: database.then(|| FreezeSpec {
             freeze: "freeze".into(),
             unfreeze: "unfreeze".into(),
@@ -238,10 +256,17 @@ impl Cluster {
             faults: BTreeMap::new(),
             looks: 0,
             look_faults: BTreeMap::new(),
+            writes: 0,
+            write_faults: BTreeMap::new(),
+            intended: None,
+            disk_is_full: false,
             clock_jumps: BTreeMap::new(),
             interrupts: BTreeSet::new(),
             pace: None,
             disturbances: 0,
+            deaths: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            barred_from: None,
             under_way: Vec::new(),
             stopping: false,
             approved: BTreeSet::new(),

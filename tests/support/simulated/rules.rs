@@ -4,17 +4,30 @@ use std::collections::BTreeSet;
 
 use converge::desired::{Instance, InstanceId};
 use converge::facts::HostFacts;
-use converge::plan::{Action, ActionKind, PackageMove};
+use converge::plan::{Action, ActionKind, PackageMove, Plan, StageKind};
 use converge::release::Release;
 
 use super::{Cluster, SimVenv, head_of};
 
 impl Cluster {
     /// Whether the order may reach a host at all.
-    pub(super) fn check_permitted(&mut self, action: &Action, facts: &HostFacts) {
+    pub(super) fn check_permitted(&mut self, plan: &Plan, action: &Action, facts: &HostFacts) {
         let goes_back = action.id.ends_with("-back") || action.id.ends_with("-after");
+        let stage = plan.stages.iter().position(|stage| stage.actions().any(|other| other.id == action.id));
+        if !goes_back && self.lost.contains(&action.host) {
+            self.violate(action, "its host has failed in this run");
+        }
+        if stage.zip(self.barred_from).is_some_and(|(stage, barred)| stage >= barred) {
+            self.violate(action, "a later stage begins although a failure has ended the run");
+        }
+        if stage.is_some_and(|number| plan.stages[number].kind == StageKind::Independent) {
+            self.check_quorum(action);
+        }
         if self.stopping && !goes_back {
             self.violate(action, "it begins after the run was asked to stop");
+        }
+        if self.intended.as_ref().is_some_and(|intended| !intended.contains(&action.id)) {
+            self.violate(action, "it begins without a durable record");
         }
         if facts.unreachable.is_some() {
             self.violate(action, "its host could not be seen, and is acted upon");
@@ -25,6 +38,40 @@ impl Cluster {
         }
         if self.holds_already(action) {
             self.violate(action, "what it brings about is there already: it is done twice");
+        }
+    }
+
+    /// A stop leaves as many as must serve.
+    fn check_quorum(&mut self, action: &Action) {
+        let named: Vec<&Instance> =
+            self.instances.iter().filter(|instance| instance.component.name == action.component).collect();
+        let quorum =
+            named.iter().filter_map(|instance| instance.component.quorum).map(|share| share.at_least(named.len()));
+        let Some(quorum) = quorum.max().filter(|_| action.kind == ActionKind::Stop) else { return };
+        let stopping = |id: &InstanceId| {
+            let mut others = self.under_way.iter().map(|(_, other)| other).chain([action]);
+            others.any(|other| other.kind == ActionKind::Stop && other.instance() == *id)
+        };
+        let serving = named.iter().map(|instance| instance.id()).filter(|id| self.running(id) && !stopping(id)).count();
+        if serving < quorum {
+            self.violate(action, &format!("a quorum is broken: {serving} would serve, {quorum} must"));
+        }
+    }
+
+    /// What follows from a failure that nobody can take for anything else.
+    pub(super) fn note_failure(&mut self, plan: &Plan, action: &Action) {
+        let Some(number) = plan.stages.iter().position(|stage| stage.actions().any(|other| other.id == action.id))
+        else {
+            return;
+        };
+        self.lost.insert(action.host.clone());
+        let Some(own) = plan.instance(&action.instance()) else { return };
+        let hosts: BTreeSet<_> = plan.instances.iter().filter(|i| i.play == own.play).map(|i| &i.host).collect();
+        let lost = hosts.iter().filter(|host| self.lost.contains(**host)).count();
+        let used_up = |percentage: u32| lost * 100 >= usize::try_from(percentage).expect("small") * hosts.len();
+        let ends = plan.stages[number].kind != StageKind::Independent;
+        if ends || own.rolling.max_fail_percentage.is_none_or(used_up) {
+            self.barred_from = self.barred_from.or(Some(number + 1));
         }
     }
 
@@ -50,7 +97,7 @@ impl Cluster {
             ActionKind::Start { .. } | ActionKind::Migrate { .. } => false,
             // They look, or make something new each time.
             ActionKind::Backup { .. } | ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } => false,
-            ActionKind::Prune { .. } | ActionKind::Drain { .. } => false,
+            ActionKind::Prune { .. } | ActionKind::Drain { .. } | ActionKind::Settle { .. } => false,
         }
     }
 
@@ -70,7 +117,7 @@ impl Cluster {
                 return;
             }
             ActionKind::Prune { .. } | ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } => return,
-            ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } => return,
+            ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } | ActionKind::Settle { .. } => return,
         };
         for id in ids.into_iter().filter(|id| self.running(id)).collect::<Vec<_>>() {
             self.violate(action, &format!("{id} runs while {what}"));
@@ -148,7 +195,7 @@ impl Cluster {
             }
             ActionKind::Switch { packages, target, .. } => self.check_switch(action, packages, target),
             ActionKind::Prune { .. } | ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } => {}
-            ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } => {}
+            ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } | ActionKind::Settle { .. } => {}
             ActionKind::Backup { stopped, .. } if stopped.is_empty() => {}
             ActionKind::Backup { .. } | ActionKind::Migrate { .. } => {
                 let database = self.uses[&action.instance()].clone();
