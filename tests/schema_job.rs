@@ -464,6 +464,12 @@ fn no_stamp_follows_a_failure_of_upstreams_own_command() {
     assert!(ended.text.contains("apply-missing-revisions ended with 1; nothing was stamped"), "{}", ended.text);
     assert!(ended.line("rolled back: ").contains("alembic_version holds b2"), "{}", ended.text);
     assert_eq!(shop.server.truth("shop"), before);
+    // Rows that an error quotes are told to whoever may read the manager's files, and to nobody else.
+    let said = Path::new(&job.chdir).join("converge-upstream.log");
+    assert!(ended.text.contains(&format!("is at the end of {}", said.display())), "{}", ended.text);
+    assert!(fs::read_to_string(&said).unwrap().contains("Traceback "));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&said.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
 
     // It has done its work, and says that it failed: nobody may take that for done.
     let ended = act(&job.migration(), &[("SHOP_ENDS", "3")]);

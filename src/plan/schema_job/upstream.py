@@ -2,6 +2,8 @@
 # apply-missing-revisions VERSION` instead of one transaction of converge's. Sent to hosts in front of schema_job.py, whose
 # names it uses.
 SPELLINGS = ("apply-missing-revisions", "apply-mission-revisions")
+# Where all that it says goes, in the directory that alembic is run from.
+SAID = "converge-upstream.log"
 
 
 class Held:
@@ -46,15 +48,28 @@ class Held:
             self.psql.wait()
 
     def run(self, words):
-        """Runs a command, shows what it says, and returns its status."""
+        """Runs a command and returns its status. What it says is shown up to an error, which quotes the values of the
+        statement, anybody's data maybe: the rest is for whoever may read a file of this user's."""
         # The shell's own lock on this directory as well: see `lock` in script.rs.
         kept = self.open + ([9] if os.path.exists("/proc/self/fd/9") else [])
         print("running", " ".join(words))
         child = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=kept
         )
-        for line in child.stdout:
-            print(line.decode("utf8", "replace").rstrip())
+        quoting = False
+        try:
+            said = open(os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb")
+        except OSError as why:
+            said = open(os.devnull, "wb")
+            complain("%s can't be written: %s" % (os.path.abspath(SAID), why))
+        with said:
+            for line in child.stdout:
+                said.write(line)
+                quoting = quoting or line.startswith(b"Traceback ")
+                if not quoting:
+                    print(line.decode("utf8", "replace").rstrip())
+        if quoting:
+            complain("what it said of its failure, values of rows included, is at the end of %s" % os.path.abspath(SAID))
         return child.wait()
 
 
