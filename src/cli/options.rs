@@ -71,6 +71,10 @@ pub struct Options {
     /// Ctrl-C.
     #[arg(long, value_name = "TIME", value_parser = crate::release::parse_age, global = true)]
     pub deadline: Option<Duration>,
+    /// Begin nothing more once so many hosts of this run have failed or can't be reached, whatever the failure budgets of
+    /// plays would still allow.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), global = true)]
+    pub max_failures: Option<u32>,
     /// Answer for a broken rule, by its code and with a reason; `converge explain` lists them.
     #[arg(long, value_name = "RULE[@WHAT]=REASON", global = true)]
     pub waive: Vec<String>,

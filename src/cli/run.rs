@@ -198,7 +198,8 @@ async fn carry_out_locked(
     };
     let jobs = Arc::new(Jobs::new(Arc::clone(fleet), id, options.reconnect).fenced(fences));
     let (shared, recorder) = (Arc::clone(&plan), Arc::clone(&recording));
-    let executor = Executor::new(shared, jobs, recorder, machine::forks(options), stopping, Arc::new(print));
+    let executor = Executor::new(shared, jobs, recorder, machine::forks(options), stopping, Arc::new(print))
+        .with_max_failures(options.max_failures);
     let deadline = options.deadline.map(interrupt::after_start);
     let on_stop = |why: Why| {
         if why == Why::Deadline {

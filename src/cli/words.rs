@@ -30,6 +30,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         drain_timeout,
         // The time of that run; whoever goes on gives one of its own.
         deadline: _,
+        max_failures,
         waive,
         waivers,
         state_dir: _,
@@ -54,6 +55,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--private-key", path(private_key));
     named("--timeout", Some(timeout.to_string()));
     named("--reconnect", Some(format!("{}s", reconnect.as_secs())));
+    named("--max-failures", max_failures.map(|hosts| hosts.to_string()));
     named("--lock-ttl", Some(format!("{}s", lock_ttl.as_secs())));
     named("--offline", path(offline));
     named("--releases", path(releases));

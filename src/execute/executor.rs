@@ -173,6 +173,12 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         }
     }
 
+    /// The same, beginning nothing more once so many hosts have failed, whatever the failure budgets of plays still allow.
+    #[must_use]
+    pub fn with_max_failures(self, hosts: Option<u32>) -> Self {
+        Self { scheduler: self.scheduler.with_max_failures(hosts), ..self }
+    }
+
     /// Runs the plan. A host whose action fails stops there; the others of the stage finish. Whether a later stage starts
     /// then is the failure budget's to say; without one, none does.
     pub async fn run(self) -> RunOutcome {

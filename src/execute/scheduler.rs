@@ -26,6 +26,12 @@ impl Scheduler {
         Self { forks: Semaphore::new(forks.max(1)), standing: Mutex::new(Standing::new(plan)) }
     }
 
+    /// The same with a failure budget for the run as a whole.
+    pub(super) fn with_max_failures(self, hosts: Option<u32>) -> Self {
+        self.standing().max_failures = hosts;
+        self
+    }
+
     /// A decision is made whole or not at all, so one that a panic interrupted leaves what was there.
     fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)

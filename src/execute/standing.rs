@@ -27,6 +27,8 @@ struct Play {
 #[derive(Debug)]
 pub(super) struct Standing {
     plays: BTreeMap<usize, Play>,
+    /// The budget of the run as a whole: nothing more begins once so many hosts have failed.
+    pub(super) max_failures: Option<u32>,
     /// Hosts that failed within a budget: the run goes on without them.
     left_out: BTreeSet<HostName>,
     /// The release at which the first of them failed: no later one begins.
@@ -54,8 +56,8 @@ impl Standing {
         };
         let ids = plan.instances.iter().map(|instance| instance.id());
         let down = ids.filter(|id| matches!(first(id), Some(ActionKind::Start { .. }))).collect();
-        let (left_out, incomplete, over, exhausted) = Default::default();
-        Self { plays, left_out, incomplete, over, exhausted, down }
+        let (max_failures, left_out, incomplete, over, exhausted) = Default::default();
+        Self { plays, max_failures, left_out, incomplete, over, exhausted, down }
     }
 
     /// Takes notice that `action` failed in `stage`, or that its host was lost.
@@ -76,15 +78,25 @@ impl Standing {
         }
         self.left_out.insert(host.clone());
         self.incomplete = self.incomplete.take().or_else(|| stage.release().map(|release| release.to_string()));
-        let used_up = self.plays.values().find_map(|play| {
-            let (percentage, lost, hosts) = (play.percentage?, play.lost.len(), play.hosts.len());
-            is_used_up(percentage, lost, hosts)
-                .then(|| format!("{lost} of {hosts} hosts of a play failed, and max_fail_percentage is {percentage}"))
-        });
-        if let Some(why) = used_up {
+        if let Some(why) = self.used_up() {
             self.exhausted = true;
             self.over = Some(why);
         }
+    }
+
+    /// Which budget is used up, in words.
+    fn used_up(&self) -> Option<String> {
+        let of_a_play = |play: &Play| {
+            let (percentage, lost, hosts) = (play.percentage?, play.lost.len(), play.hosts.len());
+            is_used_up(percentage, lost, hosts)
+                .then(|| format!("{lost} of {hosts} hosts of a play failed, and max_fail_percentage is {percentage}"))
+        };
+        let of_the_run = |most: u32| {
+            let lost = self.left_out.len();
+            (lost >= usize::try_from(most).unwrap_or(usize::MAX))
+                .then(|| format!("{lost} host(s) of the run failed, and --max-failures is {most}"))
+        };
+        self.plays.values().find_map(of_a_play).or_else(|| of_the_run(self.max_failures?))
     }
 
     /// Why `stage` may not begin. Once it may not, nothing later may.

@@ -137,6 +137,33 @@ fn a_host_that_fails_within_the_budget_is_left_out() {
     converge(&simulated);
 }
 
+#[test]
+fn the_run_as_a_whole_has_a_budget_too() {
+    let mut rolling = agents(6, "25.6.2", "25.6.1");
+    for (number, instance) in rolling.instances.iter_mut().enumerate() {
+        // Two plays, each of which could go on.
+        instance.play += number % 2;
+        instance.rolling.serial = serial(&["1"]);
+        instance.rolling.max_fail_percentage = Some(100);
+    }
+    rolling.faults = BTreeMap::from([(1, Fault::FailsAtOnce), (3, Fault::FailsAtOnce)]);
+    let at_most = |hosts: Option<u32>| {
+        let simulated = Simulated::new(rolling.clone());
+        let plan = plan_of(&simulated);
+        let stopping = simulated.begin(Some(&plan));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let (hosts_of_it, recorder) = (Arc::new(simulated.clone()), Arc::new(Memory::default()));
+        let executor = Executor::new(Arc::new(plan), hosts_of_it, recorder, 64, stopping, Arc::new(|_| {}));
+        let outcome = runtime.block_on(executor.with_max_failures(hosts).run());
+        assert_eq!(outcome.failures.len(), 2);
+        (at_release(&simulated, "25.6.2").len(), outcome.ended_early)
+    };
+    assert_eq!(at_most(None), (4, None));
+    assert_eq!(at_most(Some(3)), (4, None));
+    let why = "2 host(s) of the run failed, and --max-failures is 2";
+    assert_eq!(at_most(Some(2)), (0, Some(why.to_owned())));
+}
+
 /// A budget that is used up also keeps hosts of the same batch from beginning that still wait for a fork.
 #[test]
 fn the_first_failure_is_fatal_where_it_is_declared_to_be() {
