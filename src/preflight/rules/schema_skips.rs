@@ -34,7 +34,15 @@ fn check(subject: &Subject<'_>) -> Vec<Breach> {
             PreviewState::Sound if !waiting.skipped.is_empty() && asks_upstream(component) => {
                 breaches.push(breach(&when, &waiting.skipped, INTERRUPTED, LEAVE_IT));
             }
-            _ => {}
+            // A run brings in what was left out, or another rule says why the package can't follow.
+            PreviewState::Sound
+            | PreviewState::Empty
+            | PreviewState::UnknownHead { .. }
+            | PreviewState::UnknownToOld { .. }
+            | PreviewState::SeveralRows
+            | PreviewState::SeveralHeads
+            | PreviewState::NoMigrations
+            | PreviewState::Circle { .. } => {}
         }
     }
     let linked = component.venv_fact(&subject.facts).known().is_some_and(|venv| venv.link.is_some());
@@ -57,7 +65,18 @@ fn check(subject: &Subject<'_>) -> Vec<Breach> {
             (PreviewState::Sound, Some(Err(reason))) => {
                 (format!("; `left_out: upstream` is declared, and {reason}"), LEAVE_IT)
             }
-            _ => continue,
+            // As above.
+            (PreviewState::Sound, Some(Ok(_)) | None)
+            | (
+                PreviewState::Empty
+                | PreviewState::UnknownHead { .. }
+                | PreviewState::UnknownToOld { .. }
+                | PreviewState::SeveralRows
+                | PreviewState::SeveralHeads
+                | PreviewState::NoMigrations
+                | PreviewState::Circle { .. },
+                _,
+            ) => continue,
         };
         let when = format!("on the hop to {}", step.to);
         breaches.push(breach(&when, &preview.skipped, &why, next).about(step.to.to_string()));
