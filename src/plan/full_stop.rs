@@ -186,8 +186,8 @@ impl<'m, 'a> Major<'m, 'a> {
                 "forward: mend the cause, then run converge --major again: it goes on to {release} from what is there"
             ),
             true => format!(
-                "forward: only where the output says \"rolled back\": declare `left_out: converge`, then run converge \
-                 --major again: it goes on to {release} from what is there"
+                "forward: only where the output says \"rolled back\" or \"refused\": declare `left_out: converge`, then run \
+                 converge --major again: it goes on to {release} from what is there"
             ),
         };
         let mut advice = vec![forward];
