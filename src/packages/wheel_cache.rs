@@ -45,7 +45,8 @@ pub fn cache_directory(xdg_cache_home: Option<&OsStr>, home: Option<&Path>) -> O
 }
 
 /// Where this environment has converge's caches. A home that is no absolute path is none.
-pub(super) fn caches_of(environment: &Environment) -> Option<PathBuf> {
+#[must_use]
+pub fn caches_of(environment: &Environment) -> Option<PathBuf> {
     let absolute = |name: &str| environment.get(name).map(Path::new).filter(|path| path.is_absolute());
     cache_directory(absolute("XDG_CACHE_HOME").map(Path::as_os_str), absolute("HOME"))
 }
