@@ -54,7 +54,12 @@ impl Bench {
         let mut options = SshOptions::for_home(login.name.clone(), dir.path());
         options.known_hosts = vec![dir.path().join("known_hosts")];
         fs::write(&options.known_hosts[0], sshd.known_hosts()).unwrap();
-        let ssh = SshTarget { address: "127.0.0.1".into(), port: sshd.port, user: None, identity_file: Some(key) };
+        let ssh = SshTarget {
+            address: "127.0.0.1".into(),
+            port: Some(sshd.port),
+            identity_file: Some(key),
+            ..SshTarget::default()
+        };
         let target = Target { name: HostName::parse("gpu07").unwrap(), kind: TargetKind::Ssh(ssh), become_user: None };
         Self { login, _dir: dir, sshd, connector: AnyConnector::new(options), target }
     }

@@ -61,7 +61,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--become-user", become_user.clone());
     named("--become-method", become_method.clone());
     named("--become-password-file", path(become_password_file));
-    named("--timeout", Some(timeout.to_string()));
+    named("--timeout", timeout.map(|seconds| seconds.to_string()));
     named("--reconnect", Some(format!("{}s", reconnect.as_secs())));
     named("--max-failures", max_failures.map(|hosts| hosts.to_string()));
     named("--lock-ttl", Some(format!("{}s", lock_ttl.as_secs())));

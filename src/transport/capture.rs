@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_without_its_mark_never_began_and_the_reason_is_kept() {
+    fn a_script_without_its_cue_never_began_and_the_reason_is_kept() {
         let mut ignored = |_: OutputChunk<'_>| ();
         let mut capture = Capture::new(5, "MARK", &mut ignored);
         capture.push(Stream::Stdout, b"1\n2\n3\nThis account is currently not\x1b[2J available.\n\n");

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_behind_the_mark_passes_however_it_is_cut() {
+    fn what_stands_behind_the_cue_passes_however_it_is_cut() {
         let whole = b"Welcome!\nno line end MARK\r\nout\0MARK\nput";
         for size in 1..=whole.len() {
             let pieces: Vec<&[u8]> = whole.chunks(size).collect();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_mark_nothing_passes_and_what_is_kept_is_bounded() {
+    fn without_a_cue_nothing_passes_and_what_is_kept_is_bounded() {
         let (out, gate) = passed(&[b"su: Authentication failure\nMARK"]);
         assert!(out.is_empty() && !gate.is_open());
         let noise = [b'x'; 1000];

@@ -125,12 +125,7 @@ impl TerminalStart {
         };
         let password = password.as_ref().map(|password| joined(&[password.expose().as_bytes(), b"\n"]));
         let prompts = [prompt(nonce), "assword:".to_owned()];
-        Self {
-            line: format!("stty raw -echo 2>/dev/null; {IN_ENGLISH}; {line}\n"),
-            password,
-            prompts,
-            cue: cue(nonce),
-        }
+        Self { line: format!("stty raw -echo 2>/dev/null; {IN_ENGLISH}; {line}\n"), password, prompts, cue: cue(nonce) }
     }
 }
 
@@ -239,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_of_what_is_sent_is_no_mark() {
+    fn an_echo_of_what_is_sent_is_no_cue() {
         for method in BecomeMethod::ALL {
             let start = Start::becoming("n1", &become_user(method, None), b"");
             assert!(!String::from_utf8_lossy(&start.input).contains(&start.cue));
