@@ -8,7 +8,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use converge::facts::{DatabaseKind, Effects, EffectsQuery, Observed, Probe, Query, SchemaQuery, read_answers};
@@ -631,12 +631,20 @@ fn project(shop: &Shop, database: &str, venv: &Path, process: &str, schema: &str
     project
 }
 
-/// `converge …` in a project: how it ended, and what it said.
-fn converge(project: &Path, words: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+/// `converge …` in a project.
+fn command(project: &Path, words: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_converge"));
-    command.args(["-i", "hosts.yaml", "-p", "site.yaml"]).args(words).current_dir(project);
+    // A run is gone on with by its own arguments.
+    let declared: &[&str] =
+        if words.first() == Some(&"resume") { &[] } else { &["-i", "hosts.yaml", "-p", "site.yaml"] };
+    command.args(declared).args(words).current_dir(project).stdin(Stdio::null());
     command.env("HOME", project).env_remove("SSH_AUTH_SOCK").envs(environment.iter().copied());
-    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    command
+}
+
+/// How it ended, and what it said.
+fn converge(project: &Path, words: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let output = command(project, words, environment).output().unwrap();
     let text = said(&output);
     assert!(!text.contains(support::PASSWORD) && !text.contains("hunter2@x"), "{text}");
     (output.status.code().unwrap(), text)
@@ -742,6 +750,10 @@ impl Served {
         own
     }
 
+    fn command(&self, words: &[&str], environment: &[(&str, &str)]) -> Command {
+        command(&self.project, words, environment)
+    }
+
     fn converge(&self, words: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
         converge(&self.project, words, environment)
     }
@@ -837,6 +849,38 @@ fn a_mending_that_fails_or_would_not_be_sound_leaves_the_database_as_it_was() {
     assert!(text.contains("[schema-unmendable]") && text.contains("restore the backup from before"), "{text}");
     assert!(text.contains("the database lacks what c3 brings, and it must not be run: "), "{text}");
     assert_eq!((shop.server.truth("careless"), served.serves()), (before, serves));
+}
+
+#[test]
+fn a_mending_whose_controller_was_killed_is_gone_on_with() {
+    let shop = Shop::open();
+    let served = Served::open(&shop, "careless", "rehearsal: never");
+    let mut command = served.command(&["schema", "mend", "--yes"], &[("SHOP_SLEEP", "25")]);
+    let mut killed = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // The job holds its lock from its first look until its transaction ends.
+    let locks = "select count(*) from pg_locks l join pg_database d on d.oid = l.database \
+                 where locktype = 'advisory' and datname = 'careless'";
+    let began = Instant::now();
+    while shop.server.sql("postgres", locks) != ["1"] {
+        assert!(began.elapsed() < Duration::from_secs(120), "the job has not begun");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+
+    // Who only looks doesn't wait.
+    let (code, text) = served.converge(&["schema", "mend", "--check"], &[]);
+    assert!(code == 3 && text.contains("[job-running]"), "{code}: {text}");
+    let (code, text) = served.converge(&["resume", "--yes"], &[]);
+    assert_eq!(code, 0, "{text}");
+    for said in ["schema mend (in ", "is still at work", "has ended with exit status 0", "start shop and wait"] {
+        assert!(text.contains(said), "{said:?}: {text}");
+    }
+    // It ran once, and what it had stopped serves again.
+    assert_eq!(shop.server.truth("careless"), shop.server.truth("truth"));
+    assert!(served.serves().is_some() && !text.contains("mend the database of shop: "), "{text}");
+    let (code, text) = served.converge(&["resume", "--yes"], &[]);
+    assert!(code == 0 && text.contains("Nothing to mend"), "{text}");
 }
 
 /// Revisions written in the ways in which people write them; later ones take back what earlier ones bring.
