@@ -25,15 +25,21 @@ pub struct Endpoint {
     pub port: u16,
     /// The name that its keys are looked up by, where that isn't its address (`HostKeyAlias`).
     pub alias: Option<String>,
+    /// What the way leads through, where it isn't direct.
+    pub via: Option<String>,
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, user, address, port, alias: _ } = self;
+        let Self { host, user, address, port, alias: _, via } = self;
         if address.contains(':') {
-            write!(f, "{host} ({user}@[{address}]:{port})")
+            write!(f, "{host} ({user}@[{address}]:{port}")?;
         } else {
-            write!(f, "{host} ({user}@{address}:{port})")
+            write!(f, "{host} ({user}@{address}:{port}")?;
+        }
+        match via {
+            Some(via) => write!(f, " via {via})"),
+            None => f.write_str(")"),
         }
     }
 }
@@ -125,9 +131,23 @@ pub enum TransportError {
     #[error("{host}: how it is reached could not be found out")]
     Configuration { host: HostName, source: Arc<ConfigError> },
 
-    /// SSH configuration leads through another host.
-    #[error("{endpoint}: SSH configuration leads there by ProxyJump or ProxyCommand, which isn't supported yet")]
-    Way { endpoint: Arc<Endpoint> },
+    /// The jump host before it can't be used.
+    #[error("{endpoint}: the way there is closed")]
+    Jump { endpoint: Arc<Endpoint>, source: Arc<TransportError> },
+
+    /// The jump host doesn't connect on.
+    #[error("{endpoint}: the jump host {jump} doesn't connect there: {reason}")]
+    JumpRefused { endpoint: Arc<Endpoint>, jump: Arc<Endpoint>, reason: &'static str },
+
+    /// Jump hosts lead to each other.
+    #[error(
+        "{endpoint}: by ProxyJump more than {hops} hosts would have to be gone through: do they lead to each other?"
+    )]
+    JumpCircle { endpoint: Arc<Endpoint>, hops: usize },
+
+    /// A ProxyCommand couldn't be started.
+    #[error("{endpoint}: can't start {} for its ProxyCommand", shell.display())]
+    ProxyCommand { endpoint: Arc<Endpoint>, shell: PathBuf, source: std::io::Error },
 
     /// The name has no address.
     #[error("{endpoint}: can't resolve the name {name:?}")]
@@ -217,7 +237,9 @@ impl TransportError {
     #[must_use]
     pub const fn is_unreachable(&self) -> bool {
         match self {
-            Self::Resolve { .. }
+            Self::Jump { .. }
+            | Self::JumpRefused { .. }
+            | Self::Resolve { .. }
             | Self::Connect { .. }
             | Self::Timeout { .. }
             | Self::Handshake { .. }
@@ -230,7 +252,8 @@ impl TransportError {
             | Self::AuthRejected { .. }
             | Self::Lost { .. } => true,
             Self::Configuration { .. }
-            | Self::Way { .. }
+            | Self::JumpCircle { .. }
+            | Self::ProxyCommand { .. }
             | Self::KnownHostsUnreadable { .. }
             | Self::SessionRefused { .. }
             | Self::ExecRefused { .. }
@@ -245,13 +268,21 @@ impl TransportError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Configuration { source, .. } => Some(configuration_hint(source)),
-            Self::Way { .. } => None,
+            Self::Jump { source, .. } => source.hint(),
+            Self::JumpRefused { endpoint, jump, .. } => Some(format!(
+                "see what is possible from there: {} (and AllowTcpForwarding, PermitOpen in its sshd_config)",
+                ssh_command(jump, "-v", &format!("nc -zv {} {}", shell_word(&endpoint.address), endpoint.port))
+            )),
+            Self::JumpCircle { .. } => {
+                Some("exempt the jump host where all hosts are sent through it: Host * !bastion".into())
+            }
+            Self::ProxyCommand { .. } => None,
             Self::Resolve { .. } => Some("set ansible_host to a name or address that resolves here".into()),
             Self::Connect { endpoint, .. } | Self::Timeout { endpoint, .. } | Self::Lost { endpoint, .. } => {
-                Some(format!("try by hand: {}", ssh_command(endpoint, "-v")))
+                Some(format!("try by hand: {}", ssh_command(endpoint, "-v", "true")))
             }
             Self::Handshake { endpoint, .. } | Self::NoCommonAlgorithm { endpoint, .. } => {
-                Some(format!("see what answers there: {}", ssh_command(endpoint, "-vv")))
+                Some(format!("see what answers there: {}", ssh_command(endpoint, "-vv", "true")))
             }
             Self::HostKeyUnknown { endpoint, files, .. } => {
                 let file = files
@@ -317,12 +348,14 @@ fn auth_hint(endpoint: &Endpoint, tried: &[IdentityTried]) -> String {
     if tried.iter().any(|identity| identity.tried == Tried::NotOffered) {
         return "name the right key: set ansible_ssh_private_key_file".into();
     }
-    format!("try by hand: {}", ssh_command(endpoint, "-v"))
+    format!("try by hand: {}", ssh_command(endpoint, "-v", "true"))
 }
 
-fn ssh_command(endpoint: &Endpoint, verbosity: &str) -> String {
-    let Endpoint { host: _, user, address, port, alias: _ } = endpoint;
-    format!("ssh {verbosity} -p {port} -l {} {} true", shell_word(user), shell_word(address))
+fn ssh_command(endpoint: &Endpoint, verbosity: &str, command: &str) -> String {
+    let Endpoint { host, user, address, port, alias: _, via } = endpoint;
+    // Behind another host only its name leads there.
+    let name = if via.is_some() { host.as_str() } else { address };
+    format!("ssh {verbosity} -p {port} -l {} {} {command}", shell_word(user), shell_word(name))
 }
 
 /// The text as one word for a shell, quoted only where it has to be.

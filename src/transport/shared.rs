@@ -21,4 +21,12 @@ impl<K: Hash + Eq, V> Shared<K, V> {
     pub(super) fn cell(&self, key: K) -> Arc<OnceCell<V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
     }
+
+    /// Forgets the value in this cell, unless another one has taken its place already: the next who needs one makes it anew.
+    pub(super) fn forget(&self, key: &K, cell: &Arc<OnceCell<V>>) {
+        let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cells.get(key).is_some_and(|known| Arc::ptr_eq(known, cell)) {
+            cells.remove(key);
+        }
+    }
 }

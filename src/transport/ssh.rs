@@ -1,5 +1,6 @@
 //! Connecting over SSH: settings, TCP, key exchange with a strict host key check, login. Each stage has its own time-out.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +11,17 @@ use tokio::time::timeout;
 
 use super::error::{Endpoint, Stage, TransportError};
 use super::identity::Identities;
+use super::jump::{Jump, JumpKey};
 use super::known_hosts::KnownHosts;
 use super::leash::{Leash, leash};
 use super::notices::Notices;
 use super::shared::Shared;
 use super::ssh_auth::Login;
 use super::ssh_client::client_config;
-use super::ssh_config::{HostKeySettings, LocalFacts, Request, Resolver, SshConfig, SshSettings, Way};
+use super::ssh_config::{HostKeySettings, LocalFacts, Request, Resolver, SshConfig, SshSettings};
 use super::ssh_handler::{ClientHandler, Ending, handshake_error};
+use super::ssh_route::Hop;
 use super::ssh_session::SshSession;
-use super::ssh_stream::connect_tcp;
 use super::target::SshTarget;
 use crate::model::HostName;
 
@@ -93,24 +95,37 @@ impl SshOptions {
 /// Opens SSH sessions. Settings, known hosts and keys are read when the first host needs them, and shared.
 #[derive(Debug)]
 pub struct SshConnector {
-    options: SshOptions,
-    resolver: Resolver,
+    pub(super) options: SshOptions,
+    pub(super) resolver: Resolver,
+    pub(super) jumps: Shared<JumpKey, Result<Arc<Jump>, Arc<TransportError>>>,
     identities: Identities,
     known_hosts: Shared<Vec<PathBuf>, Arc<KnownHosts>>,
 }
 
 /// A connection whose server has proved who it is.
-struct Connection {
-    handle: Handle<ClientHandler>,
-    leash: Leash,
-    ending: Arc<Ending>,
+pub(super) struct Connection {
+    pub(super) handle: Handle<ClientHandler>,
+    pub(super) leash: Leash,
+    pub(super) ending: Arc<Ending>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("ending", &self.ending).finish_non_exhaustive()
+    }
 }
 
 impl SshConnector {
     /// A connector that goes by these options. Reads nothing yet.
     #[must_use]
     pub fn new(options: SshOptions) -> Self {
-        Self { options, resolver: Resolver::new(), identities: Identities::default(), known_hosts: Shared::default() }
+        Self {
+            options,
+            resolver: Resolver::new(),
+            jumps: Shared::default(),
+            identities: Identities::default(),
+            known_hosts: Shared::default(),
+        }
     }
 
     /// Opens a session.
@@ -118,24 +133,8 @@ impl SshConnector {
     /// # Errors
     /// As [`super::Connector::connect`].
     pub async fn connect(&self, host: &HostName, target: &SshTarget) -> Result<SshSession, TransportError> {
-        let settings = self.resolver.settings(self.request(target), &self.options).await;
-        let settings = settings.map_err(|source| TransportError::Configuration { host: host.clone(), source })?;
-        let endpoint = Arc::new(Endpoint {
-            host: host.clone(),
-            user: settings.user.clone(),
-            address: settings.address.clone(),
-            port: settings.port,
-            alias: settings.host_keys.alias.clone(),
-        });
-        match &settings.way {
-            Way::Direct => {}
-            Way::Jump(_) | Way::Command(_) => return Err(TransportError::Way { endpoint }),
-        }
-        let stream = connect_tcp(&endpoint, &settings.network).await?;
-        let mut connection = self.shake_hands(&endpoint, &settings, stream).await?;
-        self.log_in(&endpoint, &settings, &mut connection).await?;
-        let Connection { handle, leash, ending } = connection;
-        Ok(SshSession::new(endpoint, handle, leash, ending, settings.environment.clone()))
+        let hop = Hop { host: host.clone(), request: self.request(target), chain: None };
+        self.open(hop).await.map(SshSession::new)
     }
 
     fn request(&self, target: &SshTarget) -> Request {
@@ -150,7 +149,7 @@ impl SshConnector {
         }
     }
 
-    async fn log_in(
+    pub(super) async fn log_in(
         &self,
         endpoint: &Arc<Endpoint>,
         settings: &SshSettings,
@@ -178,7 +177,7 @@ impl SshConnector {
         cell.get_or_try_init(|| read_known_hosts(endpoint, &settings.files)).await.cloned()
     }
 
-    async fn shake_hands<S>(
+    pub(super) async fn shake_hands<S>(
         &self,
         endpoint: &Arc<Endpoint>,
         settings: &SshSettings,

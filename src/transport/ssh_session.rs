@@ -13,9 +13,12 @@ use super::Session;
 use super::capture::{Capture, Ran};
 use super::command::{AfterTimeout, Command, Completed, Outcome, OutputChunk, OutputEnd, Stream, UnknownCause};
 use super::error::{Endpoint, Stage, TransportError};
+use super::jump::Jump;
 use super::leash::Leash;
 use super::nonce::nonce;
+use super::ssh::Connection;
 use super::ssh_handler::{ClientHandler, Ending};
+use super::ssh_route::Opened;
 use super::start::Start;
 use crate::model::printable;
 
@@ -34,6 +37,8 @@ pub struct SshSession {
     ending: Arc<Ending>,
     leash: Leash,
     environment: Vec<(String, String)>,
+    /// Held for as long as the session goes through it.
+    jump: Option<Arc<Jump>>,
 }
 
 impl fmt::Debug for SshSession {
@@ -43,14 +48,9 @@ impl fmt::Debug for SshSession {
 }
 
 impl SshSession {
-    pub(super) fn new(
-        endpoint: Arc<Endpoint>,
-        handle: Handle<ClientHandler>,
-        leash: Leash,
-        ending: Arc<Ending>,
-        environment: Vec<(String, String)>,
-    ) -> Self {
-        Self { endpoint, handle, ending, leash, environment }
+    pub(super) fn new(opened: Opened) -> Self {
+        let Opened { endpoint, settings, connection: Connection { handle, leash, ending }, jump } = opened;
+        Self { endpoint, handle, ending, leash, environment: settings.environment.clone(), jump }
     }
 
     /// Where the session leads.
@@ -65,7 +65,15 @@ impl SshSession {
 
     pub(super) async fn open(&self) -> Result<Channel<Msg>, TransportError> {
         match self.handle.channel_open_session().await {
-            Ok(channel) => Ok(channel),
+            Ok(channel) => {
+                // Unasked: a server takes what its AcceptEnv names and passes the rest over.
+                for (name, value) in &self.environment {
+                    if channel.set_env(false, name.as_str(), value.as_str()).await.is_err() {
+                        return Err(self.lost());
+                    }
+                }
+                Ok(channel)
+            }
             Err(russh::Error::ChannelOpenFailure(reason)) => {
                 let reason = printable(format!("{reason:?}"));
                 Err(TransportError::SessionRefused { endpoint: self.endpoint.clone(), reason })
@@ -107,12 +115,6 @@ impl SshSession {
                 return Err(TransportError::Timeout { endpoint, stage: Stage::OpenChannel, limit });
             }
         };
-        // Unasked: a server takes what its AcceptEnv names and passes the rest over.
-        for (name, value) in &self.environment {
-            if channel.set_env(false, name.as_str(), value.as_str()).await.is_err() {
-                return Err(self.lost());
-            }
-        }
         // The request, the script and its end are sent together, without waiting for the answer to the first.
         if channel.exec(true, start.shell.request()).await.is_err() {
             return Err(self.lost());
@@ -159,7 +161,7 @@ impl Session for SshSession {
     }
 
     async fn close(self) {
-        let Self { endpoint: _, handle, ending: _, leash, environment: _ } = self;
+        let Self { endpoint: _, handle, ending: _, leash, environment: _, jump } = self;
         let take_leave = async {
             if handle.disconnect(Disconnect::ByApplication, "", "").await.is_ok() {
                 // Resolves when the connection's task has written it out and ended.
@@ -167,7 +169,7 @@ impl Session for SshSession {
             }
         };
         let _ = timeout(CLOSE_LIMIT, take_leave).await;
-        drop(leash);
+        drop((leash, jump));
     }
 }
 

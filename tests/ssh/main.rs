@@ -4,5 +4,6 @@
 #[path = "../support/sshd.rs"]
 mod sshd;
 
+mod jumps;
 mod settings;
 mod site;
