@@ -67,8 +67,11 @@ impl Simulated {
     pub fn begin(&self, checked: Option<&Plan>) -> watch::Receiver<bool> {
         self.stop.send_replace(false);
         let mut cluster = self.lock();
-        (cluster.stopping, cluster.barred_from) = (false, None);
+        (cluster.stopping, cluster.taken_over, cluster.barred_from) = (false, false, None);
         cluster.lost.clear();
+        cluster.done.clear();
+        cluster.generation += 1;
+        (cluster.fence, cluster.disturbances_before) = (Some(cluster.generation), cluster.disturbances);
         if let Some(plan) = checked {
             let recoveries = plan.recoveries.iter().flat_map(|recovery| &recovery.stages);
             let actions = plan.stages.iter().chain(recoveries).flat_map(|stage| stage.actions());
@@ -170,6 +173,8 @@ impl Cluster {
             return;
         }
         self.log.push(format!("{} ends on its own", lingering.action.id));
+        // It may end between the looks at two hosts, which then don't see the same.
+        self.disturbances += 1;
         // A backup that ends when its users run again is none that counts: what it does says so.
         if !matches!(lingering.action.kind, ActionKind::Backup { .. }) {
             self.check_before(&lingering.action);
@@ -187,6 +192,14 @@ impl Cluster {
         self.now += 10;
         if let Some(seconds) = self.clock_jumps.remove(&number) {
             self.jump(seconds);
+        }
+        if self.takeovers.remove(&number) {
+            self.take_over(plan, action);
+        }
+        if self.fence.is_some_and(|fence| fence < self.generation) {
+            self.disturbances += 1;
+            self.log.push(format!("{}: fenced", action.id));
+            return Err(Attempt::Fenced { reason: "the lock is another run's".into() });
         }
         self.check_permitted(plan, action, facts);
         if self.hosts[&action.host].lingering.is_some() && holds_lock(action) {
@@ -219,6 +232,7 @@ impl Cluster {
         }
         match fault {
             None => {
+                self.done.insert(action.id.clone());
                 self.carry_out(plan, action);
                 Fate::Answer(Attempt::Succeeded)
             }
@@ -272,11 +286,42 @@ impl Cluster {
         self.hosts.get_mut(&action.host).expect("host").lingering = Some(lingering);
     }
 
+    /// Another controller, which sees nothing at work and declares the same, breaks the locks and goes some of the way that is
+    /// left; then it ends. Where anything is at work it waits, and where anything went wrong its plan would be another one.
+    fn take_over(&mut self, plan: &Plan, at: &Action) {
+        let is_quiet = self.under_way.is_empty() && self.hosts.values().all(|host| host.lingering.is_none());
+        if !is_quiet || !self.lost.is_empty() || self.disturbances > self.disturbances_before {
+            return;
+        }
+        self.disturbances += 1;
+        self.generation += 1;
+        self.taken_over = true;
+        let stages = plan.stages.iter().skip_while(|stage| stage.actions().all(|action| action.id != at.id));
+        let actions = stages.flat_map(|stage| stage.actions());
+        let left: Vec<Action> = actions.filter(|action| !self.done.contains(&action.id)).cloned().collect();
+        let how_far = self.pace.as_mut().map_or(0, |pace| pace.below(left.len() + 1));
+        for action in left.iter().take(how_far) {
+            if self.holds_already(action) {
+                continue;
+            }
+            self.log.push(format!("{} by another controller", action.id));
+            if matches!(action.kind, ActionKind::Drain { .. }) {
+                self.sessions = 0;
+            }
+            self.now += 10;
+            self.check_before(action);
+            self.carry_out(plan, action);
+        }
+    }
+
     /// The clock of every host is set. The start of a process is told from the time since the system came up, so it
     /// moves along; the times of files stay.
     fn jump(&mut self, seconds: i64) {
         self.log.push(format!("the clocks jump by {seconds} s"));
         self.now += seconds;
+        // Less than a day or an hour, and an install that is older than a start looks younger once the clock has caught up: a
+        // start is made again then. It costs a turn.
+        self.disturbances += usize::from((-60..0).contains(&seconds));
         for process in self.hosts.values_mut().flat_map(|host| host.processes.values_mut()) {
             process.started_at += seconds;
         }
