@@ -34,6 +34,7 @@ pub struct SshSession {
     handle: Handle<ClientHandler>,
     ending: Arc<Ending>,
     leash: Leash,
+    environment: Vec<(String, String)>,
 }
 
 impl fmt::Debug for SshSession {
@@ -48,8 +49,9 @@ impl SshSession {
         handle: Handle<ClientHandler>,
         leash: Leash,
         ending: Arc<Ending>,
+        environment: Vec<(String, String)>,
     ) -> Self {
-        Self { endpoint, handle, ending, leash }
+        Self { endpoint, handle, ending, leash, environment }
     }
 
     /// Where the session leads.
@@ -99,6 +101,12 @@ impl Session for SshSession {
                 return Err(TransportError::Timeout { endpoint, stage: Stage::OpenChannel, limit });
             }
         };
+        // Unasked: a server takes what its AcceptEnv names and passes the rest over.
+        for (name, value) in &self.environment {
+            if channel.set_env(false, name.as_str(), value.as_str()).await.is_err() {
+                return Err(self.lost());
+            }
+        }
         // The request, the script and its end are sent together, without waiting for the answer to the first.
         if channel.exec(true, SHELL).await.is_err() {
             return Err(self.lost());
@@ -130,7 +138,7 @@ impl Session for SshSession {
     }
 
     async fn close(self) {
-        let Self { endpoint: _, handle, ending: _, leash } = self;
+        let Self { endpoint: _, handle, ending: _, leash, environment: _ } = self;
         let take_leave = async {
             if handle.disconnect(Disconnect::ByApplication, "", "").await.is_ok() {
                 // Resolves when the connection's task has written it out and ended.

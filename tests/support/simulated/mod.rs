@@ -16,8 +16,8 @@ use converge::model::HostName;
 use converge::plan::{Action, Plan};
 use converge::release::Release;
 use converge::resource::component::{
-    Asked, Component, EnvironmentSpec, FreezeSpec, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal,
-    Supervisor,
+    Asked, Component, EnvironmentSpec, FreezeSpec, HealthSpec, LeftOut, Precautions, ProcessSpec, Rehearsal,
+    SchemaSpec, Signal, Supervisor,
 };
 
 pub use hosts::{CATALOGUE, Simulated};
@@ -242,6 +242,7 @@ pub fn component(name: &str, package: &str, venv: &str, declared: &Release, data
             timeout: 60,
             keep_backups: 3,
             snapshots: BTreeMap::new(),
+            left_out: LeftOut::Converge,
             rehearsal: Rehearsal::Major,
             scratch: None,
         }),

@@ -1,0 +1,24 @@
+//! Values that are made once for each key, by the first who needs one; whoever comes meanwhile waits for that.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+/// Values by key. Made ones stay until they are forgotten.
+#[derive(Debug)]
+pub(super) struct Shared<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
+
+impl<K, V> Default for Shared<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Hash + Eq, V> Shared<K, V> {
+    /// The place of a key's value, which may still have to be made.
+    pub(super) fn cell(&self, key: K) -> Arc<OnceCell<V>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+    }
+}
