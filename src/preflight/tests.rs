@@ -144,6 +144,7 @@ fn codes_are_unique_and_stable() {
     schema-skips mandatory
     schema-unmendable mandatory
     shared-database mandatory
+    database-moving mandatory
     no-backup mandatory
     work-running mandatory
     shared-environment mandatory
@@ -271,6 +272,17 @@ fn a_revision_that_the_next_hop_knows_is_in_order() {
     assert_eq!(found(&both, &[ahead.clone(), behind.clone()], &[]), []);
     let elsewhere = Seen { rows: &["dd"], ..behind };
     assert_eq!(found(&both, &[ahead, elsewhere], &[])[0].0, "schema-unsound");
+}
+
+#[test]
+fn hosts_that_see_one_database_differently_stop_the_run() {
+    let both = [manager("m1", "25.6.1"), manager("m2", "25.6.1")];
+    let behind = Seen { rows: &["a1"], ..Seen::default() };
+    let said = Case::new(&both, &[behind.clone(), Seen::default()]).of("database-moving");
+    assert_eq!(said, ["the database stands at a1 as m1/manager sees it, and at b2 as m2/manager does"]);
+    assert_eq!(Case::new(&both, &[behind.clone(), behind]).of("database-moving"), [""; 0]);
+    let empty = Seen { rows: &[], ..Seen::default() };
+    assert!(Case::new(&both, &[empty, Seen::default()]).of("database-moving")[0].contains("no revision"));
 }
 
 #[test]
