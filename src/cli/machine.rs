@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::error::CliError;
 use super::options::Options;
 use crate::model::{RunId, Timestamp};
-use crate::transport::{Notices, SshConfig, SshOptions};
+use crate::transport::{Notices, Prompt, SshConfig, SshOptions};
 
 /// More hosts at once gain nothing on any network measured, and cost the targets of a shared machine a fifth.
 const MOST_FORKS: usize = 256;
@@ -53,6 +53,14 @@ pub(super) fn ssh_options(options: &Options) -> Result<SshOptions, CliError> {
     ssh.local.uid = uid();
     ssh.local.machine = machine_name();
     ssh.local.environment = environment();
+    ssh.asker = super::ask_secret::asker();
+    if options.ask_pass {
+        let nobody = || {
+            let message = "--ask-pass: nobody can be asked, there is neither a terminal nor SSH_ASKPASS";
+            CliError::Environment(message.into())
+        };
+        ssh.password = Some(super::ask_secret::ask(Prompt { text: "SSH password: ", echo: false }).ok_or_else(nobody)?);
+    }
     ssh.notices = Notices::to(|notice| super::output::say(&format!("note: {notice}\n")));
     Ok(ssh)
 }

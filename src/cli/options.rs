@@ -36,6 +36,9 @@ pub struct Options {
     /// Private key to try first where the inventory names none [default: what SSH configuration says]
     #[arg(long, value_name = "FILE", global = true)]
     pub private_key: Option<PathBuf>,
+    /// Ask for the password to log in with, once, before anything is connected.
+    #[arg(short = 'k', long, global = true)]
+    pub ask_pass: bool,
     /// Seconds to wait for a connection [default: what SSH configuration says, or 10]
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600), global = true)]
     pub timeout: Option<u32>,

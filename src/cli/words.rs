@@ -19,6 +19,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         forks,
         user,
         private_key,
+        ask_pass,
         timeout,
         reconnect,
         lock_wait: _,
@@ -65,6 +66,9 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--waivers", path(waivers));
     if *major {
         words.push("--major".into());
+    }
+    if *ask_pass {
+        words.push("--ask-pass".into());
     }
     if let Some(Verb::Apply(ApplyArguments { file })) = verb {
         words.extend(["apply".to_owned(), file.display().to_string()]);

@@ -3,7 +3,7 @@
 use crate::document::{Diagnostic, Node, did_you_mean};
 
 /// Connection variables that are honoured.
-const HONOURED: [&str; 14] = [
+const HONOURED: [&str; 17] = [
     "ansible_host",
     "ansible_port",
     "ansible_user",
@@ -13,6 +13,9 @@ const HONOURED: [&str; 14] = [
     "ansible_ssh_host",
     "ansible_ssh_port",
     "ansible_ssh_user",
+    "ansible_password",
+    "ansible_ssh_pass",
+    "ansible_ssh_password",
     "ansible_ssh_args",
     "ansible_ssh_common_args",
     "ansible_ssh_extra_args",
@@ -26,15 +29,13 @@ pub const MAGIC: [&str; 6] =
 
 /// Ansible's connection variables that this release doesn't honour (by the start of their name), and what to do
 /// instead. They are refused because to ignore one would be to act as another user or over another path.
-const REFUSED: [(&str, &str); 14] = [
+const REFUSED: [(&str, &str); 12] = [
     (
         "ansible_become",
         "log in as the user that owns the service; becoming another user isn't supported in this release",
     ),
     ("ansible_sudo", "log in as the user that owns the service; becoming another user isn't supported in this release"),
     ("ansible_su_", "log in as the user that owns the service; becoming another user isn't supported in this release"),
-    ("ansible_password", "use a key or ssh-agent; passwords aren't supported in this release"),
-    ("ansible_ssh_pass", "use a key or ssh-agent; passwords aren't supported in this release"),
     ("ansible_sftp_extra_args", "options of the sftp command aren't supported: connections don't go through it"),
     ("ansible_scp_extra_args", "options of the scp command aren't supported: connections don't go through it"),
     ("ansible_ssh_executable", "connections don't go through the ssh command"),
@@ -104,7 +105,6 @@ mod tests {
         }
         for (bad, about) in [
             ("ansible_become_user", "becoming another user"),
-            ("ansible_password", "use a key"),
             ("ansible_sftp_extra_args", "sftp command"),
             ("ansible_hots", "did you mean `ansible_host`?"),
             ("ansible_whatever", "choose another name"),

@@ -1,6 +1,8 @@
-//! Values that must never be printed.
+//! Values that must never be printed, and that don't stay in memory.
 
 use std::fmt;
+
+use zeroize::Zeroize as _;
 
 /// A text that prints as `<redacted>` wherever it is formatted; [`Secret::expose`] is the only way to it.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,6 +19,12 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -94,6 +94,8 @@ pub enum Tried {
     },
     /// The server takes signatures of this key only with SHA-1, which we don't make.
     WeakOnly,
+    /// A certificate whose key is neither in a file nor in the agent.
+    NoKey,
     /// The server took it, but wants something more that we don't do.
     NotEnough,
     /// SSH configuration doesn't allow it.
@@ -111,10 +113,11 @@ impl fmt::Display for IdentityTried {
         match tried {
             Tried::Rejected => write!(f, "{identity}: refused by the server"),
             Tried::Missing => write!(f, "{identity}: no such file"),
-            Tried::Encrypted => write!(f, "{identity}: encrypted, and not in the agent"),
+            Tried::Encrypted => write!(f, "{identity}: encrypted, not in the agent, and nobody gave its passphrase"),
             Tried::Hardware => write!(f, "{identity}: in a security device, and not in the agent"),
             Tried::Failed { reason } => write!(f, "{identity}: {reason}"),
             Tried::WeakOnly => write!(f, "{identity}: the server takes RSA only with SHA-1"),
+            Tried::NoKey => write!(f, "{identity}: its key is neither in a file nor in the agent"),
             Tried::NotEnough => write!(f, "{identity}: accepted, but the server wants more"),
             Tried::NotAllowed { reason } => write!(f, "{identity}: not allowed by SSH configuration ({reason})"),
             Tried::NotOffered => write!(f, "{identity}: not offered, too many before it"),
@@ -292,9 +295,8 @@ impl TransportError {
             Self::KnownHostsUnreadable { path, .. } => {
                 Some(format!("make it readable: ls -l {}", shell_word(&path.display().to_string())))
             }
-            Self::NoIdentity { endpoint, tried } | Self::AuthRejected { endpoint, tried, .. } => {
-                Some(auth_hint(endpoint, tried))
-            }
+            Self::NoIdentity { endpoint, tried } => Some(auth_hint(endpoint, tried, &[])),
+            Self::AuthRejected { endpoint, tried, accepts } => Some(auth_hint(endpoint, tried, accepts)),
             Self::SessionRefused { .. } => Some("see MaxSessions in the server's sshd_config".into()),
             Self::ExecRefused { .. } => Some("see ForceCommand and the user's login shell on the server".into()),
             Self::Spawn { .. } => None,
@@ -323,7 +325,14 @@ fn configuration_hint(error: &ConfigError) -> String {
     }
 }
 
-fn auth_hint(endpoint: &Endpoint, tried: &[IdentityTried]) -> String {
+fn auth_hint(endpoint: &Endpoint, tried: &[IdentityTried], accepts: &[String]) -> String {
+    let by_password = |method: &String| matches!(method.as_str(), "password" | "keyboard-interactive");
+    if !accepts.is_empty() && accepts.iter().all(by_password) {
+        let given = tried.iter().any(|identity| by_password(&identity.identity));
+        let hint =
+            if given { "is the password right, and meant for this user?" } else { "give a password: --ask-pass" };
+        return hint.into();
+    }
     let needs_agent = |identity: &&IdentityTried| matches!(identity.tried, Tried::Encrypted | Tried::Hardware);
     if let Some(encrypted) = tried.iter().find(needs_agent) {
         return format!("ssh-add {}", shell_word(&encrypted.identity));

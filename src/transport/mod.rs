@@ -10,12 +10,14 @@
 //! 5. Text from the other side reaches messages only through [`crate::model::printable`].
 
 mod any;
+mod asker;
 mod capture;
 mod command;
 mod error;
 mod identity;
 mod jump;
 mod key_file;
+mod key_signer;
 mod known_hosts;
 mod leash;
 mod local;
@@ -35,6 +37,7 @@ mod target;
 use std::future::Future;
 
 pub use any::{AnyConnector, AnySession};
+pub use asker::{Asker, Prompt};
 pub use command::{AfterTimeout, Command, Completed, Outcome, OutputChunk, OutputEnd, Stream, UnknownCause};
 pub use error::{Endpoint, IdentityTried, Stage, TransportError, Tried};
 pub use known_hosts::{FileLine, HostKeys, KnownHosts, KnownKey, Verdict, lookup_name};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use russh::client::{self, Handle};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use super::asker::Asker;
 use super::error::{Endpoint, Stage, TransportError};
 use super::identity::Identities;
 use super::jump::{Jump, JumpKey};
@@ -23,7 +25,7 @@ use super::ssh_handler::{ClientHandler, Ending, handshake_error};
 use super::ssh_route::Hop;
 use super::ssh_session::SshSession;
 use super::target::SshTarget;
-use crate::model::HostName;
+use crate::model::{HostName, Secret};
 
 /// How to connect. The caller fills in what depends on its user and environment.
 #[derive(Debug, Clone)]
@@ -55,6 +57,10 @@ pub struct SshOptions {
     pub config: Option<SshConfig>,
     /// What configuration may refer to.
     pub local: LocalFacts,
+    /// The password of hosts of which the inventory has none (`--ask-pass`).
+    pub password: Option<Secret>,
+    /// Who is asked for passphrases.
+    pub asker: Asker,
     /// Who is told what deserves a word.
     pub notices: Notices,
 }
@@ -86,6 +92,8 @@ impl SshOptions {
             keepalive_interval: Duration::from_secs(15),
             config: None,
             local: LocalFacts { home: home.to_owned(), user: user.clone(), ..LocalFacts::default() },
+            password: None,
+            asker: Asker::default(),
             notices: Notices::default(),
             user,
         }
@@ -133,8 +141,13 @@ impl SshConnector {
     /// # Errors
     /// As [`super::Connector::connect`].
     pub async fn connect(&self, host: &HostName, target: &SshTarget) -> Result<SshSession, TransportError> {
-        let hop = Hop { host: host.clone(), request: self.request(target), chain: None };
+        let hop =
+            Hop { host: host.clone(), request: self.request(target), chain: None, password: self.password(target) };
         self.open(hop).await.map(SshSession::new)
+    }
+
+    fn password(&self, target: &SshTarget) -> Option<Secret> {
+        target.password.clone().or_else(|| self.options.password.clone())
     }
 
     fn request(&self, target: &SshTarget) -> Request {
@@ -153,18 +166,25 @@ impl SshConnector {
         &self,
         endpoint: &Arc<Endpoint>,
         settings: &SshSettings,
+        password: Option<&Secret>,
         connection: &mut Connection,
     ) -> Result<(), TransportError> {
         let limit = self.options.auth_timeout;
-        let login = async {
-            let offer = self.identities.offer(&settings.login.identities).await;
+        let asker = Some(&self.options.asker).filter(|asker| asker.is_there() && !settings.login.batch);
+        let mut login = pin!(async {
+            let offer = self.identities.offer(&settings.login.identities, asker).await;
             let Connection { handle, leash: _, ending } = connection;
-            Login { handle, endpoint, settings: &settings.login.identities, ending }.run(offer).await
-        };
-        match timeout(limit, login).await {
-            Ok(result) => result,
-            Err(_) => Err(TransportError::Timeout { endpoint: endpoint.clone(), stage: Stage::Authenticate, limit }),
+            Login { handle, endpoint, settings: &settings.login, ending, asker, password }.run(offer).await
+        });
+        // Whoever is asked for a passphrase may take the time that the server gives.
+        for _ in 0..ASKING_LIMITS {
+            match timeout(limit, &mut login).await {
+                Ok(result) => return result,
+                Err(_) if self.options.asker.is_asking() => {}
+                Err(_) => break,
+            }
         }
+        Err(TransportError::Timeout { endpoint: endpoint.clone(), stage: Stage::Authenticate, limit })
     }
 
     /// The known hosts of these settings, read once.
@@ -208,6 +228,10 @@ impl SshConnector {
         }
     }
 }
+
+/// As long as somebody is asked, the limit for logging in is granted so often: with 30 s that is sshd's own patience of two
+/// minutes (`LoginGraceTime`).
+const ASKING_LIMITS: usize = 4;
 
 async fn read_known_hosts(endpoint: &Arc<Endpoint>, files: &[PathBuf]) -> Result<Arc<KnownHosts>, TransportError> {
     let mut known_hosts = KnownHosts::default();

@@ -5,5 +5,7 @@
 mod sshd;
 
 mod jumps;
+mod login;
+mod security_key;
 mod settings;
 mod site;
