@@ -196,6 +196,14 @@ pub enum TransportError {
     #[error("{endpoint}: host key {algorithm} {fingerprint} is REVOKED by {at}")]
     HostKeyRevoked { endpoint: Arc<Endpoint>, algorithm: String, fingerprint: String, at: FileLine },
 
+    /// The host's key is shorter than configuration allows.
+    #[error("{endpoint}: its RSA host key has {bits} bits, and RequiredRSASize is {least}")]
+    HostKeyShort { endpoint: Arc<Endpoint>, bits: u32, least: u32 },
+
+    /// An authority is known for the host, but its certificate doesn't hold.
+    #[error("{endpoint}: the host's certificate by the authority at {authority} doesn't hold: {reason}")]
+    HostCertificate { endpoint: Arc<Endpoint>, authority: FileLine, reason: String },
+
     /// A known-hosts file exists but can't be read, so a revocation in it would be missed.
     #[error("{endpoint}: can't read {}, so no host key can be checked", path.display())]
     KnownHostsUnreadable { endpoint: Arc<Endpoint>, path: PathBuf, source: std::io::Error },
@@ -242,6 +250,8 @@ impl TransportError {
             | Self::HostKeyUnknown { .. }
             | Self::HostKeyChanged { .. }
             | Self::HostKeyRevoked { .. }
+            | Self::HostKeyShort { .. }
+            | Self::HostCertificate { .. }
             | Self::NoIdentity { .. }
             | Self::AuthRejected { .. }
             | Self::Lost { .. } => true,
@@ -276,21 +286,17 @@ impl TransportError {
             Self::Handshake { endpoint, .. } | Self::NoCommonAlgorithm { endpoint, .. } => {
                 Some(format!("see what answers there: {}", ssh_command(endpoint, "-vv", "true")))
             }
-            Self::HostKeyUnknown { endpoint, files, .. } => {
-                let file = files
-                    .first()
-                    .map_or_else(|| "~/.ssh/known_hosts".into(), |file| shell_word(&file.display().to_string()));
-                let (port, address) = (endpoint.port, shell_word(&endpoint.address));
-                Some(format!(
-                    "compare the fingerprint with what the host's console shows (ssh-keygen -lf \
-                     /etc/ssh/ssh_host_<type>_key.pub), then: ssh-keyscan -p {port} {address} >> {file}"
-                ))
-            }
+            Self::HostKeyUnknown { endpoint, files, .. } => Some(learn_hint(endpoint, files)),
             Self::HostKeyTypes { endpoint, known, .. } | Self::HostKeyChanged { endpoint, known, .. } => {
                 Some(forget_hint(endpoint, known))
             }
             Self::HostKeyRevoked { at, .. } => Some(format!(
                 "this key must not be used any more: find out who runs it; {at} may only go if the revocation was a mistake"
+            )),
+            Self::HostKeyShort { .. } => Some("have the host show another key: see HostKey in its sshd_config".into()),
+            Self::HostCertificate { endpoint, .. } => Some(format!(
+                "have the authority sign the host's key anew (ssh-keygen -s CA -h -n {}), or look who answers there",
+                shell_word(endpoint.alias.as_deref().unwrap_or(&endpoint.address))
             )),
             Self::KnownHostsUnreadable { path, .. } => {
                 Some(format!("make it readable: ls -l {}", shell_word(&path.display().to_string())))
@@ -302,6 +308,19 @@ impl TransportError {
             Self::Spawn { .. } => None,
         }
     }
+}
+
+/// How to get to know a host that isn't known.
+fn learn_hint(endpoint: &Endpoint, files: &[PathBuf]) -> String {
+    let compare = "compare the fingerprint with what the host's console shows (ssh-keygen -lf \
+                   /etc/ssh/ssh_host_<type>_key.pub), then:";
+    // ssh-keyscan knows no way through other hosts, and no aliases.
+    if endpoint.via.is_some() || endpoint.alias.is_some() {
+        return format!("{compare} {}", ssh_command(endpoint, "-o StrictHostKeyChecking=ask", "true"));
+    }
+    let file =
+        files.first().map_or_else(|| "~/.ssh/known_hosts".into(), |file| shell_word(&file.display().to_string()));
+    format!("{compare} ssh-keyscan -p {} {} >> {file}", endpoint.port, shell_word(&endpoint.address))
 }
 
 /// Where the wrong key stands and how to forget it, once it is clear why it changed.
@@ -381,7 +400,7 @@ fn known_list(known: &[KnownKey]) -> String {
 
 fn authority_note(authority: Option<&FileLine>) -> String {
     authority.map_or_else(String::new, |at| {
-        format!(" ({at} names a certificate authority; host certificates aren't accepted yet)")
+        format!(" ({at} names a certificate authority, but the host shows no certificate by it)")
     })
 }
 

@@ -4,6 +4,7 @@
 #[path = "../support/sshd.rs"]
 mod sshd;
 
+mod host_keys;
 mod jumps;
 mod login;
 mod security_key;
