@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::options::Options;
-use crate::model::{RunId, Timestamp};
+use crate::model::{RunId, Secret, Timestamp};
 use crate::transport::{Notices, Prompt, SshConfig, SshOptions};
 
 /// More hosts at once gain nothing on any network measured, and cost the targets of a shared machine a fifth.
@@ -55,11 +55,7 @@ pub(super) fn ssh_options(options: &Options) -> Result<SshOptions, CliError> {
     ssh.local.environment = environment();
     ssh.asker = super::ask_secret::asker();
     if options.ask_pass {
-        let nobody = || {
-            let message = "--ask-pass: nobody can be asked, there is neither a terminal nor SSH_ASKPASS";
-            CliError::Environment(message.into())
-        };
-        ssh.password = Some(super::ask_secret::ask(Prompt { text: "SSH password: ", echo: false }).ok_or_else(nobody)?);
+        ssh.password = Some(ask_password("SSH password: ")?);
     }
     ssh.notices = Notices::to(|notice| super::output::say(&format!("note: {notice}\n")));
     Ok(ssh)
@@ -210,6 +206,46 @@ pub(super) fn ask(question: &str) -> bool {
     match std::io::stdin().read_line(&mut answer) {
         Ok(_) => matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"),
         Err(_) => false,
+    }
+}
+
+/// Asks for a password, without showing it.
+///
+/// # Errors
+/// When nobody can be asked, or the answer is empty.
+pub(super) fn ask_password(prompt: &str) -> Result<Secret, CliError> {
+    let nobody = || {
+        let message = "a password is to be asked for, and nobody can be: there is neither a terminal nor SSH_ASKPASS";
+        CliError::Environment(message.into())
+    };
+    let answer = super::ask_secret::ask(Prompt { text: prompt, echo: false }).ok_or_else(nobody)?;
+    if answer.expose().is_empty() { Err(CliError::Environment("no password was given".into())) } else { Ok(answer) }
+}
+
+/// No password is longer; a file that is larger is another one.
+const PASSWORD_FILE_LIMIT: u64 = 64 * 1024;
+
+/// Reads a password: the first line of a file.
+///
+/// # Errors
+/// When it can't be read, others can read it too, or the line is empty.
+pub(super) fn read_password(path: &Path) -> Result<Secret, CliError> {
+    use std::io::Read as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let wrong = |source: std::io::Error| CliError::File { what: "read", path: path.to_path_buf(), source };
+    let file = fs::File::open(path).map_err(wrong)?;
+    let mode = file.metadata().map_err(wrong)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let (shown, mode) = (path.display(), mode & 0o7777);
+        return Err(CliError::Environment(format!(
+            "{shown} holds a password, and others than its owner may use it (its mode is {mode:o}): chmod 600 {shown}"
+        )));
+    }
+    let mut text = zeroize::Zeroizing::new(String::new());
+    file.take(PASSWORD_FILE_LIMIT).read_to_string(&mut text).map_err(wrong)?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(Secret::new(line)),
+        Some(_) | None => Err(CliError::Environment(format!("{}: its first line is no password", path.display()))),
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod apply;
 mod ask_secret;
+mod becoming;
 mod catalogue;
 mod context;
 mod drift;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroize as _;
 
-/// A text that prints as `<redacted>` wherever it is formatted; [`Secret::expose`] is the only way to it.
+/// A text that prints as `<redacted>` wherever it is formatted; [`Secret::expose`] is the only way to it. Its memory is
+/// overwritten when it is dropped; copies that others have made of it are theirs to see to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

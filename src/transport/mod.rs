@@ -11,9 +11,12 @@
 
 mod any;
 mod asker;
+mod become_failure;
+mod become_session;
 mod capture;
 mod command;
 mod error;
+mod gate;
 mod host_key;
 mod identity;
 mod jump;
@@ -23,6 +26,7 @@ mod known_hosts;
 mod known_hosts_store;
 mod leash;
 mod local;
+mod nonce;
 mod notices;
 mod proxy_command;
 mod shared;
@@ -34,16 +38,20 @@ mod ssh_handler;
 mod ssh_route;
 mod ssh_session;
 mod ssh_stream;
+mod ssh_terminal;
+mod start;
 mod target;
 
 use std::future::Future;
 
 pub use any::{AnyConnector, AnySession};
 pub use asker::{Asker, Prompt};
+pub use become_failure::BecomeFailure;
 pub use command::{AfterTimeout, Command, Completed, Outcome, OutputChunk, OutputEnd, Stream, UnknownCause};
 pub use error::{Endpoint, IdentityTried, Stage, TransportError, Tried};
 pub use known_hosts::{FileLine, HostKeys, KnownHosts, KnownKey, Verdict, lookup_name};
 pub use local::{LocalConnector, LocalSession};
+pub(crate) use nonce::nonce;
 pub use notices::Notices;
 pub use ssh::{SshConnector, SshOptions};
 pub use ssh_config::{AskError, ConfigError, LocalFacts, SettingsError, SshConfig};

@@ -330,5 +330,5 @@ fn ask_pass_asks_before_anything_is_connected_and_its_answer_is_in_no_log() {
 
     let (code, text) = converge(&site, "exit 1", &["facts", "-k"]);
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("--ask-pass: nobody can be asked"), "{text}");
+    assert!(text.contains("a password is to be asked for, and nobody can be"), "{text}");
 }

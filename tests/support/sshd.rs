@@ -28,11 +28,13 @@ pub struct SshdOptions {
     pub config: String,
     /// Shell commands that prepare a mount namespace of the server's own, for root only: without any, it has none.
     pub inside: String,
+    /// The home of whoever logs in; the server's own directory unless another is named.
+    pub home: Option<PathBuf>,
 }
 
 impl Default for SshdOptions {
     fn default() -> Self {
-        Self { host_keys: vec!["ed25519"], config: String::new(), inside: String::new() }
+        Self { host_keys: vec!["ed25519"], config: String::new(), inside: String::new(), home: None }
     }
 }
 
@@ -298,7 +300,7 @@ SetEnv CONVERGE_TEST_SSHD={tag} HOME={home}
 ",
         extra = options.config,
         // What the user's own shell start-up files do (and how long they take) is not what is tested.
-        home = dir.display(),
+        home = options.home.as_deref().unwrap_or(dir).display(),
         authorized = dir.join("authorized_keys").display(),
     )
 }
