@@ -33,7 +33,7 @@ fn describe(inventory: &Inventory) -> Result<String, Diagnostics> {
             groups.join(","),
             connection.kind,
             connection.host,
-            connection.port
+            connection.port.unwrap_or(22)
         )
         .unwrap();
         for (name, variable) in inventory.variables(&host).iter() {
@@ -118,7 +118,7 @@ fn the_example_inventory_resolves_with_nothing_else_there() {
     let tasks: Vec<String> = desired.tasks.iter().map(|task| format!("{}@{}", task.task, task.host)).collect();
     assert_eq!(tasks[..3], ["Backend.AI manager@mgr1", "Backend.AI manager@mgr2", "Backend.AI storage proxy@store1"]);
     assert_eq!((tasks.len(), desired.connections.len(), desired.skipped.len()), (8, 8, 3));
-    assert_eq!(desired.connections["web1"].port, 2222);
+    assert_eq!(desired.connections["web1"].port, Some(2222));
 }
 
 #[test]

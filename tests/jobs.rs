@@ -61,9 +61,9 @@ impl Bench {
     fn fleet(&self) -> Arc<Fleet<AnyConnector>> {
         let ssh = SshTarget {
             address: "127.0.0.1".into(),
-            port: self.sshd.port,
-            user: None,
+            port: Some(self.sshd.port),
             identity_file: Some(self.key.clone()),
+            ..SshTarget::default()
         };
         let target = Target { name: host(), kind: TargetKind::Ssh(ssh) };
         let limits = Limits { forks: 4, probe: PLENTY };

@@ -51,9 +51,9 @@ impl Bench {
         let target = |(n, server): (usize, &Sshd)| {
             let ssh = SshTarget {
                 address: "127.0.0.1".into(),
-                port: server.port,
-                user: None,
+                port: Some(server.port),
                 identity_file: Some(self.key.clone()),
+                ..SshTarget::default()
             };
             (host(n), Target { name: host(n), kind: TargetKind::Ssh(ssh) })
         };

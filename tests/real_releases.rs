@@ -90,6 +90,28 @@ fn the_graphs_are_as_the_experiment_found_them() {
     assert!(hop("24.9.0", "25.1.1").upgrade_is_complete());
 }
 
+/// What `left_out: upstream` needs, where a path of today leaves something out: docs/backend-ai.md.
+#[test]
+fn no_hop_of_a_path_holds_the_history_that_upstreams_command_needs() {
+    for (from, to) in [
+        ("23.9.10", "24.3.0"),
+        ("24.3.11", "24.9.0"),
+        ("24.9.6", "25.2.0"),
+        ("26.3.3", "26.4.0"),
+        ("26.7.0", "26.8.1"),
+        ("26.8.3", "26.9.0"),
+    ] {
+        assert!(!hop(from, to).skipped.is_empty(), "{from} → {to}");
+        assert_eq!(manager(to).catch_up.history_of(&release(from)), None, "{from} → {to}");
+    }
+    assert!(!manager("24.3.0").catch_up.command);
+    for (to, from, history) in [("24.3.11", "23.9.10", "23.09.10"), ("24.9.5", "24.3.11", "24.03.11")] {
+        let found = &manager(to).catch_up;
+        assert!(found.command, "{to}");
+        assert_eq!(found.history_of(&release(from)), Some(history), "{to}");
+    }
+}
+
 #[derive(Debug, PartialEq)]
 enum Row {
     Clean,

@@ -8,7 +8,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use converge::facts::{DatabaseKind, Effects, EffectsQuery, Observed, Probe, Query, SchemaQuery, read_answers};
@@ -32,6 +32,8 @@ struct Job {
     skipped: Vec<String>,
     pending: Vec<String>,
     head: String,
+    upstream: Option<String>,
+    venv: PathBuf,
 }
 
 impl Job {
@@ -40,12 +42,22 @@ impl Job {
         let (rows, pending): (BTreeSet<String>, _) = (ids(rows).into_iter().collect(), ids(pending));
         let head = pending.last().or(rows.first()).unwrap().clone();
         let chdir = chdir.to_str().unwrap().to_owned();
-        Self { ini: ini.into(), chdir, kind, rows, skipped: ids(skipped), pending, head }
+        Self {
+            ini: ini.into(),
+            chdir,
+            kind,
+            rows,
+            skipped: ids(skipped),
+            pending,
+            head,
+            upstream: None,
+            venv: venv().into(),
+        }
     }
 
     fn with<T>(&self, then: impl FnOnce(&SchemaJob<'_>) -> T) -> T {
         then(&SchemaJob {
-            venv: venv().to_str().unwrap(),
+            venv: self.venv.to_str().unwrap(),
             ini: &self.ini,
             chdir: &self.chdir,
             kind: self.kind,
@@ -53,6 +65,7 @@ impl Job {
             skipped: &self.skipped,
             pending: &self.pending,
             head: &self.head,
+            upstream: self.upstream.as_deref(),
         })
     }
 
@@ -336,6 +349,144 @@ fn a_rehearsal_drops_what_another_one_left_and_nothing_else() {
     assert_eq!(shop.rows("shop"), ["b2"]);
 }
 
+/// What upstream's command does, told by its own help under this name: everything that the history of the release lacks, in
+/// one transaction. Like Backend.AI's, it looks at no row. It ends as `SHOP_ENDS` says when all is done.
+fn backend_ai(name: &str) -> String {
+    let python = venv().join("bin/python");
+    format!(
+        r#"#!{}
+import json, os, sys
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationStep
+from alembic.script import ScriptDirectory
+words = sys.argv[1:]
+if words == ["mgr", "schema", "--help"]:
+    print("Usage: backend.ai mgr schema [OPTIONS] COMMAND [ARGS]...\n\nCommands:\n  {name}  Compare ...\n  show  Show ...")
+    os.kill(os.getpid(), 11)
+assert words[:3] == ["mgr", "schema", "{name}"] and words[4] == "-f", words
+config = Config(words[5])
+script = ScriptDirectory.from_config(config)
+with open(os.path.join(script.dir, "revision_history", words[3] + ".json")) as file:
+    past = {{one["revision"] for one in json.load(file)["revisions"]}}
+left = [one for one in script.walk_revisions() if one.revision not in past][::-1]
+steps = [MigrationStep.upgrade_from_script(script.revision_map, one) for one in left]
+with EnvironmentContext(config, script, fn=lambda rev, context: steps, destination_rev=left[-1].revision):
+    script.run_env()
+sys.exit(int(os.environ.get("SHOP_ENDS", "0")))
+"#,
+        python.display()
+    )
+}
+
+impl Shop {
+    /// The sound job, by upstream's command under this name, which takes the old package's history by `version`.
+    fn by_upstream(&self, name: &str, version: &str, past: &str) -> Job {
+        let environment = self.packages.path(&format!("environment-{name}"));
+        let history = self.packages.path("new/revision_history");
+        fs::create_dir_all(environment.join("bin")).unwrap();
+        fs::create_dir_all(&history).unwrap();
+        for link in ["pyvenv.cfg", "lib", "bin/python"] {
+            let _ = std::os::unix::fs::symlink(venv().join(link), environment.join(link));
+        }
+        let program = environment.join("bin/backend.ai");
+        fs::write(&program, backend_ai(name)).unwrap();
+        run(Command::new("chmod").arg("755").arg(&program));
+        let revisions: Vec<String> = ids(past).iter().map(|id| format!("{{\"revision\": \"{id}\"}}")).collect();
+        let text = format!("{{\"manager_version\": \"1\", \"revisions\": [{}]}}", revisions.join(","));
+        fs::write(history.join(format!("{version}.json")), text).unwrap();
+        Job { upstream: Some(version.into()), venv: environment, ..self.sound("shop") }
+    }
+}
+
+const MISSING: &str = "apply-missing-revisions";
+
+#[test]
+fn upstreams_own_command_brings_what_its_twin_has_and_leaves_one_row() {
+    for name in [MISSING, "apply-mission-revisions"] {
+        let shop = Shop::open();
+        let job = shop.by_upstream(name, "1.00.2", "a1 b2");
+        let mut first = Running::start(&job.migration(), &[("SHOP_SLEEP", "3")]);
+        first.until(&format!("mgr schema {name} 1.00.2 -f "));
+        // Its lock is held although it runs in a session of its own.
+        let second = shop.job("new", "shop", "b2", "s1 s2", "c3");
+        let elsewhere = Job { chdir: venv().to_str().unwrap().into(), ..second };
+        let ended = elsewhere.migrate();
+        assert_eq!(ended.code, Some(i32::try_from(BUSY).unwrap()), "{}", ended.text);
+        let ended = first.end();
+        assert_eq!(ended.code, Some(0), "{}", ended.text);
+        assert_eq!((shop.rows("shop"), shop.server.truth("shop")), (vec!["c3".into()], shop.server.truth("truth")));
+        assert_eq!(ended.line("schema "), shop.job("new", "truth", "c3", "", "").migrate().line("schema "));
+        assert_eq!(shop.job("new", "shop", "c3", "", "").effects().missing, BTreeSet::new());
+    }
+}
+
+#[test]
+fn upstreams_own_command_runs_only_where_all_is_as_planned() {
+    let shop = Shop::open();
+    let before = shop.server.truth("shop");
+    let sound = shop.by_upstream(MISSING, "1.2", "a1 b2");
+    shop.by_upstream(MISSING, "older", "a1");
+    shop.by_upstream(MISSING, "foreign", "a1 b2 z9");
+    let other = shop.by_upstream("dump-history", "1.2", "a1 b2");
+    let job = |upstream: &str| Job { upstream: Some(upstream.into()), ..sound.clone() };
+    for (job, said) in [
+        // Upstream's command would run on it and exit with 0.
+        (Job { rows: BTreeSet::from(["a1".to_owned()]), ..sound.clone() }, "alembic_version holds b2 (expected a1)"),
+        (Job { head: "b2".into(), ..sound.clone() }, "the package's head is c3 (expected b2)"),
+        (Job { skipped: ids("s1"), ..sound.clone() }, "would run c3, s1, s2 (expected c3, s1)"),
+        (job("1.02"), "1.02.json can't be read: FileNotFoundError"),
+        (job("older"), "would run b2, c3, s1, s2 (expected c3, s1, s2)"),
+        (job("foreign"), "names revisions that the package doesn't have: z9"),
+        (other, "names no apply-missing-revisions; it says: Usage: backend.ai"),
+        (Job { venv: venv().into(), ..sound.clone() }, "bin/backend.ai can't be asked for its commands"),
+    ] {
+        let ended = job.migrate();
+        assert_eq!(ended.code, Some(1), "{}", ended.text);
+        assert!(ended.line("refused before anything was changed").contains(said), "{said}:\n{}", ended.text);
+        assert!(!ended.text.contains("running "), "{}", ended.text);
+        assert_eq!(shop.server.truth("shop"), before);
+    }
+    let file = shop.packages.path("shop.dump");
+    assert_eq!(sound.backup(&file, 1).code, Some(0));
+    let ended = act(&sound.rehearsal(&file, "shop_copy", ""), &[]);
+    assert_eq!(ended.code, Some(1), "{}", ended.text);
+    assert!(ended.text.contains("can't be tried on a copy"), "{}", ended.text);
+}
+
+#[test]
+fn no_stamp_follows_a_failure_of_upstreams_own_command() {
+    let shop = Shop::open();
+    let before = shop.server.truth("shop");
+    let job = shop.by_upstream(MISSING, "1.2", "a1 b2");
+    let ended = act(&job.migration(), &[("SHOP_FAIL", "1")]);
+    assert_eq!(ended.code, Some(1), "{}", ended.text);
+    assert!(ended.text.contains("apply-missing-revisions ended with 1; nothing was stamped"), "{}", ended.text);
+    assert!(ended.line("rolled back: ").contains("alembic_version holds b2"), "{}", ended.text);
+    assert_eq!(shop.server.truth("shop"), before);
+    // Rows that an error quotes are told to whoever may read the manager's files, and to nobody else.
+    let said = Path::new(&job.chdir).join("converge-upstream.log");
+    assert!(ended.text.contains(&format!("is at the end of {}", said.display())), "{}", ended.text);
+    assert!(fs::read_to_string(&said).unwrap().contains("Traceback "));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&said.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+
+    // It has done its work, and says that it failed: nobody may take that for done.
+    let ended = act(&job.migration(), &[("SHOP_ENDS", "3")]);
+    assert_eq!(ended.code, Some(1), "{}", ended.text);
+    assert!(ended.text.contains("ended with 3; nothing was stamped"), "{}", ended.text);
+    assert!(
+        ended.line("NOT ROLLED BACK: ").contains("restore the backup before anything is started"),
+        "{}",
+        ended.text
+    );
+    assert!(!ended.text.contains(" stamp --purge"), "{}", ended.text);
+    assert_eq!(shop.rows("shop"), ["c3", "s2"]);
+    // What it has left is refused by the next one.
+    assert_eq!(job.migrate().code, Some(1));
+    assert_eq!(shop.rows("shop"), ["c3", "s2"]);
+}
+
 fn files(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = entries.collect();
@@ -480,12 +631,20 @@ fn project(shop: &Shop, database: &str, venv: &Path, process: &str, schema: &str
     project
 }
 
-/// `converge …` in a project: how it ended, and what it said.
-fn converge(project: &Path, words: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+/// `converge …` in a project.
+fn command(project: &Path, words: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_converge"));
-    command.args(["-i", "hosts.yaml", "-p", "site.yaml"]).args(words).current_dir(project);
+    // A run is gone on with by its own arguments.
+    let declared: &[&str] =
+        if words.first() == Some(&"resume") { &[] } else { &["-i", "hosts.yaml", "-p", "site.yaml"] };
+    command.args(declared).args(words).current_dir(project).stdin(Stdio::null());
     command.env("HOME", project).env_remove("SSH_AUTH_SOCK").envs(environment.iter().copied());
-    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    command
+}
+
+/// How it ended, and what it said.
+fn converge(project: &Path, words: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let output = command(project, words, environment).output().unwrap();
     let text = said(&output);
     assert!(!text.contains(support::PASSWORD) && !text.contains("hunter2@x"), "{text}");
     (output.status.code().unwrap(), text)
@@ -591,6 +750,10 @@ impl Served {
         own
     }
 
+    fn command(&self, words: &[&str], environment: &[(&str, &str)]) -> Command {
+        command(&self.project, words, environment)
+    }
+
     fn converge(&self, words: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
         converge(&self.project, words, environment)
     }
@@ -686,6 +849,38 @@ fn a_mending_that_fails_or_would_not_be_sound_leaves_the_database_as_it_was() {
     assert!(text.contains("[schema-unmendable]") && text.contains("restore the backup from before"), "{text}");
     assert!(text.contains("the database lacks what c3 brings, and it must not be run: "), "{text}");
     assert_eq!((shop.server.truth("careless"), served.serves()), (before, serves));
+}
+
+#[test]
+fn a_mending_whose_controller_was_killed_is_gone_on_with() {
+    let shop = Shop::open();
+    let served = Served::open(&shop, "careless", "rehearsal: never");
+    let mut command = served.command(&["schema", "mend", "--yes"], &[("SHOP_SLEEP", "25")]);
+    let mut killed = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // The job holds its lock from its first look until its transaction ends.
+    let locks = "select count(*) from pg_locks l join pg_database d on d.oid = l.database \
+                 where locktype = 'advisory' and datname = 'careless'";
+    let began = Instant::now();
+    while shop.server.sql("postgres", locks) != ["1"] {
+        assert!(began.elapsed() < Duration::from_secs(120), "the job has not begun");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+
+    // Who only looks doesn't wait.
+    let (code, text) = served.converge(&["schema", "mend", "--check"], &[]);
+    assert!(code == 3 && text.contains("[job-running]"), "{code}: {text}");
+    let (code, text) = served.converge(&["resume", "--yes"], &[]);
+    assert_eq!(code, 0, "{text}");
+    for said in ["schema mend (in ", "is still at work", "has ended with exit status 0", "start shop and wait"] {
+        assert!(text.contains(said), "{said:?}: {text}");
+    }
+    // It ran once, and what it had stopped serves again.
+    assert_eq!(shop.server.truth("careless"), shop.server.truth("truth"));
+    assert!(served.serves().is_some() && !text.contains("mend the database of shop: "), "{text}");
+    let (code, text) = served.converge(&["resume", "--yes"], &[]);
+    assert!(code == 0 && text.contains("Nothing to mend"), "{text}");
 }
 
 /// Revisions written in the ways in which people write them; later ones take back what earlier ones bring.

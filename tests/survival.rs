@@ -297,7 +297,8 @@ fn a_restart_of_sshd(site: &mut Site) {
     site.set_back();
     let mut child = site.begin();
     site.until_pip(&mut child, "mgr1");
-    site.lab.ssh("mgr1", "systemd-run -q --on-active=0 sh -c 'systemctl kill -s KILL ssh; sleep 1; systemctl restart ssh'");
+    site.lab
+        .ssh("mgr1", "systemd-run -q --on-active=0 sh -c 'systemctl kill -s KILL ssh; sleep 1; systemctl restart ssh'");
     let code = site.ended(&mut child);
     assert_eq!(code, 5, "{}", site.said());
     assert!(site.said().contains("its job ended without a status: it was killed"), "{}", site.said());

@@ -80,9 +80,9 @@ fn target(port: u16, key: Option<&Path>) -> Target {
         name: HostName::parse("gpu07").unwrap(),
         kind: TargetKind::Ssh(SshTarget {
             address: "127.0.0.1".into(),
-            port,
-            user: None,
+            port: Some(port),
             identity_file: key.map(Path::to_owned),
+            ..SshTarget::default()
         }),
     }
 }

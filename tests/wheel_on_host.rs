@@ -77,6 +77,8 @@ fn wheel_files() -> Vec<(&'static str, Vec<u8>)> {
         ("example/service/text.py", b"HELP = '''\nimport example.service.nothing\n'''\n".to_vec()),
         ("example/service/relative.py", b"from .api import X\nfrom .absent.deep import Y\n".to_vec()),
         ("example/service/models/__init__.py", Vec::new()),
+        ("example/service/cli.py", b"def apply_missing_revisions(ctx):\n    pass\n".to_vec()),
+        ("example/service/models/alembic/revision_history/0.09.1.json", b"{}".to_vec()),
         ("example/service/models/alembic/env.py", b"raise SystemExit('executed')\n".to_vec()),
         ("example/service/models/alembic/versions/__init__.py", Vec::new()),
         (
@@ -126,6 +128,8 @@ fn every_pip_fetches_the_wheel_that_the_controller_reads() {
     let expected = on_the_controller(scratch.path());
     let missing: Vec<&str> = expected.missing_modules.keys().map(String::as_str).collect();
     assert_eq!(missing, ["example.service.absent.deep", "example.service.gone"]);
+    assert!(expected.catch_up.command);
+    assert_eq!(expected.catch_up.history_of(&release("0.9.1")), Some("0.09.1"));
     for (number, python) in pythons().iter().enumerate() {
         let venv = venv(&scratch.path().join(format!("venv{number}")), python);
         let observed = ask(&from(scratch.path(), &venv, MigrationsAt::Layout));

@@ -155,12 +155,17 @@ fn decode(desired: &Desired) -> Result<Vec<Instance>, Diagnostics> {
 fn target(host: &HostName, connection: &Connection) -> Target {
     let kind = match connection.kind {
         ConnectionKind::Local => TargetKind::Local,
-        ConnectionKind::Ssh => TargetKind::Ssh(SshTarget {
-            address: connection.host.clone(),
-            port: connection.port,
-            user: connection.user.clone(),
-            identity_file: connection.private_key_file.as_deref().map(|file| machine::expand_home(Path::new(file))),
-        }),
+        ConnectionKind::Ssh => {
+            let file = |name: &String| machine::expand_home(Path::new(name));
+            TargetKind::Ssh(SshTarget {
+                address: connection.host.clone(),
+                port: connection.port,
+                user: connection.user.clone(),
+                identity_file: connection.private_key_file.as_ref().map(file),
+                config: connection.ssh_arguments.config.as_ref().map(file),
+                options: connection.ssh_arguments.options.clone(),
+            })
+        }
     };
     Target { name: host.clone(), kind }
 }

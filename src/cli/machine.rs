@@ -9,12 +9,11 @@
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::error::CliError;
 use super::options::Options;
 use crate::model::{RunId, Timestamp};
-use crate::transport::SshOptions;
+use crate::transport::{Notices, SshConfig, SshOptions};
 
 /// More hosts at once gain nothing on any network measured, and cost the targets of a shared machine a fifth.
 const MOST_FORKS: usize = 256;
@@ -39,23 +38,55 @@ fn descriptor_limit() -> Option<usize> {
     line.split_whitespace().nth(3)?.parse().ok()
 }
 
-/// How SSH is spoken, from the options and the environment.
+/// How SSH is spoken, from the options, the environment and SSH configuration.
 pub(super) fn ssh_options(options: &Options) -> Result<SshOptions, CliError> {
     let home = std::env::home_dir()
         .filter(|home| !home.as_os_str().is_empty())
         .ok_or_else(|| CliError::Environment("HOME is not set, so no known_hosts file can be found".into()))?;
-    let user = match options.user.clone() {
-        Some(user) => user,
-        None => login_name()?,
-    };
-    let mut ssh = SshOptions::for_home(user, &home);
+    let login = login_name().or_else(|error| options.user.clone().ok_or(error))?;
+    let mut ssh = SshOptions::for_home(login, &home);
+    ssh.named_user = options.user.clone();
+    ssh.named_identity = options.private_key.as_deref().map(expand_home);
+    ssh.named_connect_timeout = options.timeout.map(u64::from);
     ssh.agent = std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty()).map(PathBuf::from);
-    ssh.connect_timeout = Duration::from_secs(u64::from(options.timeout));
-    if let Some(key) = &options.private_key {
-        ssh.identities = vec![expand_home(key)];
-        ssh.agent = None;
-    }
+    ssh.config = Some(ssh_config(&home));
+    ssh.local.uid = uid();
+    ssh.local.machine = machine_name();
+    ssh.local.environment = environment();
+    ssh.notices = Notices::to(|notice| super::output::say(&format!("note: {notice}\n")));
     Ok(ssh)
+}
+
+/// Where SSH configuration lies. `ssh` itself takes the home directory from the list of users; with another `HOME`, as in a
+/// container or under a service manager, its own file there is the one that counts, and the machine's if there is none.
+fn ssh_config(home: &Path) -> SshConfig {
+    let user_file = home.join(".ssh/config");
+    let system_file = PathBuf::from("/etc/ssh/ssh_config");
+    let moved = account(uid()).is_some_and(|fields| fields.get(5).is_some_and(|listed| Path::new(listed) != home));
+    let instead = moved.then(|| {
+        let there = [&user_file, &system_file].into_iter().find(|file| file.exists());
+        there.cloned().unwrap_or_else(|| PathBuf::from("none"))
+    });
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let program = std::env::split_paths(&path).map(|place| place.join("ssh")).find(|program| program.is_file());
+    let cache = crate::packages::caches_of(&environment()).map(|caches| caches.join("ssh"));
+    SshConfig { program, user_file, system_file, instead, cache }
+}
+
+fn uid() -> u32 {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata("/proc/self").map(|metadata| metadata.uid()).unwrap_or(u32::MAX)
+}
+
+/// A line of the list of users, field by field.
+fn account(uid: u32) -> Option<Vec<String>> {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut lines = users.lines().map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>());
+    lines.find(|fields| fields.get(2) == Some(&uid.to_string()))
+}
+
+fn machine_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
 /// `USER` is not set under cron; the owner of `/proc/self` is always right.
@@ -67,14 +98,8 @@ fn login_name() -> Result<String, CliError> {
             return Ok(user);
         }
     }
-    use std::os::unix::fs::MetadataExt as _;
-    let uid = fs::metadata("/proc/self").map(|metadata| metadata.uid()).unwrap_or(u32::MAX);
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    users
-        .lines()
-        .map(|line| line.split(':').collect::<Vec<_>>())
-        .find(|fields| fields.get(2) == Some(&uid.to_string().as_str()))
-        .and_then(|fields| fields.first().map(|name| (*name).to_owned()))
+    account(uid())
+        .and_then(|fields| fields.first().cloned())
         .ok_or_else(|| CliError::Environment("the user's name is not known: name one with --user".into()))
 }
 
@@ -124,8 +149,8 @@ pub(super) fn state_directory(options: &Options) -> Result<PathBuf, CliError> {
 /// Who runs this, as `user@machine`.
 pub(super) fn operator() -> String {
     let user = login_name().unwrap_or_else(|_| "somebody".into());
-    let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{user}@{}", if machine.trim().is_empty() { "somewhere" } else { machine.trim() })
+    let machine = machine_name();
+    format!("{user}@{}", if machine.is_empty() { "somewhere" } else { &machine })
 }
 
 /// A path from the root on, without links where it is there.

@@ -30,15 +30,15 @@ pub struct Options {
     /// Hosts at work at the same time [default: as many as this machine bears, at most 256]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_535), global = true)]
     pub forks: Option<u32>,
-    /// User to log in as where the inventory names none.
+    /// User to log in as where the inventory names none [default: what SSH configuration says]
     #[arg(short, long, value_name = "NAME", global = true)]
     pub user: Option<String>,
-    /// Private key to log in with where the inventory names none.
+    /// Private key to try first where the inventory names none [default: what SSH configuration says]
     #[arg(long, value_name = "FILE", global = true)]
     pub private_key: Option<PathBuf>,
-    /// Seconds to wait for a connection.
-    #[arg(short = 'T', long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600), global = true)]
-    pub timeout: u32,
+    /// Seconds to wait for a connection [default: what SSH configuration says, or 10]
+    #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600), global = true)]
+    pub timeout: Option<u32>,
     /// How long a connection that was lost in the middle of an action is tried to be had again: 90s, 5m. The action goes on
     /// on its host meanwhile.
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = crate::release::parse_age, global = true)]

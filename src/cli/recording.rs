@@ -107,7 +107,7 @@ pub(super) fn address(target: &Target) -> String {
         TargetKind::Local => "this machine".into(),
         TargetKind::Ssh(ssh) => {
             let user = ssh.user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
-            format!("{user}{}:{}", ssh.address, ssh.port)
+            format!("{user}{}:{}", ssh.address, ssh.port.unwrap_or(22))
         }
     }
 }

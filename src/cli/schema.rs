@@ -9,8 +9,9 @@ use super::exit::Exit;
 use super::options::{Format, Options, SchemaCheckArguments, SchemaMendArguments};
 use super::recording::Begun;
 use super::survey::{Survey, questions_of, survey};
-use super::{context, output, run, take_up};
-use crate::facts::{Query, facts_of};
+use super::{context, jobs, output, run, take_up};
+use crate::desired::Instance;
+use crate::facts::{HostFacts, Query, facts_of};
 use crate::gather::Sessions;
 use crate::model::{HostName, RunId};
 use crate::report::{SchemaReport, plan_text, schema_text};
@@ -60,15 +61,29 @@ pub(super) async fn mend_on(
     // What only looks is no run, and leaves no trace.
     let begun = if arguments.check || options.check { None } else { Some(Begun::new(options, resumes)?) };
     let facts = fleet.gather(questions_of(&context.instances)).await;
-    for instance in &mut context.instances {
-        let facts = facts_of(&facts, &instance.host);
-        if let Installed::Release(release) = assess(&instance.component, &facts).installed {
-            instance.component.release = release;
-        }
+    take_as_installed(&mut context.instances, &facts);
+    let subject = context.subject(options);
+    let mut seen = match &begun {
+        // What only looks waits for nothing: what is at work refuses it.
+        None => survey(&fleet, &subject).await?,
+        Some(_) => match jobs::survey_when_idle(options, &fleet, &subject).await? {
+            Ok(seen) => seen,
+            Err(exit) => return Ok(exit),
+        },
+    };
+    // What was waited for may have been an installation.
+    if take_as_installed(&mut context.instances, &seen.facts) {
+        seen = survey(&fleet, &context.subject(options)).await?;
     }
-    let seen = survey(&fleet, &context.subject(options)).await?;
     if let Some(begun) = &begun {
         take_up::ask_hosts(begun, &fleet, &context.targets, options).await;
+    }
+    let goes_on = begun.as_ref().is_some_and(|begun| begun.resumes.is_some());
+    if goes_on && !seen.refused() && seen.plan.is_empty() {
+        // The revisions have run, and what was stopped for them may still be: it is started as by any run. Nothing else can
+        // follow, since what is installed is what counts as declared.
+        context.request.mend = false;
+        seen = survey(&fleet, &context.subject(options)).await?;
     }
     if seen.refused() {
         return Ok(run::refused(&seen));
@@ -88,6 +103,19 @@ pub(super) async fn mend_on(
     let Survey { plan, findings, .. } = seen;
     let ready = run::Ready { begun, plan, findings, targets: &context.targets };
     run::carry_out(options, &fleet, ready, &context.subject(options)).await
+}
+
+/// Takes instances at the releases that are installed; whether one is another than before.
+fn take_as_installed(instances: &mut [Instance], facts: &BTreeMap<HostName, HostFacts>) -> bool {
+    let mut changed = false;
+    for instance in instances {
+        let facts = facts_of(facts, &instance.host);
+        if let Installed::Release(release) = assess(&instance.component, &facts).installed {
+            changed |= instance.component.release != release;
+            instance.component.release = release;
+        }
+    }
+    changed
 }
 
 /// The exit code, from the very object that was printed: what was not seen weighs more than what is missing.

@@ -53,7 +53,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--forks", forks.map(|forks| forks.to_string()));
     named("--user", user.clone());
     named("--private-key", path(private_key));
-    named("--timeout", Some(timeout.to_string()));
+    named("--timeout", timeout.map(|seconds| seconds.to_string()));
     named("--reconnect", Some(format!("{}s", reconnect.as_secs())));
     named("--max-failures", max_failures.map(|hosts| hosts.to_string()));
     named("--lock-ttl", Some(format!("{}s", lock_ttl.as_secs())));

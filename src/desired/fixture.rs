@@ -8,10 +8,10 @@ use crate::facts::{
     Pins, Process, Processes, Published, Query, SchemaFact, System, Unit, Venv,
 };
 use crate::model::{Digest, HostName, Timestamp};
-use crate::release::{Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
+use crate::release::{CatchUp, Migrations, PublishedRelease, Release, RevisionGraph, Wheel};
 use crate::resource::component::{
-    Asked, Component, EnvironmentSpec, FreezeSpec, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal,
-    Supervisor,
+    Asked, Component, EnvironmentSpec, FreezeSpec, HealthSpec, LeftOut, Precautions, ProcessSpec, Rehearsal,
+    SchemaSpec, Signal, Supervisor,
 };
 
 /// The head of the revisions in [`Seen::default`].
@@ -35,6 +35,7 @@ pub(crate) fn manager(host: &str, declared: &str) -> Instance {
         timeout: 600,
         keep_backups: 10,
         snapshots: BTreeMap::new(),
+        left_out: LeftOut::Converge,
         rehearsal: Rehearsal::Major,
         scratch: None,
     };
@@ -265,6 +266,7 @@ fn wheel(component: &Component, release: &Release, seen: &Seen) -> Wheel {
         pins: BTreeMap::new(),
         migrations: Migrations::Known { directory: "alembic".into(), graph },
         missing_modules: BTreeMap::new(),
+        catch_up: CatchUp::default(),
         problems: Vec::new(),
     }
 }

@@ -476,7 +476,8 @@ mod tests {
     fn connections_are_resolved_without_a_playbook() {
         let inventory = Inventory::parse(&InventorySources::of(Source::new("inv.yaml", INVENTORY))).unwrap();
         let all = resolve_connections(&inventory, &[], None).unwrap();
-        let shown: Vec<String> = all.iter().map(|(host, c)| format!("{host}={}:{}", c.host, c.port)).collect();
+        let shown: Vec<String> =
+            all.iter().map(|(host, c)| format!("{host}={}:{}", c.host, c.port.unwrap_or(22))).collect();
         assert_eq!(shown, ["w1=w1:22", "w2=w2:22", "d=10.0.0.1:22"]);
         assert!(resolve_connections(&inventory, &[], Some("w9")).is_err());
     }

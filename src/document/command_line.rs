@@ -33,7 +33,8 @@ pub fn parse_assignments(source: &Arc<Source>) -> Result<Vec<(Node, Node)>, Diag
 }
 
 /// Words as a shell would split them, without expansions; `None` when a quote stays open.
-fn split_words(text: &str) -> Option<Vec<String>> {
+#[must_use]
+pub fn split_words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;

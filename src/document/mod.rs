@@ -17,7 +17,7 @@ mod parse;
 mod scalar;
 mod source;
 
-pub use command_line::parse_assignments;
+pub use command_line::{parse_assignments, split_words};
 pub use diagnostic::{Diagnostic, Diagnostics, place_of, printable};
 pub use fields::Fields;
 pub use nearest::{did_you_mean, nearest};

@@ -626,6 +626,10 @@ fn next_step(plan: &Plan, action: &Action) -> String {
         ActionKind::Stop => format!("end what is left by hand, {again}"),
         ActionKind::Install { .. } => format!("mend what pip complains about, {again}"),
         ActionKind::Backup { .. } => format!("make room or access for the backup, {again}"),
+        ActionKind::Migrate { backup, migration, .. } if migration.upstream.is_some() => format!(
+            "only where its output says \"rolled back\" or \"refused\": declare `left_out: converge`, {again}; anywhere else \
+             restore the backup from before, {backup}"
+        ),
         ActionKind::Migrate { backup, .. } => {
             format!("find out why alembic failed, {again}; the backup from before is {backup}")
         }

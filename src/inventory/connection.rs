@@ -1,5 +1,6 @@
 //! How a host is reached.
 
+use super::ssh_arguments::SshArguments;
 use crate::document::{Diagnostic, Diagnostics, Node};
 use crate::model::HostName;
 
@@ -12,17 +13,20 @@ pub enum ConnectionKind {
     Local,
 }
 
-/// How a host is reached. There is no password: keys and ssh-agent only.
+/// How a host is reached, as far as the inventory says; the rest is SSH configuration's to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
     /// Name or address to connect to; the host's own name unless `ansible_host` says otherwise.
     pub host: String,
-    /// Port, 22 unless given.
-    pub port: u16,
+    /// Port; SSH configuration's, or 22, when not given.
+    pub port: Option<u16>,
     /// User to log in as; the caller's own or SSH configuration's when not given.
     pub user: Option<String>,
     /// Private key, as written (`~/` not expanded).
     pub private_key_file: Option<String>,
+    /// Options of the ssh command, weaker than what is above: `ansible_ssh_args`, `ansible_ssh_common_args` and
+    /// `ansible_ssh_extra_args`, in this order.
+    pub ssh_arguments: SshArguments,
     /// Over what.
     pub kind: ConnectionKind,
     /// `ansible_python_interpreter`: a Python on the host that probes may use when they need one.
@@ -61,6 +65,8 @@ impl Connection {
         let port = either(&["ansible_port", "ansible_ssh_port"]);
         let user = either(&["ansible_user", "ansible_ssh_user"]);
         let key = either(&["ansible_ssh_private_key_file", "ansible_private_key_file"]);
+        let arguments =
+            ["ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"].map(|name| either(&[name]));
         let kind = either(&["ansible_connection"]);
         let python = either(&["ansible_python_interpreter"]);
 
@@ -68,13 +74,18 @@ impl Connection {
         let port = port.and_then(|node| mistakes.keep(node.as_port()));
         let user = user.and_then(|node| mistakes.keep(word(&node, "a user name")));
         let private_key_file = key.and_then(|node| mistakes.keep(node.as_text()));
+        let mut ssh_arguments = SshArguments::default();
+        for node in arguments.iter().flatten() {
+            mistakes.keep(ssh_arguments.add(node));
+        }
         let kind = kind.and_then(|node| mistakes.keep(read_kind(&node)));
         let python = python.and_then(|node| mistakes.keep(node.as_text())).filter(|path| !path.starts_with("auto"));
         let connection = Self {
             host: host.unwrap_or_else(|| default_host.to_string()),
-            port: port.unwrap_or(22),
+            port,
             user,
             private_key_file,
+            ssh_arguments,
             kind: kind.unwrap_or(ConnectionKind::Ssh),
             python,
         };
@@ -112,22 +123,30 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_the_host_s_own_name_and_port_22() {
+    fn the_host_s_own_name_is_the_default_and_nothing_else() {
         let connection = read("").unwrap();
-        assert_eq!((connection.host.as_str(), connection.port, connection.user), ("mgr1", 22, None));
+        assert_eq!((connection.host.as_str(), connection.port, connection.user), ("mgr1", None, None));
         assert_eq!(connection.kind, ConnectionKind::Ssh);
     }
 
     #[test]
     fn old_aliases_are_honoured_unless_they_contradict() {
         let connection = read("ansible_ssh_host: 10.0.0.1\nansible_ssh_port: 2222\nansible_ssh_user: bai\n").unwrap();
-        assert_eq!((connection.host.as_str(), connection.port), ("10.0.0.1", 2222));
+        assert_eq!((connection.host.as_str(), connection.port), ("10.0.0.1", Some(2222)));
         assert_eq!(connection.user.as_deref(), Some("bai"));
         let shown = read("ansible_host: a\nansible_ssh_host: b\n").unwrap_err();
         assert!(
             shown.starts_with("t.yaml:2:19: `ansible_ssh_host` contradicts `ansible_host` at t.yaml:1:15"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn options_of_ssh_stand_one_behind_the_other() {
+        let text = "ansible_ssh_extra_args: -o User=x\nansible_ssh_common_args: -J bastion\nansible_ssh_args: -C\n";
+        assert_eq!(read(text).unwrap().ssh_arguments.options, ["-C", "-J", "bastion", "-o", "User=x"]);
+        let shown = read("ansible_ssh_common_args: -L 1:a:2\n").unwrap_err();
+        assert!(shown.contains("t.yaml:1:26: ssh's option `-L` isn't supported"), "{shown}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod pattern;
 mod range;
 mod reserved;
 mod sources;
+mod ssh_arguments;
 mod tree;
 mod variables;
 
@@ -22,4 +23,5 @@ pub use pattern::{Pattern, PatternError, Selection};
 pub use range::{RangeError, expand_range};
 pub use reserved::{MAGIC, check_name, is_connection_variable};
 pub use sources::{Beside, InventorySources, Scope, VarsFile};
+pub use ssh_arguments::SshArguments;
 pub use variables::{ExtraVars, Given, GivenVariables, Level, Variable, Variables, read_extra_vars, read_variables};

@@ -3,7 +3,7 @@
 use crate::document::{Diagnostic, Node, did_you_mean};
 
 /// Connection variables that are honoured.
-const HONOURED: [&str; 11] = [
+const HONOURED: [&str; 14] = [
     "ansible_host",
     "ansible_port",
     "ansible_user",
@@ -13,6 +13,9 @@ const HONOURED: [&str; 11] = [
     "ansible_ssh_host",
     "ansible_ssh_port",
     "ansible_ssh_user",
+    "ansible_ssh_args",
+    "ansible_ssh_common_args",
+    "ansible_ssh_extra_args",
     "ansible_python_interpreter",
     "ansible_group_priority",
 ];
@@ -23,7 +26,7 @@ pub const MAGIC: [&str; 6] =
 
 /// Ansible's connection variables that this release doesn't honour (by the start of their name), and what to do
 /// instead. They are refused because to ignore one would be to act as another user or over another path.
-const REFUSED: [(&str, &str); 17] = [
+const REFUSED: [(&str, &str); 14] = [
     (
         "ansible_become",
         "log in as the user that owns the service; becoming another user isn't supported in this release",
@@ -32,16 +35,19 @@ const REFUSED: [(&str, &str); 17] = [
     ("ansible_su_", "log in as the user that owns the service; becoming another user isn't supported in this release"),
     ("ansible_password", "use a key or ssh-agent; passwords aren't supported in this release"),
     ("ansible_ssh_pass", "use a key or ssh-agent; passwords aren't supported in this release"),
-    ("ansible_ssh_common_args", "options of the ssh command aren't supported: connections don't go through it"),
-    ("ansible_ssh_extra_args", "options of the ssh command aren't supported: connections don't go through it"),
     ("ansible_sftp_extra_args", "options of the sftp command aren't supported: connections don't go through it"),
     ("ansible_scp_extra_args", "options of the scp command aren't supported: connections don't go through it"),
-    ("ansible_ssh_args", "options of the ssh command aren't supported: connections don't go through it"),
     ("ansible_ssh_executable", "connections don't go through the ssh command"),
     ("ansible_ssh_pipelining", "remove it: commands always go over one session"),
     ("ansible_pipelining", "remove it: commands always go over one session"),
-    ("ansible_host_key_checking", "remove it: host keys are always checked against known_hosts"),
-    ("ansible_ssh_host_key_checking", "remove it: host keys are always checked against known_hosts"),
+    (
+        "ansible_host_key_checking",
+        "remove it: StrictHostKeyChecking in ssh_config or `ansible_ssh_common_args` says it",
+    ),
+    (
+        "ansible_ssh_host_key_checking",
+        "remove it: StrictHostKeyChecking in ssh_config or `ansible_ssh_common_args` says it",
+    ),
     ("ansible_shell", "commands always run in the POSIX sh of the host"),
     ("ansible_remote_tmp", "remove it: nothing is copied to the host"),
 ];
@@ -91,13 +97,15 @@ mod tests {
 
     #[test]
     fn names_that_would_be_ignored_are_refused_by_name() {
-        for fine in ["release", "_x", "ansible_host", "ansible_python_interpreter", "ansiblefoo"] {
+        for fine in
+            ["release", "_x", "ansible_host", "ansible_ssh_common_args", "ansible_python_interpreter", "ansiblefoo"]
+        {
             assert_eq!(check(fine), Ok(()), "{fine}");
         }
         for (bad, about) in [
             ("ansible_become_user", "becoming another user"),
             ("ansible_password", "use a key"),
-            ("ansible_ssh_common_args", "ssh command"),
+            ("ansible_sftp_extra_args", "sftp command"),
             ("ansible_hots", "did you mean `ansible_host`?"),
             ("ansible_whatever", "choose another name"),
             ("groups", "set by converge"),

@@ -27,7 +27,7 @@ pub use settings::{Environment, Settings};
 pub use source::{PackageIndex, Reach};
 pub use wheel::{NoWheel, WheelStore};
 pub use wheel_archive::{WheelhouseError, read_archive};
-pub use wheel_cache::{WheelCache, cache_directory};
+pub use wheel_cache::{WheelCache, cache_directory, caches_of};
 pub use wheelhouse::read_wheelhouse;
 
 /// Why a list of releases could not be had. Never the same as a list without any.

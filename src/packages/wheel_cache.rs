@@ -17,7 +17,7 @@ use crate::model::Digest;
 use crate::release::{Release, Wheel, normalize_name};
 
 /// Raised with every change to what is read from a wheel: entries of another reader aren't used.
-const READER: u32 = 1;
+const READER: u32 = 2;
 
 /// Most entries that are kept. One has up to 200 KB (557 revisions with messages), so all of them stay below 50 MB.
 const MOST_ENTRIES: usize = 256;
@@ -45,7 +45,8 @@ pub fn cache_directory(xdg_cache_home: Option<&OsStr>, home: Option<&Path>) -> O
 }
 
 /// Where this environment has converge's caches. A home that is no absolute path is none.
-pub(super) fn caches_of(environment: &Environment) -> Option<PathBuf> {
+#[must_use]
+pub fn caches_of(environment: &Environment) -> Option<PathBuf> {
     let absolute = |name: &str| environment.get(name).map(Path::new).filter(|path| path.is_absolute());
     cache_directory(absolute("XDG_CACHE_HOME").map(Path::as_os_str), absolute("HOME"))
 }
@@ -148,7 +149,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::release::Migrations;
+    use crate::release::{CatchUp, Migrations};
 
     fn wheel(release: &str) -> Wheel {
         Wheel {
@@ -161,6 +162,7 @@ mod tests {
             pins: BTreeMap::new(),
             migrations: Migrations::None,
             missing_modules: BTreeMap::new(),
+            catch_up: CatchUp::default(),
             problems: Vec::new(),
         }
     }

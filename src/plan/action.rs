@@ -34,6 +34,10 @@ pub struct Migration {
     pub pending: Vec<RevisionId>,
     /// The one row that must be there afterwards.
     pub head: RevisionId,
+    /// The release that is left, as its history in the package is called: then the package's own `apply-missing-revisions`
+    /// runs all of it, instead of one transaction of converge's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
 }
 
 impl Migration {
@@ -276,8 +280,12 @@ impl fmt::Display for Action {
             ActionKind::Migrate { migration, .. } => {
                 write!(f, "migrate the database of {} to {}", self.component, migration.head)?;
                 match migration.skipped.len() {
-                    0 => Ok(()),
-                    skipped => write!(f, ", with {skipped} revision(s) that alembic would leave out"),
+                    0 => {}
+                    skipped => write!(f, ", with {skipped} revision(s) that alembic would leave out")?,
+                }
+                match &migration.upstream {
+                    None => Ok(()),
+                    Some(version) => write!(f, ", by upstream's own apply-missing-revisions {version}: not atomic"),
                 }
             }
             ActionKind::Settle { seconds, watched } => {

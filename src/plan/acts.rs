@@ -10,7 +10,7 @@ use crate::desired::InstanceId;
 use crate::facts::{CommandQuery, Database, DatabaseKind, HostFacts, Observed, WorkQuery, normalize_name};
 use crate::model::{HostName, Timestamp};
 use crate::release::{Catalogue, PendingRevision, Release, RevisionId, SchemaPreview};
-use crate::resource::component::{Component, Running, SchemaSpec, mending_of};
+use crate::resource::component::{Component, Running, SchemaSpec, mending_of, upstream_version};
 
 /// Downloading and unpacking 400 MB of wheels over a slow line takes minutes; half an hour is a hang.
 const INSTALL_SECONDS: u32 = 1800;
@@ -212,7 +212,11 @@ impl<'m, 'a> Store<'m, 'a> {
         let component: &Component = &member.instance.component;
         let schema = component.schema.as_ref()?;
         let Some(Observed::Known(fact)) = component.schema_fact(facts) else { return None };
-        let migration = databases.migration(member, release)?;
+        let mut migration = databases.migration(member, release)?;
+        if !migration.skipped.is_empty() {
+            let from = member.installed.as_ref().filter(|_| member.whole);
+            migration.upstream = upstream_version(component, from, release, facts).transpose().ok()?;
+        }
         let preview = databases.preview(member, release)?;
         let why = waiting(&preview);
         let reaches = |one: &&PendingRevision| one.risks.iter().any(|risk| risk.kind.reaches_outside());
@@ -237,7 +241,8 @@ impl<'m, 'a> Store<'m, 'a> {
         let Observed::Known(effects) = facts.effects(&component.whole_schema_query()?) else { return None };
         let (mut rows, true) = (fact.rows.iter(), mending.completes()) else { return None };
         let (head, None) = (rows.next()?.clone(), rows.next()) else { return None };
-        let migration = Migration { rows: fact.rows.clone(), skipped: mending.sound, pending: Vec::new(), head };
+        let (rows, skipped) = (fact.rows.clone(), mending.sound);
+        let migration = Migration { rows, skipped, pending: Vec::new(), head, upstream: None };
         let told = |id: &RevisionId| PendingRevision {
             id: id.clone(),
             message: effects.revisions.get(id).map(|told| told.message.clone()).unwrap_or_default(),
@@ -369,11 +374,22 @@ impl<'m, 'a> Store<'m, 'a> {
     }
 
     pub(super) fn migrate(&self, release: &Release, stopped: &[InstanceId]) -> Action {
+        let (mut why, mut left) =
+            (self.why.clone(), "a migration runs in one transaction: the old schema, or the new one".to_owned());
+        if let Some(version) = &self.migration.upstream {
+            why.push_str(&format!(
+                ". As declared, the package's own `apply-missing-revisions {version}` runs all of them instead of `upgrade \
+                 head`, and the head is stamped when it has succeeded"
+            ));
+            left =
+                "anything between the old schema and the new one: it isn't atomic, and only the restore takes it back"
+                    .to_owned();
+        }
         Action {
-            why: self.why.clone(),
+            why,
             ensures: "the database holds one revision, the package's head".into(),
             undo: Undo::Restore(self.restore(release)),
-            if_interrupted: "a migration runs in one transaction: the old schema, or the new one".into(),
+            if_interrupted: left,
             ..self.act(
                 release,
                 "migrate",

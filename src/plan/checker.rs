@@ -9,7 +9,7 @@ use crate::desired::{Instance, InstanceId};
 use crate::facts::{Database, HostFacts, Observed, SchemaFact};
 use crate::model::HostName;
 use crate::release::{Release, RevisionId};
-use crate::resource::component::{Assessment, Installed, assess};
+use crate::resource::component::{Assessment, Installed, LeftOut, assess};
 
 /// A rule that a plan breaks: a defect of the planner, never of the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,6 +238,7 @@ impl State {
             self.violate(&action.id, "it is about an instance that the plan doesn't have");
         }
         self.check_mending(plan, action);
+        self.check_upstream(plan, action);
         if let Some(reason) = self.blocked.get(&own).cloned() {
             self.violate(&action.id, &format!("it depends on something unknown: {reason}"));
         }
@@ -377,6 +378,22 @@ impl State {
                     self.violate(&action.id, "who mends a database does nothing else");
                 }
             }
+        }
+    }
+
+    /// Upstream's own command runs what would be left out where that is declared, and nowhere else; never on a copy.
+    fn check_upstream(&mut self, plan: &Plan, action: &Action) {
+        let (ActionKind::Migrate { migration, .. } | ActionKind::Rehearse { migration, .. }) = &action.kind else {
+            return;
+        };
+        let schema = plan.instance(&action.instance()).and_then(|instance| instance.component.schema.as_ref());
+        let declared = schema.is_some_and(|schema| schema.left_out == LeftOut::Upstream);
+        let wanted = declared && !plan.mends && !migration.skipped.is_empty();
+        if migration.upstream.is_some() != wanted {
+            self.violate(&action.id, "who runs what alembic would leave out is not who was declared for it");
+        }
+        if migration.upstream.is_some() && matches!(action.kind, ActionKind::Rehearse { .. }) {
+            self.violate(&action.id, "upstream's own command would run on the real database, not on the copy");
         }
     }
 

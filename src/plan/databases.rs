@@ -60,6 +60,7 @@ impl<'a> Databases<'a> {
             skipped: ids(&preview.skipped),
             pending: ids(&preview.pending),
             head: head.clone(),
+            upstream: None,
         })
     }
 

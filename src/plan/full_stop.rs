@@ -180,10 +180,18 @@ impl<'m, 'a> Major<'m, 'a> {
     /// What only people can decide: forward, or back by the restore.
     fn restore(&self) -> Recovery {
         let (release, members) = (self.release, self.members);
-        let mut advice = vec![format!(
-            "forward: mend the cause, then run converge --major again: it goes on to {release} from what is there"
-        )];
-        for store in self.stores() {
+        let stores = self.stores();
+        let forward = match stores.iter().any(|store| store.migration.upstream.is_some()) {
+            false => format!(
+                "forward: mend the cause, then run converge --major again: it goes on to {release} from what is there"
+            ),
+            true => format!(
+                "forward: only where the output says \"rolled back\" or \"refused\": declare `left_out: converge`, then run \
+                 converge --major again: it goes on to {release} from what is there"
+            ),
+        };
+        let mut advice = vec![forward];
+        for store in stores {
             let host = &store.member.instance.host;
             advice.extend(store.access().map(|access| format!("back, on {host}: first {access}")));
             advice.push(format!("back, on {host}: {}", store.restore(release)));

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 JOB = json.loads(sys.argv[3])
 ROWS, SKIPPED, PENDING, HEAD = set(JOB["rows"]), JOB["skipped"], JOB["pending"], JOB["head"]
+# The release that is left, as upstream's own command takes it; then that command does the work, by upstream.py.
+UPSTREAM = JOB.get("upstream")
 # Only of a rehearsal: revisions whose work is not in the database alone.
 OUTSIDE = set(JOB.get("outside", []))
 BUSY = 75
@@ -219,25 +221,9 @@ class Run:
 
     def steps(self, script, heads, context):
         connection = context.connection
-        # An error of SQLAlchemy would quote the values of the statement, which may be anybody's data.
-        connection.engine.hide_parameters = True
         self.one_transaction(context)
         self.lock(connection)
-        found = rows_of(connection)
-        if found != ROWS or heads != ROWS:
-            raise Refused("alembic_version holds %s (expected %s)" % (listed(found), listed(ROWS)))
-        tops = set(script.get_heads())
-        if tops != {HEAD}:
-            raise Refused("the package's head is %s (expected %s)" % (listed(tops), HEAD))
-        todo = list(script._upgrade_revs("head", tuple(heads)))
-        ids = [step.revision.revision for step in todo]
-        if ids != PENDING:
-            raise Refused(
-                "alembic would run %s (expected %s)" % (" ".join(ids) or "nothing", " ".join(PENDING) or "nothing")
-            )
-        skipped = [self.skipped(script, one) for one in SKIPPED]
-        in_order(script, skipped)
-        self.before = digest_of(connection)
+        skipped, todo = self.as_planned(script, heads, connection)
         mark = transaction_of(connection)
         self.began, total = True, len(skipped) + len(todo)
         work = [(revision, None) for revision in skipped] + [(step.revision, step) for step in todo]
@@ -255,6 +241,27 @@ class Run:
         found = rows_of(connection)
         if found != {HEAD}:
             raise RuntimeError("alembic_version holds %s after the last revision (expected %s)" % (listed(found), HEAD))
+
+    def as_planned(self, script, heads, connection):
+        """Sees that database and package are what the plan relies on; returns what is to be run."""
+        # An error of SQLAlchemy would quote the values of the statement, which may be anybody's data.
+        connection.engine.hide_parameters = True
+        found = rows_of(connection)
+        if found != ROWS or heads != ROWS:
+            raise Refused("alembic_version holds %s (expected %s)" % (listed(found), listed(ROWS)))
+        tops = set(script.get_heads())
+        if tops != {HEAD}:
+            raise Refused("the package's head is %s (expected %s)" % (listed(tops), HEAD))
+        todo = list(script._upgrade_revs("head", tuple(heads)))
+        ids = [step.revision.revision for step in todo]
+        if ids != PENDING:
+            raise Refused(
+                "alembic would run %s (expected %s)" % (" ".join(ids) or "nothing", " ".join(PENDING) or "nothing")
+            )
+        skipped = [self.skipped(script, one) for one in SKIPPED]
+        in_order(script, skipped)
+        self.before = digest_of(connection)
+        return skipped, todo
 
     def one_transaction(self, context):
         if getattr(context, "_transaction_per_migration", False) or not context.impl.transactional_ddl:
@@ -390,7 +397,8 @@ def told_after_failure(target, run):
 
 
 def migrate():
-    print("schema", carry_out(Target(None, name)))
+    target = Target(None, name)
+    print("schema", carry_out(target) if UPSTREAM is None else by_upstream(target))
 
 
 # ---- rehearsal
@@ -575,6 +583,8 @@ class SqliteCopy:
 
 def rehearse():
     backup, scratch = JOB["backup"], JOB["scratch"]
+    if UPSTREAM is not None:
+        raise Refused("upstream's own command can't be tried on a copy: it works on the database that alembic.ini names")
     if not os.path.isfile(backup):
         raise Refused("there is no backup %s" % backup)
     copy = SqliteCopy(scratch) if kind == "sqlite" else PostgresqlCopy(scratch)

@@ -32,6 +32,8 @@ pub struct SchemaJob<'a> {
     pub pending: &'a [String],
     /// The package's one head, and the only row after.
     pub head: &'a str,
+    /// The release that is left, as the package's `apply-missing-revisions` takes it: that command runs everything then.
+    pub upstream: Option<&'a str>,
 }
 
 /// The job in the words of `schema_job.py`.
@@ -44,6 +46,8 @@ struct Words<'a> {
     pending: &'a [String],
     head: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     backup: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scratch: Option<&'a str>,
@@ -51,7 +55,7 @@ struct Words<'a> {
     outside: Option<&'a BTreeSet<String>>,
 }
 
-const PROGRAM: &str = include_str!("schema_job.py");
+const PROGRAM: &str = concat!(include_str!("schema_job/upstream.py"), include_str!("schema_job.py"));
 
 /// Ends the program in the script; no line of it may read so.
 const END: &str = "CONVERGE_SCHEMA_JOB";
@@ -61,6 +65,9 @@ const END: &str = "CONVERGE_SCHEMA_JOB";
 /// It prints a line when a revision begins and one when it has ended, and at the end `schema SHA256`, the digest of the
 /// schema that it left. It ends with 0, with [`super::BUSY`] when another migration is at work, or with another status after
 /// saying what it found and whether everything was rolled back.
+///
+/// With [`SchemaJob::upstream`], the package's own command runs instead, once the same things have been seen, and what it
+/// would run is what the plan says; only when it has succeeded is the head stamped. That is not atomic.
 #[must_use]
 pub fn migrate(job: &SchemaJob<'_>) -> String {
     script(job, "migration", &words(job, "migrate"))
@@ -84,8 +91,8 @@ pub fn rehearse(job: &SchemaJob<'_>, backup: &str, scratch: &str, outside: &BTre
 
 fn words<'a>(job: &SchemaJob<'a>, verb: &'a str) -> Words<'a> {
     // The environment's own paths are arguments of their own; `..` must not hide a field that was added.
-    let SchemaJob { venv: _, ini: _, chdir: _, kind, rows, skipped, pending, head } = *job;
-    Words { verb, kind, rows, skipped, pending, head, backup: None, scratch: None, outside: None }
+    let SchemaJob { venv: _, ini: _, chdir: _, kind, rows, skipped, pending, head, upstream } = *job;
+    Words { verb, kind, rows, skipped, pending, head, upstream, backup: None, scratch: None, outside: None }
 }
 
 fn script(job: &SchemaJob<'_>, what: &str, words: &Words<'_>) -> String {
@@ -117,6 +124,7 @@ mod tests {
             skipped,
             pending: &[],
             head: "c4",
+            upstream: None,
         }
     }
 

@@ -306,6 +306,7 @@ fn job<'a>(
         skipped: &migration.skipped,
         pending: &migration.pending,
         head: &migration.head,
+        upstream: migration.upstream.as_deref(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! For each rule a case in which it fires, and one beside it in which it doesn't.
 
+mod skips;
+
 use std::collections::BTreeSet;
 use std::slice::from_ref;
 
@@ -10,7 +12,7 @@ use crate::facts::{
     UnfinishedJob, Work,
 };
 use crate::model::RunId;
-use crate::release::{Locked, LockedEnvironment, LockedSet, Release};
+use crate::release::{Locked, LockedEnvironment, LockedSet, Release, Wheel};
 use crate::resource::component::{Layout, work_query};
 
 /// A run to be checked.
@@ -826,16 +828,27 @@ fn findings_are_ordered_from_the_worst_to_the_waived() {
 fn with_package<'a>(instances: &'a [Instance], revisions: &[(&str, &[&str])]) -> Case<'a> {
     let mut case =
         Case::new(instances, &[Seen { published: Observed::Known(&["25.6.1", "25.6.2"]), ..Seen::default() }]);
-    let query = Query::Wheel(instances[0].component.wheel_query(&instances[0].component.release).unwrap());
-    let Some(Fact::Wheel(Observed::Known(wheel))) =
-        case.facts.get_mut(&instances[0].host).unwrap().answers.get_mut(&query)
-    else {
-        panic!()
-    };
     let edges = revisions.iter().map(|(id, down)| ((*id).to_owned(), down.iter().map(|d| (*d).to_owned()).collect()));
     let graph = crate::release::RevisionGraph::of_edges(edges.collect());
-    wheel.migrations = crate::release::Migrations::Known { directory: "alembic".into(), graph };
+    wheel_of(&mut case).migrations = crate::release::Migrations::Known { directory: "alembic".into(), graph };
     case
+}
+
+/// What is known of the package that the first instance is to get.
+fn wheel_fact<'c>(case: &'c mut Case<'_>) -> &'c mut Observed<Wheel> {
+    let component = &case.instances[0].component;
+    let query = Query::Wheel(component.wheel_query(&component.release).unwrap());
+    match case.facts.get_mut(&case.instances[0].host).unwrap().answers.get_mut(&query) {
+        Some(Fact::Wheel(fact)) => fact,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn wheel_of<'c>(case: &'c mut Case<'_>) -> &'c mut Wheel {
+    match wheel_fact(case) {
+        Observed::Known(wheel) => wheel,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -853,58 +866,6 @@ fn packages_that_the_database_cannot_follow_are_told_before_anything_stops() {
     let spliced: &[(&str, &[&str])] = &[("a1", &[]), ("x9", &["a1"]), ("b2", &["x9"]), ("c3", &["b2"])];
     assert!(of(spliced, "schema-skips")[0].contains("silently skip 1 revision(s): x9"));
     assert_eq!(of(spliced, "schema-target"), [""; 0]);
-}
-
-#[test]
-fn what_alembic_would_leave_out_is_refused_only_where_a_run_cannot_bring_it_in() {
-    let spliced: &[(&str, &[&str])] = &[("a1", &[]), ("x9", &["a1"]), ("b2", &["x9"])];
-    let merged: &[(&str, &[&str])] = &[("a1", &[]), ("p", &["a1"]), ("q", &["a1"]), ("m", &["p", "q"]), ("b2", &["m"])];
-    let skips = |layout: Layout, revisions: &[(&str, &[&str])]| {
-        let mut instances = [manager("m", "25.6.2")];
-        instances[0].component.environments.layout = layout;
-        let case = with_package(&instances, revisions);
-        case.findings().into_iter().filter(|finding| finding.code == "schema-skips").collect::<Vec<_>>()
-    };
-    // The old package stays beside the new one, and tells what was run.
-    assert!(skips(Layout::Staged, spliced).is_empty());
-    for layout in [Layout::InPlace, Layout::Auto] {
-        let found = skips(layout, spliced);
-        assert!(found[0].observed.contains("x9; its environment is changed in place"), "{found:?}");
-        assert!(found[0].next.contains("layout: staged"), "{found:?}");
-    }
-    // Where merges lie above them, no order is known, wherever the packages lie.
-    for layout in [Layout::InPlace, Layout::Auto, Layout::Staged] {
-        let found = skips(layout, merged);
-        assert!(found[0].observed.contains("skip 3 revision(s)"), "{found:?}");
-        assert!(found[0].observed.contains("merges above them"), "{found:?}");
-        assert_eq!((found[0].severity, found[0].refuses()), (Severity::Mandatory, true));
-    }
-}
-
-#[test]
-fn a_release_that_is_switched_to_and_not_migrated_counts_by_the_package_before_it() {
-    let instances = [manager("m", "25.6.1")];
-    let of = |edges: &[(&str, &[&str])]| {
-        let down = |down: &[&str]| down.iter().map(|one| (*one).to_owned()).collect();
-        crate::release::RevisionGraph::of_edges(edges.iter().map(|(id, d)| ((*id).to_owned(), down(d))).collect())
-    };
-    let merged: &[(&str, &[&str])] = &[("a1", &[]), ("p", &["a1"]), ("q", &["a1"]), ("m", &["p", "q"]), ("b2", &["m"])];
-    let look = |before: &[(&str, &[&str])]| {
-        let mut case = Case::new(&instances, &[Seen { running: None, ..Seen::default() }]);
-        let query = Query::Schema(instances[0].component.schema_query().unwrap());
-        let Some(Fact::Schema(Observed::Known(schema))) =
-            case.facts.get_mut(&instances[0].host).unwrap().answers.get_mut(&query)
-        else {
-            panic!()
-        };
-        schema.previous = Some(of(before));
-        schema.graph = Observed::Known(of(merged));
-        case.of("schema-skips")
-    };
-    // The row is the head of what is installed, and still three revisions never ran.
-    let found = look(&[("a1", &[]), ("b2", &["a1"])]);
-    assert!(found[0].contains("for 25.6.1, alembic would silently skip 3 revision(s)"), "{found:?}");
-    assert_eq!(look(merged), [""; 0]);
 }
 
 /// A manager at 25.6.1 and its database at the head, of whose revisions so much is there: `ID:EXPECTED:MISSING`.
@@ -995,13 +956,9 @@ fn a_package_that_could_not_be_read_blocks() {
 fn a_package_that_lacks_what_it_imports_is_told() {
     let instances = [manager("m", "25.6.2")];
     let mut case = Case::new(&instances, &[Seen::default()]);
-    let query = Query::Wheel(instances[0].component.wheel_query(&instances[0].component.release).unwrap());
-    let Some(Fact::Wheel(Observed::Known(wheel))) =
-        case.facts.get_mut(&instances[0].host).unwrap().answers.get_mut(&query)
-    else {
-        panic!()
-    };
-    wheel.missing_modules.insert("ai.backend.manager.errors".into(), "ai/backend/manager/server.py".into());
+    wheel_of(&mut case)
+        .missing_modules
+        .insert("ai.backend.manager.errors".into(), "ai/backend/manager/server.py".into());
     assert!(case.of("missing-module")[0].contains("imports ai.backend.manager.errors"));
     assert_eq!(Case::new(&instances, &[Seen::default()]).of("missing-module"), [""; 0]);
 }

@@ -3,15 +3,16 @@
 use crate::desired::fixture::{Seen, agent, before_a_major, facts, frozen_manager, manager, world};
 use crate::desired::{Instance, InstanceId};
 use crate::event::{ActionResult, Event, Failure};
-use crate::facts::{HostFacts, Observed};
+use crate::facts::{Fact, HostFacts, Observed, Query};
 use crate::model::HostName;
-use crate::plan::{Input, Plan, plan};
+use crate::plan::{Input, Plan, SavedPlan, SavedPlanError, check, plan};
 use crate::preflight;
-use crate::release::Catalogue;
+use crate::release::{Catalogue, CatchUp, Migrations, RevisionGraph};
 use crate::report::{
     Drift, RecapLine, downtime_text, drift_of, drift_text, facts_text, failures_text, findings_text, plan_text,
     progress_line, recap_text, recovery_text,
 };
+use crate::resource::component::{LeftOut, Rehearsal};
 
 /// A text without its styles.
 fn plain(text: &str) -> String {
@@ -188,6 +189,53 @@ fn the_ways_back_say_what_is_done_and_what_is_left_to_people() {
       > back, on a: ln -sfn /srv/agent/.venv-25.6.4 /srv/agent/.venv
       > then declare "25.6.4" again, and converge starts what is stopped
     "#);
+}
+
+/// The same of one manager, whose next package has a revision below the database's row, by upstream's own command.
+fn by_upstream() -> Plan {
+    let mut instances = [manager("m", "25.7.0")];
+    let schema = instances[0].component.schema.as_mut().unwrap();
+    (schema.left_out, schema.rehearsal) = (LeftOut::Upstream, Rehearsal::Never);
+    let mut facts = world([(&instances[0], before_a_major())]);
+    let query = Query::Wheel(instances[0].component.wheel_query(&instances[0].component.release).unwrap());
+    let Some(Fact::Wheel(Observed::Known(wheel))) = facts.get_mut(&host("m")).unwrap().answers.get_mut(&query) else {
+        panic!()
+    };
+    let edges = [("a1", ""), ("x9", "a1"), ("b2", "x9"), ("c3", "b2")];
+    let down = |down: &str| down.split_whitespace().map(str::to_owned).collect();
+    let graph = RevisionGraph::of_edges(edges.iter().map(|(id, below)| ((*id).to_owned(), down(below))).collect());
+    wheel.migrations = Migrations::Known { directory: "alembic".into(), graph };
+    wheel.catch_up = CatchUp { command: true, histories: ["25.06.4".to_owned()].into() };
+    let plan = plan(&Input::new(&instances, &facts, &Catalogue::bundled()));
+    assert_eq!(check(&plan, &facts), []);
+    plan
+}
+
+#[test]
+fn the_plan_says_where_upstreams_own_command_runs_and_that_it_is_not_atomic() {
+    let plan = by_upstream();
+    let migration = plan.actions().find(|action| action.verb() == "migrate").unwrap();
+    insta::assert_snapshot!(format!("{migration}\nbecause {}\nif interrupted: {}", migration.why, migration.if_interrupted), @r#"
+    migrate the database of manager to c3, with 1 revision(s) that alembic would leave out, by upstream's own apply-missing-revisions 25.06.4: not atomic
+    because 1 revision(s) come first that alembic would take for applied: x9. 1 revision(s) are pending: c3. As declared, the package's own `apply-missing-revisions 25.06.4` runs all of them instead of `upgrade head`, and the head is stamped when it has succeeded
+    if interrupted: anything between the old schema and the new one: it isn't atomic, and only the restore takes it back
+    "#);
+    assert!(plain(&plan_text(&plan)).contains("25.06.4: not atomic"), "{}", plain(&plan_text(&plan)));
+    insta::assert_snapshot!(plan.recoveries.last().unwrap().advice.join("\n"), @r#"
+    forward: only where the output says "rolled back" or "refused": declare `left_out: converge`, then run converge --major again: it goes on to 25.7.0 from what is there
+    back, on m: first export PGHOST, PGPORT, PGUSER and PGPASSWORD as /srv/manager dir/alembic.ini has them
+    back, on m: pg_restore --clean --if-exists --create --exit-on-error --dbname=postgres /srv/backup/backend-before-25.7.0-19700101T005000Z.dump
+    back, on m: ln -sfn /srv/manager/.venv-25.6.4 /srv/manager/.venv
+    then declare "25.6.4" again, and converge starts what is stopped
+    "#);
+
+    let targets = std::collections::BTreeMap::from([(host("m"), "ssh".to_owned())]);
+    let saved = SavedPlan::new(plan, Vec::new(), targets, preflight::Request::default(), Vec::new());
+    let read = SavedPlan::<String>::parse(&saved.to_text()).unwrap();
+    assert_eq!((&read.plan, read.digest), (&saved.plan, saved.digest.clone()));
+    // Nobody makes another way of it unseen.
+    let error = SavedPlan::<String>::parse(&saved.to_text().replace("\"25.06.4\"", "null")).unwrap_err();
+    assert!(matches!(error, SavedPlanError::Digest { .. }), "{error}");
 }
 
 #[test]

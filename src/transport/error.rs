@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::known_hosts::{FileLine, KnownKey, lookup_name};
+use super::ssh_config::ConfigError;
 use crate::model::HostName;
 
 /// A host and how it was to be reached; printed as `gpu07 (deploy@10.0.0.7:22)`.
@@ -21,15 +22,23 @@ pub struct Endpoint {
     pub address: String,
     /// The TCP port.
     pub port: u16,
+    /// The name that its keys are looked up by, where that isn't its address (`HostKeyAlias`).
+    pub alias: Option<String>,
+    /// What the way leads through, where it isn't direct.
+    pub via: Option<String>,
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, user, address, port } = self;
+        let Self { host, user, address, port, alias: _, via } = self;
         if address.contains(':') {
-            write!(f, "{host} ({user}@[{address}]:{port})")
+            write!(f, "{host} ({user}@[{address}]:{port}")?;
         } else {
-            write!(f, "{host} ({user}@{address}:{port})")
+            write!(f, "{host} ({user}@{address}:{port}")?;
+        }
+        match via {
+            Some(via) => write!(f, " via {via})"),
+            None => f.write_str(")"),
         }
     }
 }
@@ -76,6 +85,8 @@ pub enum Tried {
     Missing,
     /// The file is encrypted and the agent doesn't hold its key.
     Encrypted,
+    /// The key is in a device (FIDO), and the agent doesn't hold it.
+    Hardware,
     /// The file couldn't be read or isn't a private key; or the agent couldn't be asked or wouldn't sign.
     Failed {
         /// Why, printable.
@@ -85,6 +96,11 @@ pub enum Tried {
     WeakOnly,
     /// The server took it, but wants something more that we don't do.
     NotEnough,
+    /// SSH configuration doesn't allow it.
+    NotAllowed {
+        /// The keyword.
+        reason: &'static str,
+    },
     /// Not offered, because the bound on attempts had been reached.
     NotOffered,
 }
@@ -96,9 +112,11 @@ impl fmt::Display for IdentityTried {
             Tried::Rejected => write!(f, "{identity}: refused by the server"),
             Tried::Missing => write!(f, "{identity}: no such file"),
             Tried::Encrypted => write!(f, "{identity}: encrypted, and not in the agent"),
+            Tried::Hardware => write!(f, "{identity}: in a security device, and not in the agent"),
             Tried::Failed { reason } => write!(f, "{identity}: {reason}"),
             Tried::WeakOnly => write!(f, "{identity}: the server takes RSA only with SHA-1"),
             Tried::NotEnough => write!(f, "{identity}: accepted, but the server wants more"),
+            Tried::NotAllowed { reason } => write!(f, "{identity}: not allowed by SSH configuration ({reason})"),
             Tried::NotOffered => write!(f, "{identity}: not offered, too many before it"),
         }
     }
@@ -108,9 +126,31 @@ impl fmt::Display for IdentityTried {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say what each field is")]
 pub enum TransportError {
+    /// SSH configuration can't be used.
+    #[error("{host}: how it is reached could not be found out")]
+    Configuration { host: HostName, source: Arc<ConfigError> },
+
+    /// The jump host before it can't be used.
+    #[error("{endpoint}: the way there is closed")]
+    Jump { endpoint: Arc<Endpoint>, source: Arc<TransportError> },
+
+    /// The jump host doesn't connect on.
+    #[error("{endpoint}: the jump host {jump} doesn't connect there: {reason}")]
+    JumpRefused { endpoint: Arc<Endpoint>, jump: Arc<Endpoint>, reason: &'static str },
+
+    /// Jump hosts lead to each other.
+    #[error(
+        "{endpoint}: by ProxyJump more than {hops} hosts would have to be gone through: do they lead to each other?"
+    )]
+    JumpCircle { endpoint: Arc<Endpoint>, hops: usize },
+
+    /// A ProxyCommand couldn't be started.
+    #[error("{endpoint}: can't start {} for its ProxyCommand", shell.display())]
+    ProxyCommand { endpoint: Arc<Endpoint>, shell: PathBuf, source: std::io::Error },
+
     /// The name has no address.
-    #[error("{endpoint}: can't resolve the name {:?}", endpoint.address)]
-    Resolve { endpoint: Arc<Endpoint>, source: std::io::Error },
+    #[error("{endpoint}: can't resolve the name {name:?}")]
+    Resolve { endpoint: Arc<Endpoint>, name: String, source: std::io::Error },
 
     /// No address of the host takes a connection; the cause is that of the last one tried.
     #[error("{endpoint}: can't connect, tried {}", list(tried))]
@@ -188,7 +228,9 @@ impl TransportError {
     #[must_use]
     pub const fn is_unreachable(&self) -> bool {
         match self {
-            Self::Resolve { .. }
+            Self::Jump { .. }
+            | Self::JumpRefused { .. }
+            | Self::Resolve { .. }
             | Self::Connect { .. }
             | Self::Timeout { .. }
             | Self::Handshake { .. }
@@ -200,7 +242,10 @@ impl TransportError {
             | Self::NoIdentity { .. }
             | Self::AuthRejected { .. }
             | Self::Lost { .. } => true,
-            Self::KnownHostsUnreadable { .. }
+            Self::Configuration { .. }
+            | Self::JumpCircle { .. }
+            | Self::ProxyCommand { .. }
+            | Self::KnownHostsUnreadable { .. }
             | Self::SessionRefused { .. }
             | Self::ExecRefused { .. }
             | Self::Spawn { .. } => false,
@@ -211,12 +256,22 @@ impl TransportError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Configuration { source, .. } => Some(configuration_hint(source)),
+            Self::Jump { source, .. } => source.hint(),
+            Self::JumpRefused { endpoint, jump, .. } => Some(format!(
+                "see what is possible from there: {} (and AllowTcpForwarding, PermitOpen in its sshd_config)",
+                ssh_command(jump, "-v", &format!("nc -zv {} {}", shell_word(&endpoint.address), endpoint.port))
+            )),
+            Self::JumpCircle { .. } => {
+                Some("exempt the jump host where all hosts are sent through it: Host * !bastion".into())
+            }
+            Self::ProxyCommand { .. } => None,
             Self::Resolve { .. } => Some("set ansible_host to a name or address that resolves here".into()),
             Self::Connect { endpoint, .. } | Self::Timeout { endpoint, .. } | Self::Lost { endpoint, .. } => {
-                Some(format!("try by hand: {}", ssh_command(endpoint, "-v")))
+                Some(format!("try by hand: {}", ssh_command(endpoint, "-v", "true")))
             }
             Self::Handshake { endpoint, .. } | Self::NoCommonAlgorithm { endpoint, .. } => {
-                Some(format!("see what answers there: {}", ssh_command(endpoint, "-vv")))
+                Some(format!("see what answers there: {}", ssh_command(endpoint, "-vv", "true")))
             }
             Self::HostKeyUnknown { endpoint, files, .. } => {
                 let file = files
@@ -258,19 +313,32 @@ fn forget_hint(endpoint: &Endpoint, known: &[KnownKey]) -> String {
     )
 }
 
+fn configuration_hint(error: &ConfigError) -> String {
+    match error {
+        ConfigError::Ask(_) => "see what it says by hand: ssh -G HOST, with the inventory's options".into(),
+        ConfigError::Settings(_) => {
+            "set it otherwise for this host alone by ansible_ssh_common_args: '-o KEYWORD=VALUE'".into()
+        }
+        ConfigError::NoProgram { .. } => "install it: apt-get install openssh-client".into(),
+    }
+}
+
 fn auth_hint(endpoint: &Endpoint, tried: &[IdentityTried]) -> String {
-    if let Some(encrypted) = tried.iter().find(|identity| identity.tried == Tried::Encrypted) {
+    let needs_agent = |identity: &&IdentityTried| matches!(identity.tried, Tried::Encrypted | Tried::Hardware);
+    if let Some(encrypted) = tried.iter().find(needs_agent) {
         return format!("ssh-add {}", shell_word(&encrypted.identity));
     }
     if tried.iter().any(|identity| identity.tried == Tried::NotOffered) {
         return "name the right key: set ansible_ssh_private_key_file".into();
     }
-    format!("try by hand: {}", ssh_command(endpoint, "-v"))
+    format!("try by hand: {}", ssh_command(endpoint, "-v", "true"))
 }
 
-fn ssh_command(endpoint: &Endpoint, verbosity: &str) -> String {
-    let Endpoint { host: _, user, address, port } = endpoint;
-    format!("ssh {verbosity} -p {port} -l {} {} true", shell_word(user), shell_word(address))
+fn ssh_command(endpoint: &Endpoint, verbosity: &str, command: &str) -> String {
+    let Endpoint { host, user, address, port, alias: _, via } = endpoint;
+    // Behind another host only its name leads there.
+    let name = if via.is_some() { host.as_str() } else { address };
+    format!("ssh {verbosity} -p {port} -l {} {} {command}", shell_word(user), shell_word(name))
 }
 
 /// The text as one word for a shell, quoted only where it has to be.
@@ -288,7 +356,7 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
 }
 
 fn known_hosts_name(endpoint: &Endpoint) -> String {
-    lookup_name(&endpoint.address, endpoint.port)
+    endpoint.alias.clone().unwrap_or_else(|| lookup_name(&endpoint.address, endpoint.port))
 }
 
 fn path_list(paths: &[PathBuf]) -> String {

@@ -174,7 +174,13 @@ impl KnownHosts {
     /// Everything that the files say about an address and port.
     #[must_use]
     pub fn lookup(&self, address: &str, port: u16) -> HostKeys {
-        let name = lookup_name(address, port);
+        self.lookup_name(&lookup_name(address, port))
+    }
+
+    /// Everything that the files say about a name as it stands in them, such as a `HostKeyAlias`.
+    #[must_use]
+    pub fn lookup_name(&self, name: &str) -> HostKeys {
+        let name = name.to_lowercase();
         let by_name = self.by_name.get(&name).map_or(&[][..], Vec::as_slice);
         let mut matching: Vec<usize> = by_name.to_vec();
         matching.extend(self.to_try.iter().filter(|&&index| self.entries[index].hosts.matches(&name)));
@@ -272,7 +278,7 @@ fn matches_list(patterns: &str, name: &str) -> bool {
 
 /// `*` stands for any run of characters, `?` for one. On a mismatch only the last `*` is tried further, so the
 /// time is at most the product of the lengths, whatever the pattern.
-fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
+pub(super) fn matches_pattern(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     while n < name.len() {

@@ -14,13 +14,22 @@ mod capture;
 mod command;
 mod error;
 mod identity;
+mod jump;
+mod key_file;
 mod known_hosts;
 mod leash;
 mod local;
+mod notices;
+mod proxy_command;
+mod shared;
 mod ssh;
 mod ssh_auth;
+mod ssh_client;
+mod ssh_config;
 mod ssh_handler;
+mod ssh_route;
 mod ssh_session;
+mod ssh_stream;
 mod target;
 
 use std::future::Future;
@@ -30,7 +39,9 @@ pub use command::{AfterTimeout, Command, Completed, Outcome, OutputChunk, Output
 pub use error::{Endpoint, IdentityTried, Stage, TransportError, Tried};
 pub use known_hosts::{FileLine, HostKeys, KnownHosts, KnownKey, Verdict, lookup_name};
 pub use local::{LocalConnector, LocalSession};
+pub use notices::Notices;
 pub use ssh::{SshConnector, SshOptions};
+pub use ssh_config::{AskError, ConfigError, LocalFacts, SettingsError, SshConfig};
 pub use ssh_session::SshSession;
 pub use target::{SshTarget, Target, TargetKind};
 

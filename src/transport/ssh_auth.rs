@@ -10,7 +10,8 @@ use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg, PublicKey};
 use russh::{MethodKind, MethodSet};
 
 use super::error::{Endpoint, IdentityTried, Stage, TransportError, Tried};
-use super::identity::{Candidate, Identities, Offer};
+use super::identity::{Candidate, Offer, open_agent};
+use super::ssh_config::IdentitySettings;
 use super::ssh_handler::{ClientHandler, Ending};
 use crate::model::printable;
 
@@ -22,7 +23,7 @@ const MAX_ATTEMPTS: usize = 5;
 pub(super) struct Login<'a> {
     pub(super) handle: &'a mut Handle<ClientHandler>,
     pub(super) endpoint: &'a Arc<Endpoint>,
-    pub(super) identities: &'a Identities,
+    pub(super) settings: &'a IdentitySettings,
     pub(super) ending: &'a Ending,
 }
 
@@ -98,7 +99,7 @@ impl Login<'_> {
     }
 
     async fn offer_agent_key(&mut self, key: &PublicKey, hash: Option<HashAlg>) -> Answer {
-        let mut agent = match self.identities.agent().await {
+        let mut agent = match open_agent(self.settings.agent.as_deref()).await {
             Ok(agent) => agent,
             Err(reason) => return Answer::Skipped(Tried::Failed { reason }),
         };
@@ -111,7 +112,9 @@ impl Login<'_> {
         if !matches!(algorithm, Algorithm::Rsa { .. }) {
             return Ok(None);
         }
+        let only_sha256 = self.settings.accepted.as_ref().is_some_and(|names| !names.contains(&"rsa-sha2-512".into()));
         match self.handle.best_supported_rsa_hash().await {
+            Ok(_) | Err(_) if only_sha256 => Ok(Some(HashAlg::Sha256)),
             Ok(Some(Some(hash))) => Ok(Some(hash)),
             Ok(Some(None)) => Err(Tried::WeakOnly),
             Ok(None) | Err(_) => Ok(Some(HashAlg::Sha512)),

@@ -13,8 +13,11 @@ use super::Session;
 use super::capture::Capture;
 use super::command::{AfterTimeout, Command, Completed, Outcome, OutputChunk, OutputEnd, Stream, UnknownCause};
 use super::error::{Endpoint, Stage, TransportError};
+use super::jump::Jump;
 use super::leash::Leash;
+use super::ssh::Connection;
 use super::ssh_handler::{ClientHandler, Ending};
+use super::ssh_route::Opened;
 use crate::model::printable;
 
 /// What the login shell is asked to run; the script follows on standard input.
@@ -34,6 +37,9 @@ pub struct SshSession {
     handle: Handle<ClientHandler>,
     ending: Arc<Ending>,
     leash: Leash,
+    environment: Vec<(String, String)>,
+    /// Held for as long as the session goes through it.
+    jump: Option<Arc<Jump>>,
 }
 
 impl fmt::Debug for SshSession {
@@ -43,13 +49,9 @@ impl fmt::Debug for SshSession {
 }
 
 impl SshSession {
-    pub(super) fn new(
-        endpoint: Arc<Endpoint>,
-        handle: Handle<ClientHandler>,
-        leash: Leash,
-        ending: Arc<Ending>,
-    ) -> Self {
-        Self { endpoint, handle, ending, leash }
+    pub(super) fn new(opened: Opened) -> Self {
+        let Opened { endpoint, settings, connection: Connection { handle, leash, ending }, jump } = opened;
+        Self { endpoint, handle, ending, leash, environment: settings.environment.clone(), jump }
     }
 
     /// Where the session leads.
@@ -99,6 +101,12 @@ impl Session for SshSession {
                 return Err(TransportError::Timeout { endpoint, stage: Stage::OpenChannel, limit });
             }
         };
+        // Unasked: a server takes what its AcceptEnv names and passes the rest over.
+        for (name, value) in &self.environment {
+            if channel.set_env(false, name.as_str(), value.as_str()).await.is_err() {
+                return Err(self.lost());
+            }
+        }
         // The request, the script and its end are sent together, without waiting for the answer to the first.
         if channel.exec(true, SHELL).await.is_err() {
             return Err(self.lost());
@@ -130,7 +138,7 @@ impl Session for SshSession {
     }
 
     async fn close(self) {
-        let Self { endpoint: _, handle, ending: _, leash } = self;
+        let Self { endpoint: _, handle, ending: _, leash, environment: _, jump } = self;
         let take_leave = async {
             if handle.disconnect(Disconnect::ByApplication, "", "").await.is_ok() {
                 // Resolves when the connection's task has written it out and ended.
@@ -138,7 +146,7 @@ impl Session for SshSession {
             }
         };
         let _ = timeout(CLOSE_LIMIT, take_leave).await;
-        drop(leash);
+        drop((leash, jump));
     }
 }
 

@@ -24,16 +24,20 @@ pub enum TargetKind {
     Local,
 }
 
-/// What `ansible_host`, `ansible_port`, `ansible_user` and `ansible_ssh_private_key_file` say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the inventory says of a host; the rest is SSH configuration's to say, or has its default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SshTarget {
-    /// Name or IP address (without brackets) to connect to, and to look up in known_hosts.
+    /// `ansible_host`: the name that SSH configuration is asked about, or an IP address (without brackets).
     pub address: String,
-    /// TCP port.
-    pub port: u16,
-    /// User to log in as; without one, [`super::SshOptions::user`].
+    /// `ansible_port`.
+    pub port: Option<u16>,
+    /// `ansible_user`.
     pub user: Option<String>,
-    /// Private key file to try before anything else; without one, the agent and
-    /// [`super::SshOptions::identities`] are tried.
+    /// `ansible_ssh_private_key_file`: the private key to try before anything else.
     pub identity_file: Option<PathBuf>,
+    /// The file to go by instead of the usual configuration (`-F` in `ansible_ssh_common_args`).
+    pub config: Option<PathBuf>,
+    /// The other options of `ssh` in `ansible_ssh_common_args` and its likes, a word each.
+    pub options: Vec<String>,
 }

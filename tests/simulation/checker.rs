@@ -78,7 +78,7 @@ fn the_checker_catches_broken_major_plans() {
         let tracks = plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks);
         tracks.flat_map(|track| &mut track.actions).for_each(|action| change(&mut action.kind));
     }
-    let breakages: [(&str, Breakage); 9] = [
+    let breakages: [(&str, Breakage); 11] = [
         ("never built and checked", |plan| remove(plan, "stage")),
         ("may run during a major upgrade", |plan| {
             for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
@@ -98,6 +98,20 @@ fn the_checker_catches_broken_major_plans() {
             each(plan, |kind| {
                 if let ActionKind::Rehearse { migration, .. } = kind {
                     migration.skipped.clear();
+                }
+            });
+        }),
+        ("not who was declared for it", |plan| {
+            each(plan, |kind| {
+                if let ActionKind::Migrate { migration, .. } = kind {
+                    migration.upstream = Some("25.6.8".to_owned());
+                }
+            });
+        }),
+        ("not on the copy", |plan| {
+            each(plan, |kind| {
+                if let ActionKind::Rehearse { migration, .. } = kind {
+                    migration.upstream = Some("25.6.8".to_owned());
                 }
             });
         }),

@@ -35,9 +35,15 @@ pub(crate) fn play(scenario: Scenario, bug: &Bug) -> Played {
     let mut empty = false;
     for _ in 0..most {
         simulated.between_runs();
-        let before = simulated.lock().disturbances;
+        let (before, began) = {
+            let cluster = simulated.lock();
+            (cluster.disturbances, cluster.now)
+        };
         let ended = turn_with(&asked, &simulated, bug);
-        let disturbed = simulated.lock().disturbances > before;
+        let disturbed = {
+            let cluster = simulated.lock();
+            cluster.disturbances > before || began < cluster.repeated_until
+        };
         match ended {
             Turn::Empty => empty = true,
             Turn::Refused(codes) if !disturbed => wrong.push(format!("refused without a cause: {codes:?}")),

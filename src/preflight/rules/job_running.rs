@@ -11,9 +11,9 @@ pub(in crate::preflight) const RULE: Rule = Rule {
     demands: "no job of an earlier run is at work on a host of the run",
     source: "the job's own directory on its host",
     explanation: "A job goes on when its controller is killed or cut off. What it is about to change can't be planned around: a migration \
-                  that is half done looks like one that was never begun. `converge` waits for its end, which the host forces by the job's own \
-                  time-out, and looks again; every other command says so and stops. A host that can't tell its jobs counts as one that has some. \
-                  A job that was killed, or that a restart of the host ended, is no hindrance: what it left is seen as it is.",
+                  that is half done looks like one that was never begun. A run (`converge`, `apply`, `resume`, `schema mend`) waits for its end, which \
+                  the host forces by the job's own time-out, and looks again; what only looks says so and stops. A host that can't tell \
+                  its jobs counts as one that has some. A job that was killed, or that a restart of the host ended, is no hindrance: what it left is seen as it is.",
     check,
 };
 

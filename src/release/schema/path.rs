@@ -237,6 +237,7 @@ mod tests {
             pins: BTreeMap::new(),
             migrations,
             missing_modules: BTreeMap::from([("p.gone".into(), "p/a.py".into())]),
+            catch_up: crate::release::CatchUp::default(),
             problems: Vec::new(),
         })
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::catch_up::CatchUp;
 use super::error::WheelError;
 use super::imports::first_importers;
 use super::metadata::parse_metadata;
@@ -37,6 +38,9 @@ pub struct Wheel {
     /// Modules of its own that it imports and doesn't hold, each with a file that imports it. Whether it starts all the
     /// same depends on whether anything needs that file: in the manager 24.9.14 the server does, in 25.14.0 nothing does.
     pub missing_modules: BTreeMap<String, String>,
+    /// Upstream's own way to bring in what alembic would leave out.
+    #[serde(default)]
+    pub catch_up: CatchUp,
     /// What else is wrong with it and doesn't hinder reading it.
     pub problems: Vec<String>,
 }
@@ -120,6 +124,11 @@ impl Wheel {
             pins: metadata.pins,
             migrations: migrations_of(&parts.migrations, graph),
             missing_modules: missing_modules(&parts, files, &mut problems),
+            catch_up: CatchUp::of(
+                names,
+                &parts.migrations,
+                parts.sources.iter().filter_map(|name| Some(files.get(name)?.as_slice())),
+            ),
             problems,
         })
     }

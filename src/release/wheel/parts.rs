@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::catch_up;
 use super::error::WheelError;
 use super::imports::{OwnModules, missing_imports, suspect_imports};
 
@@ -65,10 +66,11 @@ impl WheelParts {
     }
 
     /// Whether a source seems to import what the wheel doesn't hold, by a look at single lines: quick, and never
-    /// missing what the look for missing modules would find at the start of a line.
+    /// missing what the look for missing modules would find at the start of a line. One that declares upstream's command
+    /// for revisions that were left out is wanted as well.
     #[must_use]
     pub fn is_suspect(&self, name: &str, bytes: &[u8]) -> bool {
-        suspect_imports(&self.own, name, bytes)
+        suspect_imports(&self.own, name, bytes) || catch_up::declares(bytes)
     }
 
     /// The modules of the wheel's own packages that a source imports although the wheel doesn't hold them.

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::environment::environments;
 use super::freeze::FreezeSpec;
-use super::spec::{Asked, Component, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor};
+use super::spec::{
+    Asked, Component, HealthSpec, LeftOut, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor,
+};
 use crate::document::{Diagnostic, Diagnostics, Fields, Node, Span, Value, did_you_mean};
 use crate::model::{Share, Window};
 use crate::release::Release;
@@ -240,6 +242,14 @@ fn schema(node: &Node) -> Result<Option<SchemaSpec>, Diagnostics> {
     let snapshots = fields.given("snapshots", snapshots).unwrap_or_default();
     let rehearsal = fields.given("rehearsal", rehearsal).unwrap_or(Rehearsal::Major);
     let scratch = fields.given("scratch", database_name);
+    let left_out = fields.given("left_out", left_out).unwrap_or_default();
+    if left_out == LeftOut::Upstream && rehearsal != Rehearsal::Never {
+        let span = node.get("left_out").map_or(&node.span, |node| &node.span);
+        let message = "`left_out: upstream` can't be rehearsed: upstream's command works on the database that alembic.ini \
+                       names, and would run what reaches outside of it as well";
+        let hint = "declare `rehearsal: never` beside it, or leave it to converge";
+        fields.mistake(Diagnostic::at(span, message).hint(hint));
+    }
     fields.build(|| {
         Some(ini.map(|ini| {
             let beside =
@@ -251,6 +261,7 @@ fn schema(node: &Node) -> Result<Option<SchemaSpec>, Diagnostics> {
                 timeout,
                 keep_backups,
                 snapshots,
+                left_out,
                 rehearsal,
                 scratch,
             }
@@ -281,6 +292,16 @@ fn snapshots(node: &Node) -> Result<BTreeMap<String, String>, Diagnostics> {
         }
     }
     mistakes.or_ok(snapshots)
+}
+
+fn left_out(node: &Node) -> Result<LeftOut, Diagnostic> {
+    let known = [("converge", LeftOut::Converge), ("upstream", LeftOut::Upstream)];
+    let text = node.as_text()?;
+    known.iter().find(|(name, _)| *name == text).map(|(_, left_out)| *left_out).ok_or_else(|| {
+        let names = known.map(|(name, _)| name);
+        let message = format!("{text:?} says not who runs what is left out (expected {})", names.join(", "));
+        Diagnostic::at(&node.span, message).maybe_hint(did_you_mean(&text, names))
+    })
 }
 
 fn rehearsal(node: &Node) -> Result<Rehearsal, Diagnostic> {
@@ -456,6 +477,8 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
         assert_eq!((freeze.frozen.as_str(), freeze.marker.as_str()), ("frozen", "/home/bai/manager/.venv.frozen"));
         let shut = full.replace("status: ask", "status: ask, frozen: shut");
         assert_eq!(read(&shut).unwrap().freeze.unwrap().frozen, "shut");
+        let upstream = WHOLE.replace("timeout: 2h", "rehearsal: never, left_out: upstream");
+        assert_eq!(read(&upstream).unwrap().schema.unwrap().left_out, LeftOut::Upstream);
         let never = WHOLE.replace("timeout: 2h", "rehearsal: never");
         assert_eq!(read(&never).unwrap().schema.unwrap().rehearsal, Rehearsal::Never);
     }
@@ -470,6 +493,8 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
             ("keep_backups: 1.5", "\"1.5\" is no number of backups"),
             ("rehearsal: alway", "did you mean `always`"),
             ("rehearsal: 'yes'", "(expected major, always, never)"),
+            ("left_out: upstream", "`left_out: upstream` can't be rehearsed"),
+            ("left_out: upstram", "did you mean `upstream`"),
             ("scratch: Copy", "\"Copy\" is no plain name of a database"),
             ("scratch: 1copy", "no plain name"),
             ("scratch: 'a; drop database b'", "no plain name"),

@@ -2,6 +2,7 @@
 //! health endpoint.
 
 mod assess;
+mod catch_up;
 mod decode;
 mod difference;
 mod environment;
@@ -12,6 +13,7 @@ mod preview;
 mod spec;
 
 pub use assess::{Assessment, Installed, Running, Staleness, assess};
+pub use catch_up::upstream_version;
 pub use decode::decode;
 pub use difference::{Cause, Difference};
 pub use environment::{
@@ -22,4 +24,6 @@ pub use freeze::FreezeSpec;
 pub use mending::{mending_of, presence_of};
 pub use path::{PlannedHop, PlannedPath, path_of, wants_published, within_reach, work_query};
 pub use preview::{SchemaStep, schema_steps, waiting_revisions};
-pub use spec::{Asked, Component, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor};
+pub use spec::{
+    Asked, Component, HealthSpec, LeftOut, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor,
+};

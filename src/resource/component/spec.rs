@@ -174,10 +174,24 @@ pub struct SchemaSpec {
     /// State beside the database that a migration may change, such as etcd's: for each a name and a command that prints
     /// it. It is saved beside the backup.
     pub snapshots: BTreeMap<String, String>,
+    /// Who brings in what alembic would leave out.
+    #[serde(default)]
+    pub left_out: LeftOut,
     /// Before which hops the migration is tried on a copy.
     pub rehearsal: Rehearsal,
     /// The database that the copy is made in; `None` stands for the name of the real one and `_rehearsal`.
     pub scratch: Option<String>,
+}
+
+/// Who brings in revisions that `alembic upgrade head` would leave out on a hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeftOut {
+    /// converge, in one transaction with the upgrade.
+    #[default]
+    Converge,
+    /// The package's own `apply-missing-revisions`, instead of the upgrade. It isn't atomic.
+    Upstream,
 }
 
 /// Before which hops a migration is tried on a copy of the database.

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
+use converge::desired::Instance;
 use converge::execute::{Attempt, Hosts};
 use converge::facts::{HostFacts, Query};
 use converge::model::HostName;
 use converge::plan::{Action, ActionKind, Plan};
 use converge::release::Catalogue;
-use converge::resource::component::work_query;
+use converge::resource::component::{Running, assess, work_query};
 use tokio::sync::{Notify, watch};
 
 use super::{Cluster, Fault, Lingering, LookFault, graph_of, release};
@@ -70,6 +71,7 @@ impl Simulated {
         (cluster.stopping, cluster.taken_over, cluster.barred_from) = (false, false, None);
         cluster.lost.clear();
         cluster.done.clear();
+        cluster.waiting.clear();
         cluster.generation += 1;
         (cluster.fence, cluster.disturbances_before) = (Some(cluster.generation), cluster.disturbances);
         if let Some(plan) = checked {
@@ -201,6 +203,11 @@ impl Cluster {
             self.log.push(format!("{}: fenced", action.id));
             return Err(Attempt::Fenced { reason: "the lock is another run's".into() });
         }
+        if matches!(action.kind, ActionKind::Start { .. })
+            && plan.instance(&action.instance()).is_some_and(|own| seen_running(own, facts))
+        {
+            self.waiting.insert(action.id.clone());
+        }
         self.check_permitted(plan, action, facts);
         if self.hosts[&action.host].lingering.is_some() && holds_lock(action) {
             self.disturbances += 1;
@@ -319,13 +326,21 @@ impl Cluster {
     fn jump(&mut self, seconds: i64) {
         self.log.push(format!("the clocks jump by {seconds} s"));
         self.now += seconds;
-        // Less than a day or an hour, and an install that is older than a start looks younger once the clock has caught up: a
-        // start is made again then. It costs a turn.
-        self.disturbances += usize::from((-60..0).contains(&seconds));
+        // A start behind an install then shows an earlier time, until the clock has caught up: it is made again. That costs
+        // a turn, or the few that this little takes; a day is more than any run.
+        if (-60..0).contains(&seconds) {
+            self.disturbances += 1;
+            self.repeated_until = self.now - seconds;
+        }
         for process in self.hosts.values_mut().flat_map(|host| host.processes.values_mut()) {
             process.started_at += seconds;
         }
     }
+}
+
+/// Whether a look has shown that a component runs.
+fn seen_running(instance: &Instance, facts: &HostFacts) -> bool {
+    matches!(assess(&instance.component, facts).running, Running::Running { .. })
 }
 
 /// Those of which the host lets one at a time be at work.

@@ -16,8 +16,8 @@ use converge::model::HostName;
 use converge::plan::{Action, Plan};
 use converge::release::Release;
 use converge::resource::component::{
-    Asked, Component, EnvironmentSpec, FreezeSpec, HealthSpec, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal,
-    Supervisor,
+    Asked, Component, EnvironmentSpec, FreezeSpec, HealthSpec, LeftOut, Precautions, ProcessSpec, Rehearsal,
+    SchemaSpec, Signal, Supervisor,
 };
 
 pub use hosts::{CATALOGUE, Simulated};
@@ -174,6 +174,10 @@ pub struct Cluster {
     pub fence: Option<u64>,
     /// Whether another controller has gone on in this run's place.
     taken_over: bool,
+    /// Starts of this run whose host was seen to run the component already: there is only to wait for its answer.
+    waiting: BTreeSet<String>,
+    /// The clocks were set back, and show this time for the second time only later.
+    pub repeated_until: i64,
     /// The actions of this run that were carried out.
     done: BTreeSet<String>,
     /// `disturbances` when this run began.
@@ -238,6 +242,7 @@ pub fn component(name: &str, package: &str, venv: &str, declared: &Release, data
             timeout: 60,
             keep_backups: 3,
             snapshots: BTreeMap::new(),
+            left_out: LeftOut::Converge,
             rehearsal: Rehearsal::Major,
             scratch: None,
         }),
@@ -287,6 +292,8 @@ impl Cluster {
             generation: 0,
             fence: None,
             taken_over: false,
+            waiting: BTreeSet::new(),
+            repeated_until: 0,
             done: BTreeSet::new(),
             disturbances_before: 0,
             pace: None,

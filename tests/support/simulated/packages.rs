@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use converge::model::Digest;
-use converge::release::{Migrations, Release, RevisionGraph, Wheel};
+use converge::release::{CatchUp, Migrations, Release, RevisionGraph, Wheel};
 
 fn patch_of(release: &Release) -> u64 {
     release.normalized().rsplit('.').next().and_then(|z| z.parse().ok()).expect("a patch number")
@@ -50,6 +50,7 @@ pub(super) fn wheel_of(package: &str, release: &Release) -> Wheel {
         pins: BTreeMap::new(),
         migrations: Migrations::Known { directory: "alembic".into(), graph: graph_of(release) },
         missing_modules: BTreeMap::new(),
+        catch_up: CatchUp::default(),
         problems: vec![],
     }
 }

@@ -217,7 +217,7 @@ impl Cluster {
                 }
             }
             ActionKind::Start { .. } => {
-                if self.running(&action.instance()) {
+                if self.running(&action.instance()) && !self.waiting.contains(&action.id) {
                     self.violate(action, "it is started while it runs");
                 }
                 if let (Some(database), Some(installed)) =
