@@ -365,7 +365,8 @@ fn at_23_9_10() -> Seen {
         installed: Observed::Known("23.9.10"),
         running: Some("23.9.10"),
         published: Observed::Known(&[
-            "23.3.12", "23.9.0", "23.9.8", "23.9.10", "24.3.0", "24.3.2", "24.3.11", "24.9.0", "24.9.13", "24.9.14",
+            "23.3.12", "23.9.0", "23.9.8", "23.9.10", "24.3.0", "24.3.2", "24.3.11", "24.9.0", "24.9.1", "24.9.13",
+            "24.9.14",
         ]),
         ..Seen::default()
     }
@@ -735,7 +736,7 @@ fn state_on_disk_is_looked_for_before_a_major_upgrade() {
 #[test]
 fn manual_steps_and_risks_are_named_where_they_concern_the_cluster() {
     // The fixture's server is PostgreSQL 16: the step that replaces 15 doesn't concern it.
-    let instances = [manager("m", "24.9.0")];
+    let instances = [manager("m", "24.9.1")];
     let seen = Seen { installed: Observed::Known("24.3.11"), running: Some("24.3.11"), ..at_23_9_10() };
     let steps = |case: Case<'_>| -> Vec<String> {
         case.findings().into_iter().filter(|f| f.code == "manual-step").filter_map(|f| f.about).collect()

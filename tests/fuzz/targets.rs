@@ -7,16 +7,14 @@ use std::path::Path;
 use converge::document::{Node, Source};
 use converge::facts::{
     CommandQuery, DiskQuery, EffectsQuery, FileQuery, HealthQuery, InterpretersQuery, MigrationsAt, PackageSourceQuery,
-    PathsQuery, PinsQuery, Probe, ProcessQuery, PublishedQuery, Query, ResolutionQuery, SchemaQuery, UnitQuery, VenvQuery,
-    WheelQuery, WorkQuery, read_answers,
+    PathsQuery, PinsQuery, Probe, ProcessQuery, PublishedQuery, Query, ResolutionQuery, SchemaQuery, UnitQuery,
+    VenvQuery, WheelQuery, WorkQuery, read_answers,
 };
 use converge::inventory::{Inventory, InventorySources};
 use converge::model::HostName;
 use converge::packages::read_archive;
 use converge::playbook::{Origin, Playbook};
-use converge::release::{
-    PageKind, Release, Wheel, join_files, parse_index_page, parse_metadata, parse_revision_file,
-};
+use converge::release::{PageKind, Release, Wheel, join_files, parse_index_page, parse_metadata, parse_revision_file};
 use converge::remote::{Reply, read_lock_answer};
 use converge::transport::KnownHosts;
 
