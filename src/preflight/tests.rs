@@ -326,7 +326,7 @@ fn what_the_login_cannot_change_is_found_before_anything_stops() {
     let locked = Seen { venv_writable: false, ..Seen::default() };
     let stranger = Seen { uid: 1001, ..Seen::default() };
     fires(locked.clone(), "/srv/manager/.venv can't be written to");
-    fires(stranger.clone(), "process 4711 belongs to user 1000, the login to user 1001");
+    fires(stranger.clone(), "process 4711 belongs to user 1000, and the session is user 1001's");
     // Not where nothing is written or stopped, nor for root, nor where systemd is asked.
     passes(manager("m", "25.6.1"), locked);
     passes(manager("m", "25.6.1"), stranger.clone());
