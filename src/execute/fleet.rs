@@ -120,7 +120,7 @@ where
         let Some(text) = plan.instance(&action.instance()).and_then(|instance| log_script(&instance.component)) else {
             return Vec::new();
         };
-        let command = Command { script: text.into_bytes(), limit: LOG_LIMIT, output_limit: 64 * 1024 };
+        let command = Command { script: text.into_bytes(), input: Vec::new(), limit: LOG_LIMIT, output_limit: 64 * 1024 };
         match self.fleet.run(&action.host, &command, &mut |_| {}).await {
             Ok(completed) => {
                 completed.stdout.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()).map(printable).collect()

@@ -64,6 +64,7 @@ impl Job<'_> {
                 Launch { nonce: &nonce, run: self.run, action: self.action, ask: self.ask, fence: self.fence, have };
             let command = Command {
                 script: launch.script().into_bytes(),
+                input: Vec::new(),
                 limit: end.saturating_duration_since(Instant::now()),
                 output_limit: REPLY_LIMIT,
             };

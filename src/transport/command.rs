@@ -5,15 +5,34 @@ use std::time::Duration;
 /// A script for `/bin/sh`, fed to it on standard input, so that it works whatever the login shell is.
 ///
 /// The shell reads the script as it goes: a command in it that reads standard input would swallow the rest. Give
-/// such commands `</dev/null`. A script that needs input of its own has to bring it along as a here-document.
+/// such commands `</dev/null`. A script that needs input of its own brings it along as a here-document, or has
+/// [`Command::input`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// The script.
     pub script: Vec<u8>,
+    /// What the script itself reads from standard input, any bytes; where there is none, that is the script's rest.
+    pub input: Vec<u8>,
     /// How long it may take, opening its channel included.
     pub limit: Duration,
     /// How many bytes of standard output and standard error together are kept; the rest is counted.
     pub output_limit: usize,
+}
+
+impl Command {
+    /// What starts the shell that takes the script, and then the input, from standard input.
+    ///
+    /// A shell may read ahead of the script that it runs, and would swallow input behind it. Where there is some, the
+    /// script is taken byte by byte first (`dd bs=1`), as a whole; a quoted word without any quote in it means the same to
+    /// every login shell.
+    pub(super) fn shell(&self) -> String {
+        match self.input.is_empty() {
+            true => "exec /bin/sh -s".to_owned(),
+            false => {
+                format!("exec /bin/sh -c 'eval \"$(dd bs=1 count={} 2>/dev/null)\"'", self.script.len())
+            }
+        }
+    }
 }
 
 /// Which of the two streams.

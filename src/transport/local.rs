@@ -55,9 +55,9 @@ impl Session for LocalSession {
         command: &Command,
         output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
     ) -> Result<Completed, TransportError> {
-        let Command { script, limit, output_limit } = command;
+        let Command { script, input, limit, output_limit } = command;
         let mut child = tokio::process::Command::new(SHELL)
-            .arg("-s")
+            .args(["-c", &command.shell()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -67,7 +67,7 @@ impl Session for LocalSession {
             .map_err(|source| TransportError::Spawn { host: self.host.clone(), program: SHELL, source })?;
         let mut capture = Capture::new(*output_limit, output);
         let deadline = pin!(sleep(*limit));
-        let (outcome, end) = match drain(&mut child, script, &mut capture, deadline).await {
+        let (outcome, end) = match drain(&mut child, [script, input], &mut capture, deadline).await {
             Ended::Exited { status, end } => (outcome(status), end),
             Ended::TimedOut => {
                 kill_group(&mut child).await;
@@ -86,15 +86,15 @@ enum Ended {
     TimedOut,
 }
 
-/// Feeds the script, drains both streams and waits for the end, all at once.
+/// Feeds the script and its input, drains both streams and waits for the end, all at once.
 async fn drain(
     child: &mut Child,
-    script: &[u8],
+    said: [&[u8]; 2],
     capture: &mut Capture<'_>,
     mut deadline: std::pin::Pin<&mut Sleep>,
 ) -> Ended {
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
-    let mut writing = pin!(feed(child.stdin.take(), script));
+    let mut writing = pin!(feed(child.stdin.take(), said));
     let mut grace = pin!(sleep(GRACE));
     let (mut out_buffer, mut err_buffer) = (Vec::with_capacity(READ_SIZE), Vec::with_capacity(READ_SIZE));
     let (mut fed, mut exited) = (false, None);
@@ -136,10 +136,13 @@ async fn read(stream: &mut Option<impl AsyncRead + Unpin>, buffer: &mut Vec<u8>)
     }
 }
 
-async fn feed(stdin: Option<ChildStdin>, script: &[u8]) {
-    if let Some(mut stdin) = stdin {
+async fn feed(stdin: Option<ChildStdin>, said: [&[u8]; 2]) {
+    let Some(mut stdin) = stdin else { return };
+    for part in said {
         // A shell that ended early closes its end: that is no error of ours.
-        let _ = stdin.write_all(script).await;
+        if stdin.write_all(part).await.is_err() {
+            return;
+        }
     }
 }
 

@@ -20,9 +20,6 @@ use super::ssh_handler::{ClientHandler, Ending};
 use super::ssh_route::Opened;
 use crate::model::printable;
 
-/// What the login shell is asked to run; the script follows on standard input.
-const SHELL: &str = "exec /bin/sh -s";
-
 /// How long to wait for more after a script has ended, when something that it left behind still holds its output
 /// open. Output written before the end arrives right behind the exit status; only a lost segment delays it, by
 /// Linux's least time-out of 200 ms and a round trip.
@@ -92,7 +89,7 @@ impl Session for SshSession {
         command: &Command,
         output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
     ) -> Result<Completed, TransportError> {
-        let Command { script, limit, output_limit } = command;
+        let Command { script, input, limit, output_limit } = command;
         let mut deadline = pin!(sleep(*limit));
         let channel = tokio::select! {
             opened = self.open() => opened?,
@@ -108,13 +105,13 @@ impl Session for SshSession {
             }
         }
         // The request, the script and its end are sent together, without waiting for the answer to the first.
-        if channel.exec(true, SHELL).await.is_err() {
+        if channel.exec(true, command.shell()).await.is_err() {
             return Err(self.lost());
         }
         let (mut reader, writer) = channel.split();
         let mut capture = Capture::new(*output_limit, output);
         let ended = {
-            let mut writing = pin!(feed(&writer, script));
+            let mut writing = pin!(feed(&writer, script, input));
             let mut exchange = Exchange { capture: &mut capture, status: None, eof: false };
             exchange.run(&mut reader, writing.as_mut(), deadline).await
         };
@@ -150,10 +147,13 @@ impl Session for SshSession {
     }
 }
 
-/// Sends the script and its end. Waits as long as the other side doesn't read, so it must never be waited for
+/// Sends the script, its input and the end. Waits as long as the other side doesn't read, so it must never be waited for
 /// alone: a script that ends early leaves the rest unread.
-async fn feed(writer: &ChannelWriteHalf<Msg>, script: &[u8]) {
-    if writer.data_bytes(script.to_vec()).await.is_ok() {
+async fn feed(writer: &ChannelWriteHalf<Msg>, script: &[u8], input: &[u8]) {
+    if writer.data_bytes(script.to_vec()).await.is_err() {
+        return;
+    }
+    if input.is_empty() || writer.data_bytes(input.to_vec()).await.is_ok() {
         let _ = writer.eof().await;
     }
 }
