@@ -52,7 +52,7 @@ impl Breach {
 
 /// All rules, the worst first: this is the order in which findings are reported.
 #[must_use]
-pub fn rules() -> [Rule; 38] {
+pub fn rules() -> [Rule; 39] {
     [
         unreachable::RULE,
         job_running::RULE,
@@ -75,6 +75,7 @@ pub fn rules() -> [Rule; 38] {
         schema_unmendable::RULE,
         shared_database::RULE,
         backup::RULE,
+        backup_host::RULE,
         // What would be hurt.
         work_running::RULE,
         shared_venv::RULE,

@@ -7,6 +7,7 @@
 #[path = "../support/rehearsal/mod.rs"]
 mod rehearsal;
 
+mod backup_host;
 mod bench;
 mod controllers;
 mod faults;

@@ -45,7 +45,7 @@ fn a_saved_plan_is_applied_only_if_it_still_fits() {
 
     // Not there, no plan, of another format.
     apply(&bench).exits(1).says(&["can't read plan.json"]);
-    for garbage in ["", "{}", "hello", "[1]", "{\"format\": 4, \"written_by\": \"you\"}"] {
+    for garbage in ["", "{}", "hello", "[1]", "{\"format\": 5, \"written_by\": \"you\"}"] {
         fs::write(&file, garbage).unwrap();
         apply(&bench).exits(1).says(&["plan.json: it is no plan that converge has written"]);
     }
