@@ -63,7 +63,7 @@ impl Site {
                 identity_file: Some(self.key.clone()),
                 ..SshTarget::default()
             };
-            (name.clone(), Target { name: name.clone(), kind: TargetKind::Ssh(ssh) })
+            (name.clone(), Target { name: name.clone(), kind: TargetKind::Ssh(ssh), become_user: None })
         };
         let limits = Limits { forks: 4, probe: PLENTY };
         let targets = self.servers.iter().map(target).collect();

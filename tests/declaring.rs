@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use converge::cli::project;
 use converge::desired::{Declaration, Desired, resolve, resolve_connections};
 use converge::document::{Diagnostics, Source};
-use converge::inventory::{Inventory, InventorySources, Pattern, read_extra_vars};
+use converge::inventory::{Becoming, Inventory, InventorySources, Pattern, read_extra_vars};
 use converge::model::{GroupName, HostName};
 
 fn cases() -> Vec<PathBuf> {
@@ -107,7 +107,8 @@ fn desired_of(root: &Path, inventory: &Path, extra: &[&str], limit: Option<&str>
     let inventory = Inventory::parse(&sources)?;
     let (playbook, roles) = project::read_playbook(root, None)?;
     let extra = read_extra_vars(&project::read_extra_arguments(&extra)?)?;
-    resolve(&Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &extra, limit })
+    let becoming = &Becoming::default();
+    resolve(&Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &extra, becoming, limit })
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Bench {
             identity_file: Some(self.key.clone()),
             ..SshTarget::default()
         };
-        let target = Target { name: host(), kind: TargetKind::Ssh(ssh) };
+        let target = Target { name: host(), kind: TargetKind::Ssh(ssh), become_user: None };
         let limits = Limits { forks: 4, probe: PLENTY };
         Fleet::new(AnyConnector::new(self.options.clone()), BTreeMap::from([(host(), target)]), limits, Sessions::Kept)
     }

@@ -55,7 +55,7 @@ impl Bench {
                 identity_file: Some(self.key.clone()),
                 ..SshTarget::default()
             };
-            (host(n), Target { name: host(n), kind: TargetKind::Ssh(ssh) })
+            (host(n), Target { name: host(n), kind: TargetKind::Ssh(ssh), become_user: None })
         };
         let targets: BTreeMap<_, _> = self.servers.iter().enumerate().map(target).collect();
         let limits = Limits { forks: 4, probe: PLENTY };

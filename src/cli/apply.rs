@@ -33,6 +33,13 @@ pub(super) async fn go_on(
             "a saved plan carries the waivers, --major and --drain-timeout that it was made with: give them to `converge plan`".into(),
         ));
     }
+    if options.r#become || options.become_user.is_some() || options.become_method.is_some() {
+        return Err(CliError::Usage(
+            "a saved plan carries whom its hosts become: give --become, --become-user and --become-method to `converge plan`; \
+             only the password belongs here"
+                .into(),
+        ));
+    }
     let saved: SavedPlan<Target> = SavedPlan::parse(&machine::read_file(path)?)
         .map_err(|source| CliError::SavedPlan { path: path.clone(), source })?;
     let fleet = context::fleet(options, saved.targets.clone(), Sessions::Kept)?;

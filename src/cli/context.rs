@@ -9,7 +9,7 @@ use super::catalogue::catalogue;
 use super::error::CliError;
 use super::options::Options;
 use super::survey::{Subject, backup_hosts};
-use super::{lock, machine, output, project};
+use super::{becoming, lock, machine, output, project};
 use crate::desired::{Declaration, Desired, Instance, Rolling, Serial, SkippedPlay, resolve, resolve_connections};
 use crate::document::{Diagnostic, Diagnostics, Node, did_you_mean, place_of};
 use crate::gather::{Fleet, Limits, Sessions};
@@ -100,8 +100,9 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
         return Err(mistakes.into());
     };
     // Everything is resolved, also what the limit leaves out: a migration concerns it all the same.
+    let becoming = &becoming::of_command_line(options);
     let declaration =
-        Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &extra, limit: None };
+        Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &extra, becoming, limit: None };
     let within: Option<BTreeSet<HostName>> = match limit {
         None => None,
         Some(limit) => mistakes.keep(inventory.limit(limit)).map(|hosts| hosts.into_iter().collect()),
@@ -132,6 +133,7 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
             targets.extend(connections.iter().map(|(host, connection)| (host.clone(), target(host, connection))));
         }
     }
+    becoming::check_effect(options, &targets)?;
     let catalogue = catalogue(options)?;
     Ok(Context { instances, out_of_scope, targets, catalogue, request })
 }
@@ -187,15 +189,16 @@ fn target(host: &HostName, connection: &Connection) -> Target {
             })
         }
     };
-    Target { name: host.clone(), kind }
+    Target { name: host.clone(), kind, become_user: connection.become_user.clone() }
 }
 
 /// The hosts behind `targets`.
 pub(super) fn fleet(
     options: &Options,
-    targets: BTreeMap<HostName, Target>,
+    mut targets: BTreeMap<HostName, Target>,
     sessions: Sessions,
 ) -> Result<Arc<Fleet<AnyConnector>>, CliError> {
+    becoming::add_password(options, &mut targets)?;
     let connector = AnyConnector::new(machine::ssh_options(options)?);
     let limits = Limits { forks: machine::forks(options), probe: PROBE_LIMIT };
     Ok(Fleet::new(connector, targets, limits, sessions))

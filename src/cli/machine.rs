@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::options::Options;
-use crate::model::{RunId, Timestamp};
+use crate::model::{RunId, Secret, Timestamp};
 use crate::transport::{Notices, SshConfig, SshOptions};
 
 /// More hosts at once gain nothing on any network measured, and cost the targets of a shared machine a fifth.
@@ -202,6 +202,44 @@ pub(super) fn ask(question: &str) -> bool {
     match std::io::stdin().read_line(&mut answer) {
         Ok(_) => matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"),
         Err(_) => false,
+    }
+}
+
+/// Asks for a password on the terminal, without showing it.
+///
+/// # Errors
+/// When there is no terminal, or the answer is empty.
+pub(super) fn ask_password(prompt: &str) -> Result<Secret, CliError> {
+    let answer = rpassword::prompt_password(prompt).map_err(|error| {
+        CliError::Environment(format!("a password is to be asked for, and there is no terminal to do so: {error}"))
+    })?;
+    if answer.is_empty() { Err(CliError::Environment("no password was given".into())) } else { Ok(Secret::new(answer)) }
+}
+
+/// No password is longer; a file that is larger is another one.
+const PASSWORD_FILE_LIMIT: u64 = 64 * 1024;
+
+/// Reads a password: the first line of a file.
+///
+/// # Errors
+/// When it can't be read, others can read it too, or the line is empty.
+pub(super) fn read_password(path: &Path) -> Result<Secret, CliError> {
+    use std::io::Read as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let wrong = |source: std::io::Error| CliError::File { what: "read", path: path.to_path_buf(), source };
+    let file = fs::File::open(path).map_err(wrong)?;
+    let mode = file.metadata().map_err(wrong)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let (shown, mode) = (path.display(), mode & 0o7777);
+        return Err(CliError::Environment(format!(
+            "{shown} holds a password, and others than its owner may use it (its mode is {mode:o}): chmod 600 {shown}"
+        )));
+    }
+    let mut text = zeroize::Zeroizing::new(String::new());
+    file.take(PASSWORD_FILE_LIMIT).read_to_string(&mut text).map_err(wrong)?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(Secret::new(line)),
+        Some(_) | None => Err(CliError::Environment(format!("{}: its first line is no password", path.display()))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod becoming;
 mod catalogue;
 mod context;
 mod drift;

@@ -36,6 +36,21 @@ pub struct Options {
     /// Private key to try first where the inventory names none [default: what SSH configuration says]
     #[arg(long, value_name = "FILE", global = true)]
     pub private_key: Option<PathBuf>,
+    /// Do everything on the hosts as another user, where inventory and playbook don't say.
+    #[arg(short, long, global = true)]
+    pub r#become: bool,
+    /// Whom to become, where inventory and playbook don't say [default: root]
+    #[arg(long, value_name = "NAME", global = true)]
+    pub become_user: Option<String>,
+    /// How, where inventory and playbook don't say: sudo, su, doas [default: sudo]
+    #[arg(long, value_name = "METHOD", global = true)]
+    pub become_method: Option<String>,
+    /// Ask, once, for the password that becoming another user takes; for hosts whose inventory has none.
+    #[arg(short = 'K', long, conflicts_with = "become_password_file", global = true)]
+    pub ask_become_pass: bool,
+    /// Take that password from the first line of a file that nobody else can read.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub become_password_file: Option<PathBuf>,
     /// Seconds to wait for a connection [default: what SSH configuration says, or 10]
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600), global = true)]
     pub timeout: Option<u32>,

@@ -9,7 +9,7 @@ use super::{machine, output};
 use crate::event::Event;
 use crate::execute::{Recorder, Unrecorded};
 use crate::journal::{Ending, FORMAT, Limits, PlannedAction, Record, RecordedWaiver, RunStarted, Store, Writer};
-use crate::model::{Digest, HostName, RunId, printable};
+use crate::model::{BecomeUser, Digest, HostName, RunId, printable};
 use crate::plan::Plan;
 use crate::preflight::{Finding, Waiver};
 use crate::transport::{Target, TargetKind};
@@ -72,7 +72,7 @@ impl Begun {
             hosts: known
                 .into_iter()
                 .filter(|(host, _)| concerned.contains(*host))
-                .map(|(host, address)| (host.clone(), address))
+                .map(|(host, _)| (host.clone(), targets.get(host).map(reached).unwrap_or_default()))
                 .collect(),
             plan: plan.digest(),
             actions: plan
@@ -101,8 +101,15 @@ fn waived(finding: &Finding) -> Option<RecordedWaiver> {
     })
 }
 
-/// How a host is reached, in a line.
-pub(super) fn address(target: &Target) -> String {
+/// How a host is reached and whom the session becomes there, in a line: what is kept on the host is that user's.
+pub(super) fn reached(target: &Target) -> String {
+    match &target.become_user {
+        None => address(target),
+        Some(BecomeUser { method, user, password: _ }) => format!("{}, as {user} by {method}", address(target)),
+    }
+}
+
+fn address(target: &Target) -> String {
     match &target.kind {
         TargetKind::Local => "this machine".into(),
         TargetKind::Ssh(ssh) => {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::options::Options;
-use super::recording::{Begun, address};
+use super::recording::{Begun, reached};
 use super::{machine, output};
 use crate::execute::{JobEnd, JobState, Jobs};
 use crate::gather::Fleet;
@@ -53,7 +53,7 @@ fn concerns(doubt: &Doubt, journal: Option<&Journal>, begun: &Begun, targets: &B
     let same_inventory = start.inventory.is_some() && start.inventory == begun.inventory;
     let same_address = targets
         .get(&doubt.host)
-        .is_some_and(|target| start.hosts.get(&doubt.host).is_some_and(|recorded| *recorded == address(target)));
+        .is_some_and(|target| start.hosts.get(&doubt.host).is_some_and(|recorded| *recorded == reached(target)));
     resumed || same_address || (same_inventory && targets.contains_key(&doubt.host))
 }
 

@@ -19,6 +19,11 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         forks,
         user,
         private_key,
+        r#become,
+        become_user,
+        become_method,
+        ask_become_pass,
+        become_password_file,
         timeout,
         reconnect,
         lock_wait: _,
@@ -53,6 +58,9 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--forks", forks.map(|forks| forks.to_string()));
     named("--user", user.clone());
     named("--private-key", path(private_key));
+    named("--become-user", become_user.clone());
+    named("--become-method", become_method.clone());
+    named("--become-password-file", path(become_password_file));
     named("--timeout", timeout.map(|seconds| seconds.to_string()));
     named("--reconnect", Some(format!("{}s", reconnect.as_secs())));
     named("--max-failures", max_failures.map(|hosts| hosts.to_string()));
@@ -63,8 +71,10 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--drain-timeout", drain_timeout.map(|time| format!("{}s", time.as_secs())));
     waive.iter().for_each(|waiver| named("--waive", Some(waiver.clone())));
     named("--waivers", path(waivers));
-    if *major {
-        words.push("--major".into());
+    for (word, is_given) in [("--major", major), ("--become", r#become), ("--ask-become-pass", ask_become_pass)] {
+        if *is_given {
+            words.push(word.into());
+        }
     }
     if let Some(Verb::Apply(ApplyArguments { file })) = verb {
         words.extend(["apply".to_owned(), file.display().to_string()]);
@@ -131,6 +141,8 @@ mod tests {
             &["-i", "prod.yaml", "-l", "gpu*:!gpu07", "-e", "release=25.6.4", "-e", "@site.yaml", "--major", "-f", "3"],
             &["-i", "p", "--waive", "change-log@25.6.4=read on Monday", "--drain-timeout", "8h", "--max-age", "0"],
             &["-i", "p", "--waivers", "w.yaml", "--offline", "s", "--releases", "r", "-u", "bai", "--private-key", "k"],
+            &["-i", "p", "-b", "--become-user", "bai", "--become-method", "su", "-K"],
+            &["-i", "p", "--become", "--become-password-file", "/etc/pw"],
             &["apply", "plan.json", "-T", "3"],
             &["-i", "p", "schema", "mend"],
         ] {

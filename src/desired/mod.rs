@@ -5,6 +5,7 @@
 //! each only once however many hosts share it. What comes out has no templates left; every value still knows the
 //! line that it was written on, so whoever decodes it further can point there too.
 
+mod becoming;
 mod instance;
 mod magic;
 mod mistakes;

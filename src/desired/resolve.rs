@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::becoming::{Becomers, becoming_of};
 use super::magic::{self, Magic};
 use super::mistakes::HostMistakes;
 use super::scope::Scope;
 use crate::document::{Diagnostic, Diagnostics, Node, Span, did_you_mean};
-use crate::inventory::{Connection, Given, Inventory, Variables};
+use crate::inventory::{Becoming, Connection, Given, Inventory, Variables};
 use crate::model::HostName;
 use crate::playbook::{Origin, Play, Playbook, Role, RoleEntry, Roles, Rolling, Task, TaskKind, Templates};
 
@@ -22,6 +23,8 @@ pub struct Declaration<'d> {
     pub roles: &'d Roles,
     /// Variables of the command line, from [`crate::inventory::read_extra_vars`].
     pub extra: &'d [(Arc<str>, Given)],
+    /// Whom the command line becomes, the weakest of all that have a say in it.
+    pub becoming: &'d Becoming,
     /// `--limit`.
     pub limit: Option<&'d str>,
 }
@@ -96,6 +99,7 @@ struct Resolver<'d> {
     limit: Option<Vec<HostName>>,
     groups: Arc<Node>,
     bases: BTreeMap<HostName, HostBase>,
+    becomers: Becomers,
     mistakes: Diagnostics,
     of_hosts: HostMistakes,
     desired: Desired,
@@ -119,6 +123,7 @@ pub fn resolve(declaration: &Declaration<'_>) -> Result<Desired, Diagnostics> {
         limit,
         groups: magic::groups(declaration.inventory),
         bases: BTreeMap::new(),
+        becomers: Becomers::default(),
         mistakes: Diagnostics::new(),
         of_hosts: HostMistakes::default(),
         desired: Desired { tasks, connections, left_out, skipped },
@@ -129,7 +134,7 @@ pub fn resolve(declaration: &Declaration<'_>) -> Result<Desired, Diagnostics> {
     resolver.finish()
 }
 
-/// How to reach hosts, without regard to any playbook: for commands that only look.
+/// How to reach hosts, without regard to any playbook and its say in whom to become: for commands that only look.
 ///
 /// # Errors
 /// All mistakes of the limit and of the hosts' connection variables.
@@ -156,7 +161,9 @@ pub fn resolve_connections(
 }
 
 fn connection_of(host: &HostName, scope: &Scope<'_>) -> Result<Connection, Diagnostics> {
-    Connection::read(host, |name| scope.value(name).map(|value| value.map(|node| node.as_ref().clone())))
+    let connection =
+        Connection::read(host, |name| scope.value(name).map(|value| value.map(|node| node.as_ref().clone())))?;
+    Ok(Connection { become_user: becoming_of(&[], scope)?, ..connection })
 }
 
 impl<'d> Resolver<'d> {
@@ -251,16 +258,24 @@ impl<'d> Resolver<'d> {
             scopes.push(Scope::new(self.templates, Arc::new(variables), magic));
         }
         for task in tasks {
+            let mut places = vec![&task.becoming];
+            places.extend(role.map(|(_, entry)| &entry.becoming));
+            places.extend([&play.becoming, self.declaration.becoming]);
             for (host, scope) in hosts.iter().zip(&scopes) {
-                let resolved = if task.variables.is_empty() {
-                    resolve_task(task, scope)
+                let own;
+                let scope = if task.variables.is_empty() {
+                    scope
                 } else {
                     let mut variables = scope.variables().as_ref().clone();
                     variables.give_all(&task.variables);
                     let mut magic = self.bases.get(host).map(|base| base.magic.clone()).unwrap_or_default();
                     magic.insert("ansible_play_hosts", play_hosts.clone());
-                    resolve_task(task, &Scope::new(self.templates, Arc::new(variables), magic))
+                    own = Scope::new(self.templates, Arc::new(variables), magic);
+                    &own
                 };
+                let becoming = becoming_of(&places, scope).and_then(|user| self.becomers.note(host, &task.span, user));
+                self.of_hosts.keep(host, becoming);
+                let resolved = resolve_task(task, scope);
                 let Some((name, body, variables)) = self.of_hosts.keep(host, resolved) else { continue };
                 self.desired.tasks.push(ResolvedTask {
                     play: play.name.clone(),
@@ -279,7 +294,8 @@ impl<'d> Resolver<'d> {
     }
 
     fn finish(self) -> Result<Desired, Diagnostics> {
-        let Self { declaration, mut mistakes, of_hosts, mut desired, bases, .. } = self;
+        let Self { declaration, mut mistakes, of_hosts, mut desired, bases, becomers, .. } = self;
+        becomers.into_connections(&mut desired.connections);
         mistakes.append(of_hosts.into_diagnostics(bases.len()));
         if mistakes.is_empty() && bases.is_empty() {
             mistakes.push(nobody(declaration));
@@ -356,8 +372,15 @@ mod tests {
         .map_err(|d| d.to_string())?;
         let extra: Vec<ExtraVars> = extra.iter().map(|text| ExtraVars::Argument(Source::command_line(*text))).collect();
         let extra = read_extra_vars(&extra).map_err(|d| d.to_string())?;
-        resolve(&Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &extra, limit })
-            .map_err(|d| d.to_string())
+        resolve(&Declaration {
+            inventory: &inventory,
+            playbook: &playbook,
+            roles: &roles,
+            extra: &extra,
+            becoming: &Becoming::default(),
+            limit,
+        })
+        .map_err(|d| d.to_string())
     }
 
     const INVENTORY: &str = "web: {hosts: {'w[1:2]': }, vars: {i: inventory, a: inventory}}\ndb: {hosts: {d: {ansible_host: '{{addr}}', addr: 10.0.0.1}}}\n";
@@ -440,8 +463,14 @@ mod tests {
         let playbook = Playbook::parse(&bundled_playbook(), Origin::Bundled).unwrap();
         let sources: Vec<RoleSources> = bundled_role_names().into_iter().filter_map(bundled_role).collect();
         let roles = Roles::parse(&sources).unwrap();
-        let declaration =
-            Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &[], limit: None };
+        let declaration = Declaration {
+            inventory: &inventory,
+            playbook: &playbook,
+            roles: &roles,
+            extra: &[],
+            becoming: &Becoming::default(),
+            limit: None,
+        };
         let desired = resolve(&declaration).unwrap();
         assert_eq!((desired.tasks.len(), desired.skipped.len()), (3, 5));
         let manager = &desired.tasks[0].body;
@@ -465,11 +494,45 @@ mod tests {
         let sources: Vec<RoleSources> = bundled_role_names().into_iter().filter_map(bundled_role).collect();
         let roles = Roles::parse(&sources).unwrap();
         let extra = read_extra_vars(&[ExtraVars::Argument(Source::command_line("release=25.10"))]).unwrap();
-        let declaration =
-            Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &extra, limit: None };
+        let declaration = Declaration {
+            inventory: &inventory,
+            playbook: &playbook,
+            roles: &roles,
+            extra: &extra,
+            becoming: &Becoming::default(),
+            limit: None,
+        };
         assert_eq!(resolve(&declaration).unwrap().tasks.len(), 7);
         let shown = resolve(&Declaration { extra: &[], ..declaration }).unwrap_err().to_string();
         assert!(shown.contains("`release` isn't defined"), "{shown}");
+    }
+
+    #[test]
+    fn a_host_has_one_user_whoever_says_whom() {
+        let task = "- component: {}\n  become_user: '{{a}}'\n";
+        let become_of = |inventory: &str, playbook: &str, extra: &[&str]| {
+            run(inventory, playbook, task, extra, None).map(|desired| {
+                let user = |(host, connection): (&HostName, &Connection)| {
+                    let user = connection.become_user.as_ref().map(|user| format!("{} by {}", user.user, user.method));
+                    format!("{host}={}", user.unwrap_or_default())
+                };
+                desired.connections.iter().map(user).collect::<Vec<_>>().join(" ")
+            })
+        };
+        let hosts = "web: {hosts: {w1: , w2: {ansible_become: no}}}\n";
+        let play = "- hosts: web\n  become: yes\n  become_method: su\n  roles: [r]\n";
+        assert_eq!(become_of(hosts, play, &[]), Ok("w1=default by su w2=".into()));
+        assert_eq!(become_of(hosts, play, &["a=pg"]), Ok("w1=pg by su w2=".into()));
+        let other = format!("{play}- hosts: web\n  become: yes\n  tasks: [{{component: {{}}, vars: {{x: 1}}}}]\n");
+        let shown = become_of(hosts, &other, &[]).unwrap_err();
+        for part in [
+            "site.yaml:7:12: this task would be done as root by sudo, the one at roles/r/tasks/main.yaml:1:3 as default by su (for w1)",
+            "hint: in this release all of a host is looked at and changed as one user",
+        ] {
+            assert!(shown.contains(part), "{part}\n{shown}");
+        }
+        let variables = "web: {hosts: {w1: , w2: }, vars: {ansible_become_user: bai, ansible_become_method: sudo}}\n";
+        assert_eq!(become_of(variables, &other, &[]), Ok("w1=bai by sudo w2=bai by sudo".into()));
     }
 
     #[test]

@@ -221,7 +221,11 @@ pub fn read_answers(probe: &Probe, host: &HostName, stdout: &[u8], stderr: &[u8]
         match (question, key) {
             ("-", "now") => clock.now = value.parse().unwrap_or_default(),
             ("-", "uptime") => clock.uptime_ticks = ticks(value),
-            ("-", "end") => complete = true,
+            // What comes behind it, another copy of the answers for instance, is none of them.
+            ("-", "end") => {
+                complete = true;
+                break;
+            }
             ("-", _) => {}
             _ => {
                 if let Ok(number) = question.parse() {
@@ -316,6 +320,22 @@ mod tests {
         let facts = read_answers(&probe, &host, reply, b"").unwrap();
         assert_eq!(facts.observed_at, Timestamp(5));
         assert_eq!(facts.system(), Observed::Unknown("not today".into()));
+    }
+
+    #[test]
+    fn a_reply_that_arrives_twice_counts_once_and_one_of_another_probe_never() {
+        let query = super::super::PathsQuery { pattern: "/srv/*".into() };
+        let probe = Probe::new("n2", [Query::Paths(query)]);
+        let reply = |nonce: &str| {
+            format!("{nonce}\t-\tnow\t5\n{nonce}\t0\tlooked\t1\n{nonce}\t0\tpath\t/srv/a\n{nonce}\t-\tend\tok\n")
+        };
+        let host = HostName::parse("mgr1").unwrap();
+        let read = |text: String| read_answers(&probe, &host, text.as_bytes(), b"").unwrap();
+        let once = read(reply("n2"));
+        assert_eq!(read(reply("n2") + &reply("n2")), once);
+        // An answer to an earlier question that comes late, before and behind.
+        assert_eq!(read(reply("n1") + &reply("n2") + &reply("n1")), once);
+        assert!(read_answers(&probe, &host, reply("n1").as_bytes(), b"").is_err());
     }
 
     #[test]

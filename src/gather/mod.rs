@@ -2,10 +2,7 @@
 //!
 //! A host that can't be asked yields facts that say why; nothing here decides what that means.
 
-#![expect(clippy::disallowed_methods, reason = "nonces, of probes and of jobs, are the one use of randomness here")]
-
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::facts::{HostFacts, Probe, Query, read_answers};
 use crate::model::HostName;
+pub(crate) use crate::transport::nonce;
 use crate::transport::{Command, Completed, Connector, Outcome, OutputChunk, Session, Target, TransportError};
 
 /// Answers of one host: 170 revisions and 200 distributions make 20 KB. A megabyte is no honest answer.
@@ -156,6 +154,8 @@ where
                     self.forget_if_lost(host, &completed).await;
                     return Ok(completed);
                 }
+                // Whoever can't be become over this session can't be over another.
+                Err(error @ TransportError::Become { .. }) => return Err(error.into()),
                 // Not started: the session ended in the meantime. A new one is tried, once.
                 Err(error) => {
                     tracing::debug!(%host, %error, "session ended, connecting anew");
@@ -213,10 +213,4 @@ fn slowest(queries: &[Query]) -> Duration {
     PUBLISHED_LIMIT.saturating_mul(times(published))
         + WHEEL_LIMIT.saturating_mul(times(wheels))
         + RESOLUTION_LIMIT.saturating_mul(times(resolutions))
-}
-
-/// Fresh letters and digits: what marks the answers of one script and no other output. The standard library
-/// seeds its hashers from the system's randomness.
-pub(crate) fn nonce() -> String {
-    format!("{:016x}", std::collections::hash_map::RandomState::new().build_hasher().finish())
 }

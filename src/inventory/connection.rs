@@ -2,7 +2,7 @@
 
 use super::ssh_arguments::SshArguments;
 use crate::document::{Diagnostic, Diagnostics, Node};
-use crate::model::HostName;
+use crate::model::{BecomeUser, HostName};
 
 /// Over what a host is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +31,9 @@ pub struct Connection {
     pub kind: ConnectionKind,
     /// `ansible_python_interpreter`: a Python on the host that probes may use when they need one.
     pub python: Option<String>,
+    /// Whom everything there is done as, where that isn't who logs in. It isn't read with the rest: plays and tasks have a
+    /// say in it.
+    pub become_user: Option<BecomeUser>,
 }
 
 impl Connection {
@@ -88,6 +91,7 @@ impl Connection {
             ssh_arguments,
             kind: kind.unwrap_or(ConnectionKind::Ssh),
             python,
+            become_user: None,
         };
         mistakes.or_ok(connection)
     }

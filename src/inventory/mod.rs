@@ -7,6 +7,7 @@
 //! [`Inventory::parse`] takes texts that somebody else has read and gives an [`Inventory`]; values of variables
 //! may still hold templates, which `desired` resolves. It must not read files or render templates.
 
+mod becoming;
 mod connection;
 mod groups;
 mod pattern;
@@ -17,6 +18,7 @@ mod ssh_arguments;
 mod tree;
 mod variables;
 
+pub use becoming::{Becoming, read_becoming};
 pub use connection::{Connection, ConnectionKind};
 pub use groups::Inventory;
 pub use pattern::{Pattern, PatternError, Selection};

@@ -1,5 +1,6 @@
 //! Names of variables that mean something to the program, or that would to Ansible.
 
+use super::becoming;
 use crate::document::{Diagnostic, Node, did_you_mean};
 
 /// Connection variables that are honoured.
@@ -26,13 +27,14 @@ pub const MAGIC: [&str; 6] =
 
 /// Ansible's connection variables that this release doesn't honour (by the start of their name), and what to do
 /// instead. They are refused because to ignore one would be to act as another user or over another path.
-const REFUSED: [(&str, &str); 14] = [
+const REFUSED: [(&str, &str); 15] = [
+    ("ansible_become_exe", "remove it: sudo, su and doas are looked for in the PATH of the login"),
+    ("ansible_become_flags", "remove it: converge gives sudo, su and doas the options that it needs"),
+    ("ansible_sudo", "write ansible_become, ansible_become_user, ansible_become_password"),
     (
-        "ansible_become",
-        "log in as the user that owns the service; becoming another user isn't supported in this release",
+        "ansible_su_",
+        "write ansible_become, ansible_become_user, ansible_become_password, and ansible_become_method: su",
     ),
-    ("ansible_sudo", "log in as the user that owns the service; becoming another user isn't supported in this release"),
-    ("ansible_su_", "log in as the user that owns the service; becoming another user isn't supported in this release"),
     ("ansible_password", "use a key or ssh-agent; passwords aren't supported in this release"),
     ("ansible_ssh_pass", "use a key or ssh-agent; passwords aren't supported in this release"),
     ("ansible_sftp_extra_args", "options of the sftp command aren't supported: connections don't go through it"),
@@ -52,7 +54,8 @@ const REFUSED: [(&str, &str); 14] = [
     ("ansible_remote_tmp", "remove it: nothing is copied to the host"),
 ];
 
-/// Whether the name is a connection variable that is honoured.
+/// Whether the name is a connection variable that is honoured, and holds for a host whatever plays are about. Those that
+/// say whom to become aren't of that kind.
 #[must_use]
 pub fn is_connection_variable(name: &str) -> bool {
     HONOURED.contains(&name)
@@ -75,13 +78,13 @@ pub fn check_name(key: &Node) -> Result<&str, Diagnostic> {
             Diagnostic::at(&key.span, format!("`{name}` is set by converge itself")).hint("choose another name")
         );
     }
-    if !name.starts_with("ansible_") || HONOURED.contains(&name) {
+    if !name.starts_with("ansible_") || HONOURED.contains(&name) || becoming::VARIABLES.contains(&name) {
         return Ok(name);
     }
     if let Some((_, instead)) = REFUSED.iter().find(|(start, _)| name.starts_with(start)) {
         return Err(Diagnostic::at(&key.span, format!("`{name}` isn't supported in this release")).hint(*instead));
     }
-    let hint = did_you_mean(name, HONOURED).unwrap_or_else(|| {
+    let hint = did_you_mean(name, HONOURED.into_iter().chain(becoming::VARIABLES)).unwrap_or_else(|| {
         "names that start with `ansible_` are for connection variables; choose another name".to_owned()
     });
     Err(Diagnostic::at(&key.span, format!("`{name}` isn't a known connection variable")).hint(hint))
@@ -97,13 +100,21 @@ mod tests {
 
     #[test]
     fn names_that_would_be_ignored_are_refused_by_name() {
-        for fine in
-            ["release", "_x", "ansible_host", "ansible_ssh_common_args", "ansible_python_interpreter", "ansiblefoo"]
-        {
+        for fine in [
+            "release",
+            "_x",
+            "ansible_host",
+            "ansible_become_user",
+            "ansible_ssh_common_args",
+            "ansible_python_interpreter",
+            "ansiblefoo",
+        ] {
             assert_eq!(check(fine), Ok(()), "{fine}");
         }
         for (bad, about) in [
-            ("ansible_become_user", "becoming another user"),
+            ("ansible_become_flags", "remove it"),
+            ("ansible_sudo_pass", "ansible_become_password"),
+            ("ansible_becom", "did you mean `ansible_become`?"),
             ("ansible_password", "use a key"),
             ("ansible_sftp_extra_args", "sftp command"),
             ("ansible_hots", "did you mean `ansible_host`?"),

@@ -1,5 +1,6 @@
 //! Validated newtypes that every other module speaks in. Pure: no I/O, no clock, no environment.
 
+mod become_user;
 mod digest;
 mod name;
 mod printable;
@@ -11,6 +12,7 @@ mod shell;
 mod time;
 mod window;
 
+pub use become_user::{BecomeMethod, BecomeUser};
 pub use digest::Digest;
 pub use name::{GroupName, HostName, NameError};
 pub use printable::printable;

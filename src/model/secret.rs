@@ -2,9 +2,18 @@
 
 use std::fmt;
 
-/// A text that prints as `<redacted>` wherever it is formatted; [`Secret::expose`] is the only way to it.
+use zeroize::Zeroize as _;
+
+/// A text that prints as `<redacted>` wherever it is formatted; [`Secret::expose`] is the only way to it. Its memory is
+/// overwritten when it is dropped; copies that others have made of it are theirs to see to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
 
 impl Secret {
     /// Takes over a secret.

@@ -3,11 +3,12 @@
 use crate::document::{Diagnostic, Node};
 
 /// By the start or whole of the word; a `*` at the end stands for any ending.
-const WORDS: [(&str, &str); 58] = [
+const WORDS: [(&str, &str); 59] = [
     ("any_errors_fatal", "write it in the play: it holds for all of its tasks"),
     ("args", "write the arguments below the kind"),
     ("async*", "remove it: long actions run as detached jobs anyway"),
-    ("become*", "log in as the user that owns the service (ansible_user)"),
+    ("become_exe", "remove it: sudo, su and doas are looked for in the PATH of the login"),
+    ("become_flags", "remove it: converge gives sudo, su and doas the options that it needs"),
     ("block", "write the tasks one after the other"),
     ("rescue", "remove it: a failed action stops its host, and a rerun goes on from there"),
     ("always", "remove it: a failed action stops its host, and a rerun goes on from there"),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::keywords;
 use super::rolling::{self, Rolling};
 use super::task::{self, Task, head};
+use super::{becoming, keywords};
 use crate::document::{Diagnostic, Diagnostics, Fields, Node, Source, Span, Value, did_you_mean};
-use crate::inventory::{GivenVariables, Level, Pattern, read_variables};
+use crate::inventory::{Becoming, GivenVariables, Level, Pattern, read_variables};
 
 /// Whether something comes with the program or from the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +47,8 @@ pub struct Play {
     pub tasks: Vec<Task>,
     /// How it goes over its hosts.
     pub rolling: Rolling,
+    /// Whom it becomes.
+    pub becoming: Becoming,
 }
 
 /// A role as a play names it.
@@ -58,6 +60,8 @@ pub struct RoleEntry {
     pub span: Span,
     /// `vars` of the entry.
     pub variables: GivenVariables,
+    /// Whom it becomes.
+    pub becoming: Becoming,
 }
 
 impl Playbook {
@@ -106,12 +110,14 @@ fn read_play(node: &Node) -> Result<Play, Diagnostics> {
     let variables = fields.optional("vars", |node| read_variables(node, Level::Play, &label));
     let roles = fields.optional("roles", read_roles);
     let tasks = fields.optional("tasks", task::read_tasks);
-    let rolling = rolling::read(&mut fields);
+    let (rolling, becoming) = (rolling::read(&mut fields), becoming::read(&mut fields));
     let mut problems = Diagnostics::new();
     for (key, _) in fields.rest() {
         problems.push(keywords::refuse(key, &task::kinds()).unwrap_or_else(|| {
             let word = key.key_text();
-            let hint = did_you_mean(word, FIELDS).unwrap_or_else(|| format!("a play has {}", FIELDS.join(", ")));
+            let all: Vec<&str> = FIELDS.into_iter().chain(becoming::FIELDS).collect();
+            let hint = did_you_mean(word, all.iter().copied());
+            let hint = hint.unwrap_or_else(|| format!("a play has {}", all.join(", ")));
             Diagnostic::at(&key.span, format!("a play has no field `{word}`")).hint(hint)
         }));
     }
@@ -127,6 +133,7 @@ fn read_play(node: &Node) -> Result<Play, Diagnostics> {
             roles: roles.unwrap_or_default(),
             tasks: tasks.unwrap_or_default(),
             rolling,
+            becoming,
         })
     })
 }
@@ -156,22 +163,24 @@ fn read_roles(node: &Node) -> Result<Vec<RoleEntry>, Diagnostics> {
 
 fn read_role_entry(node: &Node) -> Result<RoleEntry, Diagnostics> {
     if node.as_str().is_ok() {
-        return Ok(RoleEntry { name: role_name(node)?, span: node.span.clone(), variables: Vec::new() });
+        let (name, becoming) = (role_name(node)?, Becoming::default());
+        return Ok(RoleEntry { name, span: node.span.clone(), variables: Vec::new(), becoming });
     }
     let mut fields = Fields::of(node, "a role's entry")?;
     let name = fields.required("role", |node| role_name(node).map(|name| (name, node.span.clone())));
     let variables = fields.optional("vars", |node| read_variables(node, Level::RoleEntry, "role entry"));
+    let becoming = becoming::read(&mut fields);
     let mut problems = Diagnostics::new();
     for (key, _) in fields.rest() {
         problems.push(keywords::refuse(key, &task::kinds()).unwrap_or_else(|| {
             Diagnostic::at(&key.span, format!("a role's entry has no field `{}`", key.key_text()))
-                .hint("it has `role` and `vars`; variables go below `vars`")
+                .hint("it has `role`, `vars`, and `become` and its like; variables go below `vars`")
         }));
     }
     fields.mistake(problems);
     fields.build(|| {
         let (name, span) = name?;
-        Some(RoleEntry { name, span, variables: variables.unwrap_or_default() })
+        Some(RoleEntry { name, span, variables: variables.unwrap_or_default(), becoming })
     })
 }
 
@@ -251,11 +260,11 @@ mod tests {
     #[test]
     fn everything_else_is_refused_with_its_place() {
         let shown = parse(
-            "- hosts: a\n  become: true\n  role: x\n- name: no hosts\n  strategy: free\n- hosts: '{{x}}'\n  roles: ['../x', {role: a, b: 1}]\n- hosts: '~('\n",
+            "- hosts: a\n  become_flags: -i\n  role: x\n- name: no hosts\n  strategy: free\n- hosts: '{{x}}'\n  roles: ['../x', {role: a, b: 1}]\n- hosts: '~('\n",
         )
         .unwrap_err();
         for part in [
-            "site.yaml:2:3: `become` isn't supported in this release",
+            "site.yaml:2:3: `become_flags` isn't supported in this release",
             "site.yaml:3:3: a play has no field `role`",
             "did you mean `roles`?",
             "site.yaml:4:3: a play lacks `hosts`",

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::keywords;
+use super::{becoming, keywords};
 use crate::document::{Diagnostic, Diagnostics, Fields, Node, Span, did_you_mean};
-use crate::inventory::{GivenVariables, Level, read_variables};
+use crate::inventory::{Becoming, GivenVariables, Level, read_variables};
 
 /// What a task is about. The set is closed: every kind can be previewed, so there is no check mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,8 @@ pub struct Task {
     pub body: Node,
     /// `vars`.
     pub variables: GivenVariables,
+    /// Whom it becomes.
+    pub becoming: Becoming,
 }
 
 /// The words of all kinds, for messages.
@@ -73,6 +75,7 @@ fn read_task(node: &Node) -> Result<Task, Diagnostics> {
     let mut fields = Fields::of(node, "a task")?;
     let name = fields.optional("name", |node| node.as_str().map(|_| node.clone()));
     let variables = fields.optional("vars", |node| read_variables(node, Level::Task, "task"));
+    let becoming = becoming::read(&mut fields);
     let mut found: Option<(TaskKind, Node)> = None;
     let mut problems = Diagnostics::new();
     for (key, value) in fields.rest() {
@@ -93,7 +96,7 @@ fn read_task(node: &Node) -> Result<Task, Diagnostics> {
     let span = head(node);
     fields.build(|| {
         let (kind, body) = found?;
-        Some(Task { span, name, kind, body, variables: variables.unwrap_or_default() })
+        Some(Task { span, name, kind, body, variables: variables.unwrap_or_default(), becoming })
     })
 }
 
@@ -107,7 +110,7 @@ pub(super) fn head(node: &Node) -> Span {
 
 fn unknown(key: &Node) -> Diagnostic {
     let word = key.key_text();
-    let known = TaskKind::ALL.map(TaskKind::word).into_iter().chain(["name", "vars"]);
+    let known = TaskKind::ALL.map(TaskKind::word).into_iter().chain(["name", "vars"]).chain(becoming::FIELDS);
     let hint = did_you_mean(word, known).unwrap_or_else(|| format!("the kinds are: {}", kinds()));
     Diagnostic::at(&key.span, format!("`{word}` is neither a kind of task nor a field of one")).hint(hint)
 }

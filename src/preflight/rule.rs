@@ -52,7 +52,7 @@ impl Breach {
 
 /// All rules, the worst first: this is the order in which findings are reported.
 #[must_use]
-pub fn rules() -> [Rule; 39] {
+pub fn rules() -> [Rule; 40] {
     [
         unreachable::RULE,
         job_running::RULE,
@@ -74,6 +74,7 @@ pub fn rules() -> [Rule; 39] {
         schema_skips::RULE,
         schema_unmendable::RULE,
         shared_database::RULE,
+        database_moving::RULE,
         backup::RULE,
         backup_host::RULE,
         // What would be hurt.

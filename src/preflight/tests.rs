@@ -144,6 +144,7 @@ fn codes_are_unique_and_stable() {
     schema-skips mandatory
     schema-unmendable mandatory
     shared-database mandatory
+    database-moving mandatory
     no-backup mandatory
     no-backup-host mandatory
     work-running mandatory
@@ -275,6 +276,17 @@ fn a_revision_that_the_next_hop_knows_is_in_order() {
 }
 
 #[test]
+fn hosts_that_see_one_database_differently_stop_the_run() {
+    let both = [manager("m1", "25.6.1"), manager("m2", "25.6.1")];
+    let behind = Seen { rows: &["a1"], ..Seen::default() };
+    let said = Case::new(&both, &[behind.clone(), Seen::default()]).of("database-moving");
+    assert_eq!(said, ["the database stands at a1 as m1/manager sees it, and at b2 as m2/manager does"]);
+    assert_eq!(Case::new(&both, &[behind.clone(), behind]).of("database-moving"), [""; 0]);
+    let empty = Seen { rows: &[], ..Seen::default() };
+    assert!(Case::new(&both, &[empty, Seen::default()]).of("database-moving")[0].contains("no revision"));
+}
+
+#[test]
 fn no_migration_without_a_place_and_a_tool_for_the_backup() {
     let fires = |seen: Seen, observed: &str| fires(manager("m", "25.6.2"), seen, "no-backup", observed);
     fires(Seen { dump_tool: None, ..Seen::default() }, "no pg_dump");
@@ -365,7 +377,7 @@ fn what_the_login_cannot_change_is_found_before_anything_stops() {
     let locked = Seen { venv_writable: false, ..Seen::default() };
     let stranger = Seen { uid: 1001, ..Seen::default() };
     fires(locked.clone(), "/srv/manager/.venv can't be written to");
-    fires(stranger.clone(), "process 4711 belongs to user 1000, the login to user 1001");
+    fires(stranger.clone(), "process 4711 belongs to user 1000, and the session is user 1001's");
     // Not where nothing is written or stopped, nor for root, nor where systemd is asked.
     passes(manager("m", "25.6.1"), locked);
     passes(manager("m", "25.6.1"), stranger.clone());

@@ -1,5 +1,6 @@
-//! What converge keeps on the hosts: jobs and locks, in the state directory of the user that logs in. Their names, the
-//! scripts that make and ask them, and the readers of what comes back. Pure; running the scripts is `execute`'s business.
+//! What converge keeps on the hosts: jobs and locks, in the state directory of the session's user (who logs in, or whom the
+//! session becomes). Their names, the scripts that make and ask them, and the readers of what comes back. Pure; running the
+//! scripts is `execute`'s business.
 //!
 //! The directory is `${XDG_STATE_HOME:-$HOME/.local/state}/converge`, and `/var/tmp/converge-UID` for a user without a
 //! home to write in. It is the user's own and nobody else's, and no link.

@@ -45,6 +45,8 @@ pub struct Reply {
     passed: usize,
     omitted: u64,
     told: Option<Told>,
+    /// What still comes is another copy of it.
+    over: bool,
 }
 
 impl Reply {
@@ -52,12 +54,15 @@ impl Reply {
     #[must_use]
     pub fn new(nonce: &str) -> Self {
         let mark = format!("{nonce}\t").into_bytes();
-        Self { mark, line: Vec::new(), begun: false, passed: 0, omitted: 0, told: None }
+        Self { mark, line: Vec::new(), begun: false, passed: 0, omitted: 0, told: None, over: false }
     }
 
     /// Takes the next bytes; `output` gets what the job printed.
     pub fn take(&mut self, bytes: &[u8], output: &mut (dyn FnMut(&[u8]) + Send)) {
         for byte in bytes {
+            if self.over {
+                return;
+            }
             self.line.push(*byte);
             if *byte == b'\n' {
                 self.end_line(output);
@@ -103,6 +108,8 @@ impl Reply {
         let value = printable(parts.next().unwrap_or_default());
         self.line.clear();
         match key.as_str() {
+            // Another copy of what was told already.
+            "begin" if self.told.is_some() => self.over = true,
             "begin" => self.begun = true,
             "omitted" => self.omitted = value.parse().unwrap_or_default(),
             _ => self.told = told(&key, &value).or_else(|| self.told.take()),
@@ -188,6 +195,19 @@ mod tests {
         assert_eq!(seen, b"start\n\nthe end\n\n");
         assert_eq!((reply.passed(), reply.omitted()), (7, 900));
         assert_eq!(told, Some(Told::Ended(JobEnd::TimedOut(60))));
+    }
+
+    #[test]
+    fn a_reply_that_arrives_twice_counts_once_and_one_of_another_question_never() {
+        let reply = |nonce: &str| format!("{nonce}\tbegin\t0\none\ntwo\n{nonce}\tended\texit 3\n");
+        for piece in [1, 7, 1000] {
+            let (once, _, told) = read(reply("n1").as_bytes(), piece);
+            assert_eq!(told, Some(Told::Ended(JobEnd::Exited(3))));
+            let twice = reply("n1") + &reply("n1").replace("exit 3", "exit 0");
+            let (seen, state, told) = read(twice.as_bytes(), piece);
+            assert_eq!((seen, state.passed(), told), (once, 8, Some(Told::Ended(JobEnd::Exited(3)))));
+            assert_eq!(read(reply("n0").as_bytes(), piece).2, None);
+        }
     }
 
     #[test]

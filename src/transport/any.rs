@@ -1,42 +1,84 @@
 //! One connector for every kind of target.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::become_session::{Becomer, PasswordState};
+use super::capture::Ran;
+use super::start::Start;
 use super::{
     Command, Completed, Connector, LocalConnector, LocalSession, OutputChunk, Session, SshConnector, SshOptions,
     SshSession, Target, TargetKind, TransportError,
 };
+use crate::model::HostName;
 
-/// Connects to any target in the way that it says.
+/// Connects to any target in the way that it says, and becomes whom it says there.
 #[derive(Debug)]
 pub struct AnyConnector {
     ssh: SshConnector,
     local: LocalConnector,
+    /// What became of each host's password: over all sessions with it, so that a wrong one is tried once.
+    passwords: Mutex<BTreeMap<HostName, Arc<PasswordState>>>,
 }
 
 impl AnyConnector {
     /// A connector that goes by these options where it uses SSH.
     #[must_use]
     pub fn new(options: SshOptions) -> Self {
-        Self { ssh: SshConnector::new(options), local: LocalConnector }
+        Self { ssh: SshConnector::new(options), local: LocalConnector, passwords: Mutex::default() }
+    }
+
+    fn becomer(&self, target: &Target) -> Option<Becomer> {
+        let become_user = target.become_user.clone()?;
+        let mut passwords = self.passwords.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = Arc::clone(passwords.entry(target.name.clone()).or_default());
+        Some(Becomer::new(target.name.clone(), become_user, state))
     }
 }
 
 /// A session of any kind.
 #[derive(Debug)]
-pub enum AnySession {
-    /// Over SSH.
+pub struct AnySession {
+    way: Way,
+    becomer: Option<Becomer>,
+}
+
+/// The way to the host.
+#[derive(Debug)]
+pub(super) enum Way {
     Ssh(SshSession),
-    /// A local shell.
     Local(LocalSession),
+}
+
+impl Way {
+    /// Starts a shell and feeds it, within the command's limits.
+    pub(super) async fn run_shell(
+        &self,
+        start: &Start,
+        command: &Command,
+        output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
+    ) -> Result<Ran, TransportError> {
+        match self {
+            Self::Ssh(session) => session.run_shell(start, command, output).await,
+            Self::Local(session) => session.run_shell(start, command, output).await,
+        }
+    }
 }
 
 impl Connector for AnyConnector {
     type Session = AnySession;
 
     async fn connect(&self, target: &Target) -> Result<AnySession, TransportError> {
-        match &target.kind {
-            TargetKind::Ssh(ssh) => self.ssh.connect(&target.name, ssh).await.map(AnySession::Ssh),
-            TargetKind::Local => Ok(AnySession::Local(self.local.connect(&target.name))),
+        let becomer = self.becomer(target);
+        // A password that is known to be wrong isn't worth a connection.
+        if let Some(becomer) = &becomer {
+            becomer.check_password()?;
         }
+        let way = match &target.kind {
+            TargetKind::Ssh(ssh) => Way::Ssh(self.ssh.connect(&target.name, ssh).await?),
+            TargetKind::Local => Way::Local(self.local.connect(&target.name)),
+        };
+        Ok(AnySession { way, becomer })
     }
 }
 
@@ -46,16 +88,17 @@ impl Session for AnySession {
         command: &Command,
         output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
     ) -> Result<Completed, TransportError> {
-        match self {
-            Self::Ssh(session) => session.run(command, output).await,
-            Self::Local(session) => session.run(command, output).await,
+        match (&self.becomer, &self.way) {
+            (Some(becomer), way) => becomer.run(way, command, output).await,
+            (None, Way::Ssh(session)) => session.run(command, output).await,
+            (None, Way::Local(session)) => session.run(command, output).await,
         }
     }
 
     async fn close(self) {
-        match self {
-            Self::Ssh(session) => session.close().await,
-            Self::Local(session) => session.close().await,
+        match self.way {
+            Way::Ssh(session) => session.close().await,
+            Way::Local(session) => session.close().await,
         }
     }
 }

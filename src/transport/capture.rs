@@ -1,22 +1,64 @@
 //! Collects a script's output up to its limit. Pure.
 
 use super::command::{Completed, Outcome, OutputChunk, OutputEnd, Stream};
+use super::gate::Gate;
+use crate::model::printable;
 
 /// What has arrived so far.
 pub(super) struct Capture<'a> {
     output: &'a mut (dyn FnMut(OutputChunk<'_>) + Send),
+    gates: [Gate; 2],
     left: usize,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     dropped: u64,
 }
 
+/// A shell that was started, and whether it came to its script.
+#[derive(Debug)]
+pub(super) struct Ran {
+    /// What came of it.
+    pub(super) completed: Completed,
+    /// Whether the script began.
+    pub(super) begun: bool,
+    /// What was said before, or instead: standard error, then standard output; lossy, with its line breaks.
+    pub(super) before: String,
+}
+
+impl Ran {
+    /// Whether it is certain that the script never ran.
+    pub(super) fn never_began(&self) -> bool {
+        !self.begun && !matches!(self.completed.outcome, Outcome::Unknown(_))
+    }
+
+    /// The last words before the script, printable and short; none where there are none.
+    pub(super) fn last_words(&self) -> Option<String> {
+        last_words(&self.before)
+    }
+}
+
+/// Lines of a login that a message shows: a reason and what stands before it.
+const LINES_SHOWN: usize = 3;
+/// A line is shown up to here: two lines of a terminal.
+const LINE_SHOWN: usize = 160;
+
+/// The last lines of a text, printable and short.
+pub(super) fn last_words(text: &str) -> Option<String> {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let shown = lines.iter().skip(lines.len().saturating_sub(LINES_SHOWN));
+    let shown: Vec<String> = shown.map(|line| printable(line).chars().take(LINE_SHOWN).collect()).collect();
+    (!shown.is_empty()).then(|| shown.join(" / "))
+}
+
 impl<'a> Capture<'a> {
-    pub(super) fn new(limit: usize, output: &'a mut (dyn FnMut(OutputChunk<'_>) + Send)) -> Self {
-        Self { output, left: limit, stdout: Vec::new(), stderr: Vec::new(), dropped: 0 }
+    /// Keeps up to `limit` bytes of what comes behind `cue`.
+    pub(super) fn new(limit: usize, cue: &str, output: &'a mut (dyn FnMut(OutputChunk<'_>) + Send)) -> Self {
+        let gates = [Gate::new(cue), Gate::new(cue)];
+        Self { output, gates, left: limit, stdout: Vec::new(), stderr: Vec::new(), dropped: 0 }
     }
 
     pub(super) fn push(&mut self, stream: Stream, bytes: &[u8]) {
+        let bytes = self.gate(stream).pass(bytes);
         let (kept, beyond) = bytes.split_at(bytes.len().min(self.left));
         self.left -= kept.len();
         self.dropped += beyond.len() as u64;
@@ -29,9 +71,20 @@ impl<'a> Capture<'a> {
         }
     }
 
-    pub(super) fn complete(self, outcome: Outcome, end: OutputEnd) -> Completed {
-        let Self { output: _, left: _, stdout, stderr, dropped } = self;
-        Completed { outcome, stdout, stderr, dropped, end }
+    /// The gate of a stream.
+    pub(super) fn gate(&mut self, stream: Stream) -> &mut Gate {
+        match stream {
+            Stream::Stdout => &mut self.gates[0],
+            Stream::Stderr => &mut self.gates[1],
+        }
+    }
+
+    pub(super) fn complete(self, outcome: Outcome, end: OutputEnd) -> Ran {
+        let Self { output: _, gates, left: _, stdout, stderr, dropped } = self;
+        let begun = gates.iter().any(Gate::is_open);
+        let [out, err] = gates.map(|gate| String::from_utf8_lossy(gate.before()).into_owned());
+        let before = format!("{err}\n{out}");
+        Ran { completed: Completed { outcome, stdout, stderr, dropped, end }, begun, before }
     }
 }
 
@@ -43,12 +96,24 @@ mod tests {
     fn keeps_up_to_the_limit_and_counts_the_rest() {
         let mut seen = Vec::new();
         let mut output = |chunk: OutputChunk<'_>| seen.push((chunk.stream, chunk.bytes.to_vec()));
-        let mut capture = Capture::new(5, &mut output);
-        capture.push(Stream::Stdout, b"abc");
-        capture.push(Stream::Stderr, b"defg");
+        let mut capture = Capture::new(5, "MARK", &mut output);
+        capture.push(Stream::Stdout, b"a banner\nMARK\nabc");
+        capture.push(Stream::Stderr, b"MARK\ndefg");
         capture.push(Stream::Stdout, b"hi");
-        let completed = capture.complete(Outcome::Exited(0), OutputEnd::Complete);
+        let ran = capture.complete(Outcome::Exited(0), OutputEnd::Complete);
+        assert!(ran.begun && !ran.never_began());
+        let completed = ran.completed;
         assert_eq!((completed.stdout, completed.stderr, completed.dropped), (b"abc".to_vec(), b"de".to_vec(), 4));
         assert_eq!(seen, [(Stream::Stdout, b"abc".to_vec()), (Stream::Stderr, b"de".to_vec())]);
+    }
+
+    #[test]
+    fn a_script_without_its_cue_never_began_and_the_reason_is_kept() {
+        let mut ignored = |_: OutputChunk<'_>| ();
+        let mut capture = Capture::new(5, "MARK", &mut ignored);
+        capture.push(Stream::Stdout, b"1\n2\n3\nThis account is currently not\x1b[2J available.\n\n");
+        let ran = capture.complete(Outcome::Exited(1), OutputEnd::Complete);
+        assert!(ran.never_began());
+        assert_eq!(ran.last_words().unwrap(), "2 / 3 / This account is currently not\\x1b[2J available.");
     }
 }

@@ -19,22 +19,6 @@ pub struct Command {
     pub output_limit: usize,
 }
 
-impl Command {
-    /// What starts the shell that takes the script, and then the input, from standard input.
-    ///
-    /// A shell may read ahead of the script that it runs, and would swallow input behind it. Where there is some, the
-    /// script is taken byte by byte first (`dd bs=1`), as a whole; a quoted word without any quote in it means the same to
-    /// every login shell.
-    pub(super) fn shell(&self) -> String {
-        match self.input.is_empty() {
-            true => "exec /bin/sh -s".to_owned(),
-            false => {
-                format!("exec /bin/sh -c 'eval \"$(dd bs=1 count={} 2>/dev/null)\"'", self.script.len())
-            }
-        }
-    }
-}
-
 /// Which of the two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::become_failure::{self, BecomeFailure};
 use super::known_hosts::{FileLine, KnownKey, lookup_name};
 use super::ssh_config::ConfigError;
-use crate::model::HostName;
+use crate::model::{BecomeMethod, HostName};
 
 /// A host and how it was to be reached; printed as `gpu07 (deploy@10.0.0.7:22)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,6 +218,14 @@ pub enum TransportError {
     #[error("{endpoint}: the server refused to run a command")]
     ExecRefused { endpoint: Arc<Endpoint> },
 
+    /// The user's login shell runs no commands.
+    #[error("{endpoint}: logged in, but the login shell of {} did not start /bin/sh; it said: {said}", endpoint.user)]
+    LoginShell { endpoint: Arc<Endpoint>, said: String },
+
+    /// Another user couldn't be become, so nothing was started.
+    #[error("{host}: can't become {user} by {method}: {failure}")]
+    Become { host: HostName, method: BecomeMethod, user: String, failure: BecomeFailure },
+
     /// The local shell couldn't be started.
     #[error("{host}: can't start {program} here")]
     Spawn { host: HostName, program: &'static str, source: std::io::Error },
@@ -248,6 +257,8 @@ impl TransportError {
             | Self::KnownHostsUnreadable { .. }
             | Self::SessionRefused { .. }
             | Self::ExecRefused { .. }
+            | Self::LoginShell { .. }
+            | Self::Become { .. }
             | Self::Spawn { .. } => false,
         }
     }
@@ -297,6 +308,12 @@ impl TransportError {
             }
             Self::SessionRefused { .. } => Some("see MaxSessions in the server's sshd_config".into()),
             Self::ExecRefused { .. } => Some("see ForceCommand and the user's login shell on the server".into()),
+            Self::LoginShell { endpoint, .. } => Some(format!(
+                "give {} a login shell there that runs commands (chsh), or log in as another user (ansible_user) and \
+                 become this one",
+                endpoint.user
+            )),
+            Self::Become { method, user, failure, .. } => become_failure::hint(*method, user, failure),
             Self::Spawn { .. } => None,
         }
     }

@@ -1,6 +1,7 @@
 //! The same on the controller itself: a shell per script, in a process group of its own.
 //!
-//! It runs as the user, in the directory and with the environment of converge.
+//! It runs as the user, in the directory and with the environment of converge. What becomes another user gets a session of
+//! its own, so that it has no terminal to ask on: a person who runs converge isn't asked behind its back.
 
 #![expect(clippy::disallowed_methods, reason = "a local session is a process")]
 
@@ -14,12 +15,17 @@ use tokio::process::{Child, ChildStdin};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::Session;
-use super::capture::Capture;
+use super::capture::{Capture, Ran};
 use super::command::{AfterTimeout, Command, Completed, Outcome, OutputChunk, OutputEnd, Stream, UnknownCause};
 use super::error::TransportError;
+use super::nonce::nonce;
+use super::start::{Shell, Start};
 use crate::model::HostName;
 
 const SHELL: &str = "/bin/sh";
+
+/// Starts a program in a session of its own (util-linux, busybox).
+const SETSID: &str = "setsid";
 
 /// How long to wait for more output after the script has ended. What it wrote is in the pipes by then, so this only
 /// has to let a busy machine schedule us.
@@ -49,33 +55,62 @@ pub struct LocalSession {
     host: HostName,
 }
 
+impl LocalSession {
+    /// Starts a shell and feeds it, within the limits of `command`, whose script is in `start` already.
+    ///
+    /// # Errors
+    /// When no shell was started. Whether it came to its script is in the answer.
+    pub(super) async fn run_shell(
+        &self,
+        start: &Start,
+        command: &Command,
+        output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
+    ) -> Result<Ran, TransportError> {
+        let Command { script: _, input: _, limit, output_limit } = command;
+        let (program, mut process, process_after) = match start.shell {
+            Shell::Script => {
+                let mut process = tokio::process::Command::new(SHELL);
+                process.process_group(0);
+                (SHELL, process, AfterTimeout::Killed)
+            }
+            // It leads no group yet, so it becomes the leader of a session, and of a group, under its own number. What runs
+            // as another user can't be killed from here.
+            Shell::FirstLine => {
+                let mut process = tokio::process::Command::new(SETSID);
+                process.arg(SHELL);
+                (SETSID, process, AfterTimeout::MayBeRunning)
+            }
+        };
+        let mut child = process
+            .args(start.shell.arguments())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|source| TransportError::Spawn { host: self.host.clone(), program, source })?;
+        let mut capture = Capture::new(*output_limit, &start.cue, output);
+        let deadline = pin!(sleep(*limit));
+        let (outcome, end) = match drain(&mut child, &start.input, &mut capture, deadline).await {
+            Ended::Exited { status, end } => (outcome(status), end),
+            Ended::TimedOut => {
+                kill_group(&mut child).await;
+                let cause = UnknownCause::TimedOut { limit: *limit, process: process_after };
+                (Outcome::Unknown(cause), OutputEnd::CutOff)
+            }
+        };
+        Ok(capture.complete(outcome, end))
+    }
+}
+
 impl Session for LocalSession {
     async fn run(
         &self,
         command: &Command,
         output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
     ) -> Result<Completed, TransportError> {
-        let Command { script, input, limit, output_limit } = command;
-        let mut child = tokio::process::Command::new(SHELL)
-            .args(["-c", &command.shell()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|source| TransportError::Spawn { host: self.host.clone(), program: SHELL, source })?;
-        let mut capture = Capture::new(*output_limit, output);
-        let deadline = pin!(sleep(*limit));
-        let (outcome, end) = match drain(&mut child, [script, input], &mut capture, deadline).await {
-            Ended::Exited { status, end } => (outcome(status), end),
-            Ended::TimedOut => {
-                kill_group(&mut child).await;
-                let cause = UnknownCause::TimedOut { limit: *limit, process: AfterTimeout::Killed };
-                (Outcome::Unknown(cause), OutputEnd::CutOff)
-            }
-        };
-        Ok(capture.complete(outcome, end))
+        let start = Start::plain(&nonce(), command);
+        self.run_shell(&start, command, output).await.map(|ran| ran.completed)
     }
 
     async fn close(self) {}
@@ -86,15 +121,15 @@ enum Ended {
     TimedOut,
 }
 
-/// Feeds the script and its input, drains both streams and waits for the end, all at once.
+/// Feeds the script, drains both streams and waits for the end, all at once.
 async fn drain(
     child: &mut Child,
-    said: [&[u8]; 2],
+    script: &[u8],
     capture: &mut Capture<'_>,
     mut deadline: std::pin::Pin<&mut Sleep>,
 ) -> Ended {
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
-    let mut writing = pin!(feed(child.stdin.take(), said));
+    let mut writing = pin!(feed(child.stdin.take(), script));
     let mut grace = pin!(sleep(GRACE));
     let (mut out_buffer, mut err_buffer) = (Vec::with_capacity(READ_SIZE), Vec::with_capacity(READ_SIZE));
     let (mut fed, mut exited) = (false, None);
@@ -136,13 +171,10 @@ async fn read(stream: &mut Option<impl AsyncRead + Unpin>, buffer: &mut Vec<u8>)
     }
 }
 
-async fn feed(stdin: Option<ChildStdin>, said: [&[u8]; 2]) {
-    let Some(mut stdin) = stdin else { return };
-    for part in said {
+async fn feed(stdin: Option<ChildStdin>, script: &[u8]) {
+    if let Some(mut stdin) = stdin {
         // A shell that ended early closes its end: that is no error of ours.
-        if stdin.write_all(part).await.is_err() {
-            return;
-        }
+        let _ = stdin.write_all(script).await;
     }
 }
 

@@ -10,15 +10,19 @@
 //! 5. Text from the other side reaches messages only through [`crate::model::printable`].
 
 mod any;
+mod become_failure;
+mod become_session;
 mod capture;
 mod command;
 mod error;
+mod gate;
 mod identity;
 mod jump;
 mod key_file;
 mod known_hosts;
 mod leash;
 mod local;
+mod nonce;
 mod notices;
 mod proxy_command;
 mod shared;
@@ -30,15 +34,19 @@ mod ssh_handler;
 mod ssh_route;
 mod ssh_session;
 mod ssh_stream;
+mod ssh_terminal;
+mod start;
 mod target;
 
 use std::future::Future;
 
 pub use any::{AnyConnector, AnySession};
+pub use become_failure::BecomeFailure;
 pub use command::{AfterTimeout, Command, Completed, Outcome, OutputChunk, OutputEnd, Stream, UnknownCause};
 pub use error::{Endpoint, IdentityTried, Stage, TransportError, Tried};
 pub use known_hosts::{FileLine, HostKeys, KnownHosts, KnownKey, Verdict, lookup_name};
 pub use local::{LocalConnector, LocalSession};
+pub(crate) use nonce::nonce;
 pub use notices::Notices;
 pub use ssh::{SshConnector, SshOptions};
 pub use ssh_config::{AskError, ConfigError, LocalFacts, SettingsError, SshConfig};

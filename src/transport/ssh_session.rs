@@ -10,20 +10,22 @@ use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, 
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::Session;
-use super::capture::Capture;
+use super::capture::{Capture, Ran};
 use super::command::{AfterTimeout, Command, Completed, Outcome, OutputChunk, OutputEnd, Stream, UnknownCause};
 use super::error::{Endpoint, Stage, TransportError};
 use super::jump::Jump;
 use super::leash::Leash;
+use super::nonce::nonce;
 use super::ssh::Connection;
 use super::ssh_handler::{ClientHandler, Ending};
 use super::ssh_route::Opened;
+use super::start::Start;
 use crate::model::printable;
 
 /// How long to wait for more after a script has ended, when something that it left behind still holds its output
 /// open. Output written before the end arrives right behind the exit status; only a lost segment delays it, by
 /// Linux's least time-out of 200 ms and a round trip.
-const GRACE: Duration = Duration::from_millis(500);
+pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 /// How long the last words may take. They only have to leave this machine.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
@@ -57,9 +59,21 @@ impl SshSession {
         &self.endpoint
     }
 
-    async fn open(&self) -> Result<Channel<Msg>, TransportError> {
+    pub(super) fn endpoint_shared(&self) -> Arc<Endpoint> {
+        Arc::clone(&self.endpoint)
+    }
+
+    pub(super) async fn open(&self) -> Result<Channel<Msg>, TransportError> {
         match self.handle.channel_open_session().await {
-            Ok(channel) => Ok(channel),
+            Ok(channel) => {
+                // Unasked: a server takes what its AcceptEnv names and passes the rest over.
+                for (name, value) in &self.environment {
+                    if channel.set_env(false, name.as_str(), value.as_str()).await.is_err() {
+                        return Err(self.lost());
+                    }
+                }
+                Ok(channel)
+            }
             Err(russh::Error::ChannelOpenFailure(reason)) => {
                 let reason = printable(format!("{reason:?}"));
                 Err(TransportError::SessionRefused { endpoint: self.endpoint.clone(), reason })
@@ -68,28 +82,31 @@ impl SshSession {
         }
     }
 
-    fn lost(&self) -> TransportError {
+    pub(super) fn lost(&self) -> TransportError {
         let (endpoint, reason) = (self.endpoint.clone(), self.ending.reason());
         TransportError::Lost { endpoint, stage: Stage::OpenChannel, reason, tried: Vec::new() }
     }
 
     /// Why there is no exit status.
-    fn no_status(&self) -> UnknownCause {
+    pub(super) fn no_status(&self) -> UnknownCause {
         if self.ending.is_known() || self.handle.is_closed() {
             UnknownCause::Lost { reason: self.ending.reason() }
         } else {
             UnknownCause::NoStatus
         }
     }
-}
 
-impl Session for SshSession {
-    async fn run(
+    /// Starts a shell and feeds it, within the limits of `command`, whose script is in `start` already.
+    ///
+    /// # Errors
+    /// When no shell was started. Whether it came to its script is in the answer.
+    pub(super) async fn run_shell(
         &self,
+        start: &Start,
         command: &Command,
         output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
-    ) -> Result<Completed, TransportError> {
-        let Command { script, input, limit, output_limit } = command;
+    ) -> Result<Ran, TransportError> {
+        let Command { script: _, input: _, limit, output_limit } = command;
         let mut deadline = pin!(sleep(*limit));
         let channel = tokio::select! {
             opened = self.open() => opened?,
@@ -98,20 +115,14 @@ impl Session for SshSession {
                 return Err(TransportError::Timeout { endpoint, stage: Stage::OpenChannel, limit });
             }
         };
-        // Unasked: a server takes what its AcceptEnv names and passes the rest over.
-        for (name, value) in &self.environment {
-            if channel.set_env(false, name.as_str(), value.as_str()).await.is_err() {
-                return Err(self.lost());
-            }
-        }
         // The request, the script and its end are sent together, without waiting for the answer to the first.
-        if channel.exec(true, command.shell()).await.is_err() {
+        if channel.exec(true, start.shell.request()).await.is_err() {
             return Err(self.lost());
         }
         let (mut reader, writer) = channel.split();
-        let mut capture = Capture::new(*output_limit, output);
+        let mut capture = Capture::new(*output_limit, &start.cue, output);
         let ended = {
-            let mut writing = pin!(feed(&writer, script, input));
+            let mut writing = pin!(feed(&writer, &start.input));
             let mut exchange = Exchange { capture: &mut capture, status: None, eof: false };
             exchange.run(&mut reader, writing.as_mut(), deadline).await
         };
@@ -133,6 +144,21 @@ impl Session for SshSession {
             }
         }
     }
+}
+
+impl Session for SshSession {
+    async fn run(
+        &self,
+        command: &Command,
+        output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
+    ) -> Result<Completed, TransportError> {
+        let ran = self.run_shell(&Start::plain(&nonce(), command), command, output).await?;
+        if ran.never_began() {
+            let (endpoint, said) = (self.endpoint.clone(), ran.last_words());
+            return Err(TransportError::LoginShell { endpoint, said: said.unwrap_or_else(|| "nothing".to_owned()) });
+        }
+        Ok(ran.completed)
+    }
 
     async fn close(self) {
         let Self { endpoint: _, handle, ending: _, leash, environment: _, jump } = self;
@@ -147,24 +173,21 @@ impl Session for SshSession {
     }
 }
 
-/// Sends the script, its input and the end. Waits as long as the other side doesn't read, so it must never be waited for
+/// Sends the script and its end. Waits as long as the other side doesn't read, so it must never be waited for
 /// alone: a script that ends early leaves the rest unread.
-async fn feed(writer: &ChannelWriteHalf<Msg>, script: &[u8], input: &[u8]) {
-    if writer.data_bytes(script.to_vec()).await.is_err() {
-        return;
-    }
-    if input.is_empty() || writer.data_bytes(input.to_vec()).await.is_ok() {
+async fn feed(writer: &ChannelWriteHalf<Msg>, script: &[u8]) {
+    if writer.data_bytes(script.to_vec()).await.is_ok() {
         let _ = writer.eof().await;
     }
 }
 
 /// Closes a channel that the other side keeps open. Its process isn't ended by that.
-async fn give_up(writer: &ChannelWriteHalf<Msg>) {
+pub(super) async fn give_up(writer: &ChannelWriteHalf<Msg>) {
     let _ = timeout(CLOSE_LIMIT, writer.close()).await;
 }
 
 /// How the conversation on a channel ended.
-enum Ended {
+pub(super) enum Ended {
     /// The request was refused, so nothing ran.
     Refused,
     /// The other side closed the channel, or the connection is gone.
@@ -177,10 +200,10 @@ enum Ended {
 
 /// One script's conversation: feeds it and drains both of its streams, as an undrained channel would stop the
 /// whole connection.
-struct Exchange<'a, 'b> {
-    capture: &'a mut Capture<'b>,
-    status: Option<Outcome>,
-    eof: bool,
+pub(super) struct Exchange<'a, 'b> {
+    pub(super) capture: &'a mut Capture<'b>,
+    pub(super) status: Option<Outcome>,
+    pub(super) eof: bool,
 }
 
 impl Exchange<'_, '_> {
@@ -210,14 +233,14 @@ impl Exchange<'_, '_> {
         }
     }
 
-    fn held_open(&mut self) -> Ended {
+    pub(super) fn held_open(&mut self) -> Ended {
         match self.status.take() {
             Some(outcome) => Ended::HeldOpen { outcome, eof: self.eof },
             None => Ended::TimedOut,
         }
     }
 
-    fn take(&mut self, message: ChannelMsg) -> Option<Ended> {
+    pub(super) fn take(&mut self, message: ChannelMsg) -> Option<Ended> {
         match message {
             ChannelMsg::Data { data } => self.capture.push(Stream::Stdout, &data),
             // RFC 4254 names one kind of extended data, 1 for standard error; any other is kept with it.

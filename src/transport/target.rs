@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::HostName;
+use crate::model::{BecomeUser, HostName};
 
 /// A host and the way to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ pub struct Target {
     pub name: HostName,
     /// The way to it.
     pub kind: TargetKind,
+    /// Whom everything there is done as, where that isn't who logs in. The password doesn't get into a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub become_user: Option<BecomeUser>,
 }
 
 /// The way to a host.

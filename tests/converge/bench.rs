@@ -125,7 +125,7 @@ impl Bench {
         Self::make(Options { hosts, declared: declared.to_owned(), ..Options::default() })
     }
 
-    fn make(options: Options) -> Self {
+    pub(crate) fn make(options: Options) -> Self {
         let parent = tempfile::Builder::new().prefix("converge").tempdir().expect("a temporary directory");
         let cluster = Rehearsal::with(&parent.path().join("cluster"), options);
         Self { cluster, _parent: parent }

@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says where")]
 #![allow(clippy::disallowed_methods, reason = "a test stands outside: it starts programs, reads files and the clock")]
 
+#[path = "../support/accounts.rs"]
+mod accounts;
 #[path = "../support/rehearsal/mod.rs"]
 mod rehearsal;
 
 mod backup_host;
+mod becoming;
 mod bench;
 mod controllers;
 mod faults;

@@ -42,13 +42,19 @@ pub(crate) struct Habits {
     goes_on: bool,
     /// It begins without having written that down.
     forgets_the_journal: bool,
+    /// It sends no generation with its orders.
+    forgets_the_generation: bool,
 }
 
-const CARELESS: Option<Habits> = Some(Habits { tries_again: false, goes_on: false, forgets_the_journal: false });
+const CARELESS: Option<Habits> =
+    Some(Habits { tries_again: false, goes_on: false, forgets_the_journal: false, forgets_the_generation: false });
 
 pub(crate) async fn careless(plan: &Plan, simulated: &Simulated, habits: Habits) -> RunOutcome {
     let plan = Arc::new(plan.clone());
     let (mut outcome, journal) = (RunOutcome::default(), simulated.journal());
+    if habits.forgets_the_generation {
+        simulated.lock().fence = None;
+    }
     for stage in &plan.stages {
         let mut tracks = JoinSet::new();
         for track in stage.tracks.clone() {
@@ -203,6 +209,10 @@ fn fill_the_disk(scenario: &mut Scenario) {
     scenario.cluster.write_faults.insert(2, WriteFault::Full);
 }
 
+fn send_another_controller(scenario: &mut Scenario) {
+    scenario.cluster.takeovers.extend(0..40);
+}
+
 fn press_ctrl_c(scenario: &mut Scenario) {
     scenario.cluster.interrupts.insert(1);
 }
@@ -285,6 +295,12 @@ fn bugs() -> Vec<Bug> {
             Habits { forgets_the_journal: true, ..hasty },
         ),
         provoked("a full disk that stops nobody", "it begins without a durable record", fill_the_disk, hasty),
+        provoked(
+            "a controller that was paused, and goes on",
+            "it begins after another run has taken over",
+            send_another_controller,
+            Habits { forgets_the_generation: true, ..hasty },
+        ),
         provoked("an unknown fact that is taken for good", "could not be seen, and is acted upon", blind, hasty),
         provoked("a request to stop that nobody hears", "begins after the run was asked to stop", press_ctrl_c, hasty),
     ]

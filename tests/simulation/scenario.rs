@@ -47,6 +47,7 @@ impl Scenario {
         cluster.clock_jumps.clear();
         cluster.write_faults.clear();
         cluster.interrupts.clear();
+        cluster.takeovers.clear();
         scenario
     }
 
@@ -153,4 +154,7 @@ fn afflict(cluster: &mut Cluster, random: &mut Random) {
         cluster.interrupts.insert(random.below(ACTIONS));
     }
     cluster.pace = Some(Random::of(random.draw()));
+    if random.one_in(6) {
+        cluster.takeovers.insert(random.below(ACTIONS));
+    }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::planted::Bug;
 use crate::scenario::Scenario;
-use crate::simulated::Simulated;
+use crate::simulated::{Fault, Simulated};
 use crate::turns::{Turn, turn_with};
 
 /// What came of a scenario.
@@ -22,16 +22,28 @@ pub(crate) fn play(scenario: Scenario, bug: &Bug) -> Played {
     let declared = scenario.declared();
     let Scenario { asked, cluster } = scenario;
     // A turn each for what goes wrong, and some for what lingers and lets no turn in: it is looked at three times in each.
-    let most =
-        30 + cluster.faults.len() + cluster.look_faults.len() + cluster.interrupts.len() + cluster.write_faults.len();
+    let lingering: u32 = cluster.faults.values().map(Fault::looks).sum();
+    let most = 30
+        + cluster.faults.len()
+        + cluster.look_faults.len()
+        + cluster.interrupts.len()
+        + cluster.write_faults.len()
+        + cluster.takeovers.len()
+        + usize::try_from(lingering / 3).expect("small");
     let simulated = Simulated::new(cluster);
     let mut wrong = Vec::new();
     let mut empty = false;
     for _ in 0..most {
         simulated.between_runs();
-        let before = simulated.lock().disturbances;
+        let (before, began) = {
+            let cluster = simulated.lock();
+            (cluster.disturbances, cluster.now)
+        };
         let ended = turn_with(&asked, &simulated, bug);
-        let disturbed = simulated.lock().disturbances > before;
+        let disturbed = {
+            let cluster = simulated.lock();
+            cluster.disturbances > before || began < cluster.repeated_until
+        };
         match ended {
             Turn::Empty => empty = true,
             Turn::Refused(codes) if !disturbed => wrong.push(format!("refused without a cause: {codes:?}")),
@@ -102,6 +114,7 @@ fn seeds_that_once_failed() {
     for (seed, found) in [
         (222, "after the clocks were set back by a day, no start was ever taken for a success"),
         (832, "a migration that leaves the row as it is, and ended by itself after the survey, ran twice"),
+        (84_759, "a migration of the run before ended between the looks at two hosts"),
         (1525, "the clocks set back by half a minute between an install and its start"),
     ] {
         let played = play(Scenario::of(seed), &Bug::none());

@@ -103,6 +103,7 @@ pub(crate) fn target(name: &str) -> Target {
     Target {
         name: HostName::parse(name).unwrap_or_else(|_| HostName::parse("host").unwrap()),
         kind: TargetKind::Ssh(ssh),
+        become_user: None,
     }
 }
 

@@ -26,11 +26,13 @@ pub struct SshdOptions {
     pub host_keys: Vec<&'static str>,
     /// Further lines of sshd_config. As the first value of a keyword counts, these come first.
     pub config: String,
+    /// The home of whoever logs in; the server's own directory unless another is named.
+    pub home: Option<PathBuf>,
 }
 
 impl Default for SshdOptions {
     fn default() -> Self {
-        Self { host_keys: vec!["ed25519"], config: String::new() }
+        Self { host_keys: vec!["ed25519"], config: String::new(), home: None }
     }
 }
 
@@ -287,7 +289,7 @@ SetEnv CONVERGE_TEST_SSHD={tag} HOME={home}
 ",
         extra = options.config,
         // What the user's own shell start-up files do (and how long they take) is not what is tested.
-        home = dir.display(),
+        home = options.home.as_deref().unwrap_or(dir).display(),
         authorized = dir.join("authorized_keys").display(),
     )
 }

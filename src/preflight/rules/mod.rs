@@ -5,6 +5,7 @@ pub(super) mod backup;
 pub(super) mod backup_host;
 pub(super) mod broken_release;
 pub(super) mod change_log;
+pub(super) mod database_moving;
 pub(super) mod downgrade;
 pub(super) mod job_running;
 pub(super) mod known_risk;

@@ -103,6 +103,7 @@ impl Cluster {
                 let host = self.hosts.get_mut(&action.host).expect("host");
                 host.venv_mut(&component.venv).expect("an environment").noted = false;
             }
+            ActionKind::Start { .. } if self.waiting.contains(&action.id) => {}
             ActionKind::Start { .. } => {
                 let number = self.instances.iter().position(|i| i.id() == action.instance()).expect("an instance");
                 self.start(number, None);

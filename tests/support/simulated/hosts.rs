@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
+use converge::desired::Instance;
 use converge::execute::{Attempt, Hosts};
 use converge::facts::{HostFacts, Query};
 use converge::model::HostName;
 use converge::plan::{Action, ActionKind, Plan};
 use converge::release::Catalogue;
-use converge::resource::component::work_query;
+use converge::resource::component::{Running, assess, work_query};
 use tokio::sync::{Notify, watch};
 
 use super::{Cluster, Fault, Lingering, LookFault, graph_of, release};
@@ -67,8 +68,12 @@ impl Simulated {
     pub fn begin(&self, checked: Option<&Plan>) -> watch::Receiver<bool> {
         self.stop.send_replace(false);
         let mut cluster = self.lock();
-        (cluster.stopping, cluster.barred_from) = (false, None);
+        (cluster.stopping, cluster.taken_over, cluster.barred_from) = (false, false, None);
         cluster.lost.clear();
+        cluster.done.clear();
+        cluster.waiting.clear();
+        cluster.generation += 1;
+        (cluster.fence, cluster.disturbances_before) = (Some(cluster.generation), cluster.disturbances);
         if let Some(plan) = checked {
             let recoveries = plan.recoveries.iter().flat_map(|recovery| &recovery.stages);
             let actions = plan.stages.iter().chain(recoveries).flat_map(|stage| stage.actions());
@@ -174,6 +179,8 @@ impl Cluster {
             return;
         }
         self.log.push(format!("{} ends on its own", lingering.action.id));
+        // It may end between the looks at two hosts, which then don't see the same.
+        self.disturbances += 1;
         // A backup that ends when its users run again is none that counts: what it does says so.
         if !matches!(lingering.action.kind, ActionKind::Backup { .. }) {
             self.check_before(&lingering.action);
@@ -191,6 +198,19 @@ impl Cluster {
         self.now += 10;
         if let Some(seconds) = self.clock_jumps.remove(&number) {
             self.jump(seconds);
+        }
+        if self.takeovers.remove(&number) {
+            self.take_over(plan, action);
+        }
+        if self.fence.is_some_and(|fence| fence < self.generation) {
+            self.disturbances += 1;
+            self.log.push(format!("{}: fenced", action.id));
+            return Err(Attempt::Fenced { reason: "the lock is another run's".into() });
+        }
+        if matches!(action.kind, ActionKind::Start { .. })
+            && plan.instance(&action.instance()).is_some_and(|own| seen_running(own, facts))
+        {
+            self.waiting.insert(action.id.clone());
         }
         self.check_permitted(plan, action, facts);
         if self.hosts[&action.host].lingering.is_some() && holds_lock(action) {
@@ -223,6 +243,7 @@ impl Cluster {
         }
         match fault {
             None => {
+                self.done.insert(action.id.clone());
                 self.carry_out(plan, action);
                 Fate::Answer(Attempt::Succeeded)
             }
@@ -276,15 +297,54 @@ impl Cluster {
         self.hosts.get_mut(&action.host).expect("host").lingering = Some(lingering);
     }
 
+    /// Another controller, which sees nothing at work and declares the same, breaks the locks and goes some of the way that is
+    /// left; then it ends. Where anything is at work it waits, and where anything went wrong its plan would be another one.
+    fn take_over(&mut self, plan: &Plan, at: &Action) {
+        let is_quiet = self.under_way.is_empty() && self.hosts.values().all(|host| host.lingering.is_none());
+        if !is_quiet || !self.lost.is_empty() || self.disturbances > self.disturbances_before {
+            return;
+        }
+        self.disturbances += 1;
+        self.generation += 1;
+        self.taken_over = true;
+        let stages = plan.stages.iter().skip_while(|stage| stage.actions().all(|action| action.id != at.id));
+        let actions = stages.flat_map(|stage| stage.actions());
+        let left: Vec<Action> = actions.filter(|action| !self.done.contains(&action.id)).cloned().collect();
+        let how_far = self.pace.as_mut().map_or(0, |pace| pace.below(left.len() + 1));
+        for action in left.iter().take(how_far) {
+            if self.holds_already(action) {
+                continue;
+            }
+            self.log.push(format!("{} by another controller", action.id));
+            if matches!(action.kind, ActionKind::Drain { .. }) {
+                self.sessions = 0;
+            }
+            self.now += 10;
+            self.check_before(action);
+            self.carry_out(plan, action);
+        }
+    }
+
     /// The clock of every host is set. The start of a process is told from the time since the system came up, so it
     /// moves along; the times of files stay.
     fn jump(&mut self, seconds: i64) {
         self.log.push(format!("the clocks jump by {seconds} s"));
         self.now += seconds;
+        // A start behind an install then shows an earlier time, until the clock has caught up: it is made again. That costs
+        // a turn, or the few that this little takes; a day is more than any run.
+        if (-60..0).contains(&seconds) {
+            self.disturbances += 1;
+            self.repeated_until = self.now - seconds;
+        }
         for process in self.hosts.values_mut().flat_map(|host| host.processes.values_mut()) {
             process.started_at += seconds;
         }
     }
+}
+
+/// Whether a look has shown that a component runs.
+fn seen_running(instance: &Instance, facts: &HostFacts) -> bool {
+    matches!(assess(&instance.component, facts).running, Running::Running { .. })
 }
 
 /// Those of which the host lets one at a time be at work.

@@ -52,6 +52,16 @@ pub enum Fault {
     Lies,
 }
 
+impl Fault {
+    /// How many looks what was begun outlives its connection.
+    pub fn looks(&self) -> u32 {
+        match self {
+            Self::RunsOn(looks) | Self::ControllerDiesRunsOn(looks) => *looks,
+            _ => 0,
+        }
+    }
+}
+
 /// What goes wrong with one look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LookFault {
@@ -156,6 +166,22 @@ pub struct Cluster {
     pub clock_jumps: BTreeMap<usize, i64>,
     /// The numbers of the actions at which the operator presses Ctrl-C.
     pub interrupts: BTreeSet<usize>,
+    /// The numbers of the actions at which another controller breaks this run's locks and goes on in its place.
+    pub takeovers: BTreeSet<usize>,
+    /// The generation of the locks on the hosts.
+    pub generation: u64,
+    /// The generation that comes with the run's orders; `None` where nobody sends one.
+    pub fence: Option<u64>,
+    /// Whether another controller has gone on in this run's place.
+    taken_over: bool,
+    /// Starts of this run whose host was seen to run the component already: there is only to wait for its answer.
+    waiting: BTreeSet<String>,
+    /// The clocks were set back, and show this time for the second time only later.
+    pub repeated_until: i64,
+    /// The actions of this run that were carried out.
+    done: BTreeSet<String>,
+    /// `disturbances` when this run began.
+    disturbances_before: usize,
     /// How long each look and action takes, where that is to vary.
     pub pace: Option<Random>,
     /// How often something that is no fault of converge's got into its way.
@@ -265,6 +291,14 @@ impl Cluster {
             disk_is_full: false,
             clock_jumps: BTreeMap::new(),
             interrupts: BTreeSet::new(),
+            takeovers: BTreeSet::new(),
+            generation: 0,
+            fence: None,
+            taken_over: false,
+            waiting: BTreeSet::new(),
+            repeated_until: 0,
+            done: BTreeSet::new(),
+            disturbances_before: 0,
             pace: None,
             disturbances: 0,
             deaths: BTreeMap::new(),

@@ -14,6 +14,9 @@ impl Cluster {
     pub(super) fn check_permitted(&mut self, plan: &Plan, action: &Action, facts: &HostFacts) {
         let goes_back = action.id.ends_with("-back") || action.id.ends_with("-after");
         let stage = plan.stages.iter().position(|stage| stage.actions().any(|other| other.id == action.id));
+        if self.taken_over {
+            self.violate(action, "it begins after another run has taken over");
+        }
         if !goes_back && self.lost.contains(&action.host) {
             self.violate(action, "its host has failed in this run");
         }
@@ -75,7 +78,7 @@ impl Cluster {
         }
     }
 
-    fn holds_already(&self, action: &Action) -> bool {
+    pub(super) fn holds_already(&self, action: &Action) -> bool {
         let host = &self.hosts[&action.host];
         let noted = || {
             let component = self.instances.iter().find(|i| i.id() == action.instance()).map(|i| &i.component);
@@ -226,7 +229,7 @@ impl Cluster {
                 }
             }
             ActionKind::Start { .. } => {
-                if self.running(&action.instance()) {
+                if self.running(&action.instance()) && !self.waiting.contains(&action.id) {
                     self.violate(action, "it is started while it runs");
                 }
                 if let (Some(database), Some(installed)) =
