@@ -49,7 +49,8 @@ impl fmt::Debug for SshSession {
 
 impl SshSession {
     pub(super) fn new(opened: Opened) -> Self {
-        let Opened { endpoint, settings, connection: Connection { handle, leash, ending }, jump } = opened;
+        let Opened { endpoint, settings, connection, jump } = opened;
+        let Connection { handle, leash, ending, is_unsafe: _ } = connection;
         Self { endpoint, handle, ending, leash, environment: settings.environment.clone(), jump }
     }
 
@@ -106,7 +107,7 @@ impl SshSession {
         command: &Command,
         output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
     ) -> Result<Ran, TransportError> {
-        let Command { script: _, limit, output_limit } = command;
+        let Command { script: _, input: _, limit, output_limit } = command;
         let mut deadline = pin!(sleep(*limit));
         let channel = tokio::select! {
             opened = self.open() => opened?,
@@ -152,7 +153,7 @@ impl Session for SshSession {
         command: &Command,
         output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
     ) -> Result<Completed, TransportError> {
-        let ran = self.run_shell(&Start::plain(&nonce(), &command.script), command, output).await?;
+        let ran = self.run_shell(&Start::plain(&nonce(), command), command, output).await?;
         if ran.never_began() {
             let (endpoint, said) = (self.endpoint.clone(), ran.last_words());
             return Err(TransportError::LoginShell { endpoint, said: said.unwrap_or_else(|| "nothing".to_owned()) });
