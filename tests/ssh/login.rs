@@ -1,6 +1,7 @@
 //! Ways to log in: passphrases, certificates, passwords, questions of the server.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -314,6 +315,39 @@ fn the_program_asks_by_ssh_askpass_and_no_secret_is_in_its_log() {
     assert!(text.contains("TRACE") && !text.contains("correct horse"), "{text}");
     let private = fs::read_to_string(&key).unwrap();
     assert!(!text.contains(private.lines().nth(1).unwrap()));
+}
+
+#[test]
+fn the_program_asks_on_the_terminal_and_what_is_typed_is_not_shown() {
+    let site = Site::new();
+    inventory(&site);
+    let key = only_key(&site, "locked", "ed25519", "correct horse");
+    site.configure(&format!("{REACHED}  IdentityFile {}\n", key.display()));
+    let line = format!("{} --inventory inventory.yaml --state-dir state facts", env!("CARGO_BIN_EXE_converge"));
+    let mut terminal = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .current_dir(site.dir.path())
+        .env("HOME", site.dir.path())
+        .env("XDG_CACHE_HOME", site.path("cache"))
+        .env_remove("SSH_AUTH_SOCK")
+        .env_remove("SSH_ASKPASS")
+        .env_remove("SSH_ASKPASS_REQUIRE")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script runs: is bsdutils installed?");
+    let (mut keyboard, mut screen) = (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
+    let (mut shown, mut piece) = (String::new(), [0; 4096]);
+    let mut typed = false;
+    while let Ok(read @ 1..) = screen.read(&mut piece) {
+        shown.push_str(&String::from_utf8_lossy(&piece[..read]));
+        if !typed && shown.contains(&format!("Passphrase for {}: ", key.display())) {
+            keyboard.write_all(b"correct horse\n").unwrap();
+            typed = true;
+        }
+    }
+    assert!(terminal.wait().unwrap().success() && typed, "{shown}");
+    assert!(shown.contains("gpu1") && !shown.contains("correct horse"), "{shown}");
 }
 
 #[test]
