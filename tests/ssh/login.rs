@@ -192,8 +192,13 @@ pub(crate) fn with_password(config: &str) -> Option<Site> {
     fs::write(dir.path().join("shadow"), format!("{}:{HASH}:19000:0:99999:7:::\n", user())).unwrap();
     let pam = "auth required pam_unix.so\naccount required pam_permit.so\nsession optional pam_permit.so\n";
     fs::write(dir.path().join("pam"), pam).unwrap();
+    // All of /etc is its own: a mount over a single file goes as soon as anybody renames another one to its place, as
+    // useradd does.
     let here = dir.path().display();
-    let inside = format!("mount --bind {here}/shadow /etc/shadow; mount --bind {here}/pam /etc/pam.d/sshd");
+    let inside = format!(
+        "mkdir {here}/etc; mount -t tmpfs none {here}/etc; cp -a /etc/. {here}/etc/ 2>/dev/null || :; \
+         cp {here}/shadow {here}/etc/shadow; cp {here}/pam {here}/etc/pam.d/sshd; mount --bind {here}/etc /etc"
+    );
     let site = Site::with(&SshdOptions { config: config.into(), inside, ..SshdOptions::default() });
     // The mounts hold on to the files.
     drop(dir);
