@@ -283,11 +283,13 @@ KbdInteractiveAuthentication no
 PrintMotd no
 PrintLastLog no
 UseDNS no
-MaxStartups 1000
+{startups}
 LogLevel INFO
 SetEnv CONVERGE_TEST_SSHD={tag} CONVERGE_COMMON={common} HOME={home}
 ",
         extra = options.config,
+        // Of this keyword the last counts.
+        startups = if options.config.contains("MaxStartups") { "" } else { "MaxStartups 1000" },
         // What users of one host see of each other: each server is a host.
         common = common(dir).display(),
         // What the user's own shell start-up files do (and how long they take) is not what is tested.
