@@ -28,7 +28,7 @@ use sshd::{Sshd, SshdOptions, keygen, public_key};
 const PLENTY: Duration = Duration::from_secs(60);
 
 fn command(script: &str) -> Command {
-    Command { script: script.as_bytes().to_vec(), limit: PLENTY, output_limit: 64 << 20 }
+    Command { script: script.as_bytes().to_vec(), input: Vec::new(), limit: PLENTY, output_limit: 64 << 20 }
 }
 
 /// A server that lets one user in, and a client that knows it.
@@ -139,6 +139,11 @@ async fn holds(session: &AnySession, user: &str, streams: usize) {
     assert!(text(&completed.stdout).starts_with("got"), "{completed:?}");
     let large = run(session, "head -c 3000000 /dev/zero | tr '\\0' x; cat /dev/null").await;
     assert_eq!((large.stdout.len(), large.outcome, large.end), (3_000_000, Outcome::Exited(0), OutputEnd::Complete));
+    // Input of its own, behind the script, whatever it holds.
+    let input: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    let fed = Command { input: input.clone(), ..command("l=mine\ncat\nexit 3\n") };
+    let completed = session.run(&fed, &mut |_| ()).await.unwrap();
+    assert_eq!((completed.stdout == input, completed.outcome), (true, Outcome::Exited(3)));
     assert_eq!(run(session, "exit 0").await.outcome, Outcome::Exited(0));
 }
 

@@ -452,8 +452,12 @@ async fn what_a_job_costs_over_a_bare_script() {
     let bench = Bench::new();
     let (fleet, jobs) = (bench.fleet(), bench.jobs(PLENTY));
     let text = script("echo done", PLENTY);
-    let bare =
-        converge::transport::Command { script: text.text.clone().into_bytes(), limit: PLENTY, output_limit: 1 << 20 };
+    let bare = converge::transport::Command {
+        script: text.text.clone().into_bytes(),
+        input: Vec::new(),
+        limit: PLENTY,
+        output_limit: 1 << 20,
+    };
     let (mut bare_ms, mut job_ms) = (Vec::new(), Vec::new());
     for turn in 0..TURNS {
         let begun = Instant::now();

@@ -81,7 +81,10 @@ impl Job {
     fn backup(&self, file: &Path, keep: u32) -> Ended {
         let (venv, snapshots) = (venv().to_str().unwrap(), ["etcd"]);
         let (ini, chdir, file) = (&self.ini, &self.chdir, file.to_str().unwrap());
-        act(&backup(&BackupJob { venv, ini, chdir, kind: self.kind, file, keep, snapshots: &snapshots }), &[])
+        act(
+            &backup(&BackupJob { venv, ini, chdir, kind: self.kind, file, keep, snapshots: &snapshots, sum: false }),
+            &[],
+        )
     }
 
     fn rehearsal(&self, backup: &Path, scratch: &str, outside: &str) -> String {
@@ -599,7 +602,7 @@ fn a_backup_that_lacks_something_is_none() {
     let script = |keep| {
         let (venv, ini, chdir) = (venv().to_str().unwrap(), &job.ini, &job.chdir);
         let file = file.to_str().unwrap();
-        backup(&BackupJob { venv, ini, chdir, kind: job.kind, file, keep, snapshots: &[] })
+        backup(&BackupJob { venv, ini, chdir, kind: job.kind, file, keep, snapshots: &[], sum: false })
     };
     for (body, said) in breakages {
         fs::write(programs.join("pg_dump"), format!("#!/bin/sh\n{body}\n")).unwrap();

@@ -20,7 +20,7 @@ use sshd::{SshAgent, Sshd, SshdOptions, keygen, public_key, user};
 const PLENTY: Duration = Duration::from_secs(60);
 
 fn command(script: &str) -> Command {
-    Command { script: script.as_bytes().to_vec(), limit: PLENTY, output_limit: 64 << 20 }
+    Command { script: script.as_bytes().to_vec(), input: Vec::new(), limit: PLENTY, output_limit: 64 << 20 }
 }
 
 async fn run(session: &impl Session, command: &Command) -> Completed {
@@ -538,4 +538,26 @@ async fn many_servers_at_once_over_one_connector() {
         });
     }
     assert_eq!(tasks.join_all().await, vec![b"hello\n".to_vec(); servers.len()]);
+}
+
+/// A script of several lines, with quotes, that reads only what is its own; and bytes that would end any here-document.
+async fn takes_input(session: &impl Session) {
+    let script = "n='it'\\''s'\necho \"$n\"\nwc -c\necho \"$(true)end\"\n";
+    for input in [b"\0\xff\r\nact\n'\"$(exit 3)\nEND\n".to_vec(), vec![b'x'; 5 << 20]] {
+        let length = input.len();
+        let completed = run(session, &Command { input, ..command(script) }).await;
+        assert_eq!(completed.outcome, Outcome::Exited(0));
+        let said = String::from_utf8(completed.stdout).unwrap();
+        assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["it's", &length.to_string(), "end"]);
+    }
+    // Who reads nothing of it keeps nobody waiting.
+    let completed = run(session, &Command { input: vec![b'x'; 5 << 20], ..command("echo done\n") }).await;
+    assert_eq!((completed.outcome, completed.stdout), (Outcome::Exited(0), b"done\n".to_vec()));
+}
+
+#[tokio::test]
+async fn input_reaches_the_script_whole_whatever_it_holds() {
+    let bench = Bench::new();
+    takes_input(&bench.connect().await.unwrap()).await;
+    takes_input(&converge::transport::LocalConnector.connect(&HostName::parse("here").unwrap())).await;
 }

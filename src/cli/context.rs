@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::catalogue::catalogue;
 use super::error::CliError;
 use super::options::Options;
-use super::survey::Subject;
+use super::survey::{Subject, backup_hosts};
 use super::{becoming, lock, machine, output, project};
-use crate::desired::{Declaration, Desired, Instance, Rolling, Serial, SkippedPlay, resolve};
-use crate::document::{Diagnostic, Diagnostics, place_of};
+use crate::desired::{Declaration, Desired, Instance, Rolling, Serial, SkippedPlay, resolve, resolve_connections};
+use crate::document::{Diagnostic, Diagnostics, Node, did_you_mean, place_of};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, Inventory, read_extra_vars};
 use crate::model::HostName;
@@ -115,7 +115,7 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
             output::say(&format!("note: the play \"{play}\" is skipped: no host of the inventory matches {pattern}\n"));
         }
     }
-    let all = mistakes.keep(decode(&desired));
+    let all = mistakes.keep(decode(&desired, &inventory));
     let Some(all) = all.filter(|_| mistakes.is_empty()) else { return Err(mistakes.into()) };
     let (instances, out_of_scope): (Vec<Instance>, Vec<Instance>) =
         all.into_iter().partition(|instance| within.as_ref().is_none_or(|hosts| hosts.contains(&instance.host)));
@@ -124,14 +124,33 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
         let nothing = Diagnostic::nowhere(format!("--limit {limit} leaves no host that any play is about"));
         return Err(CliError::Declaration(nothing.into()));
     }
-    let targets: BTreeMap<HostName, Target> =
+    let mut targets: BTreeMap<HostName, Target> =
         desired.connections.iter().map(|(host, connection)| (host.clone(), target(host, connection))).collect();
+    // A host that takes copies of backups need not be in any play.
+    for host in backup_hosts(&instances).into_iter().chain(backup_hosts(&out_of_scope)) {
+        if !targets.contains_key(&host) {
+            let connections = resolve_connections(&inventory, &extra, Some(host.as_str()))?;
+            targets.extend(connections.iter().map(|(host, connection)| (host.clone(), target(host, connection))));
+        }
+    }
     becoming::check_effect(options, &targets)?;
     let catalogue = catalogue(options)?;
     Ok(Context { instances, out_of_scope, targets, catalogue, request })
 }
 
-fn decode(desired: &Desired) -> Result<Vec<Instance>, Diagnostics> {
+/// A host for backups is one of the inventory: that says how it is reached.
+fn check_backup_host(task: &Node, inventory: &Inventory) -> Result<(), Diagnostic> {
+    let Some(node) = task.get("schema").and_then(|schema| schema.get("backup_host")) else { return Ok(()) };
+    let name = node.as_text()?;
+    if name.trim().is_empty() || inventory.host(&name).is_some() {
+        return Ok(());
+    }
+    let known = inventory.hosts().iter().map(HostName::as_str);
+    let message = format!("`backup_host` is a host of the inventory, and there is no {name}");
+    Err(Diagnostic::at(&node.span, message).maybe_hint(did_you_mean(&name, known)))
+}
+
+fn decode(desired: &Desired, inventory: &Inventory) -> Result<Vec<Instance>, Diagnostics> {
     let mut mistakes = Diagnostics::new();
     let mut seen: BTreeMap<(HostName, String), String> = BTreeMap::new();
     let mut instances = Vec::new();
@@ -139,6 +158,7 @@ fn decode(desired: &Desired) -> Result<Vec<Instance>, Diagnostics> {
         match task.kind {
             TaskKind::Component => {
                 let Some(component) = mistakes.keep(component::decode(&task.body)) else { continue };
+                mistakes.keep(check_backup_host(&task.body, inventory));
                 let key = (task.host.clone(), component.name.clone());
                 if let Some(first) = seen.insert(key, component.declared_at.clone()) {
                     let message = format!("{}/{} is declared twice, first at {first}", task.host, component.name);

@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep};
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::{Format, LockBreakArguments, LockShowArguments, Options};
-use super::survey::{Subject, questions_of};
+use super::survey::{Subject, backup_hosts, questions_of};
 use super::{context, machine, output};
 use crate::execute::{Lease, LockNotes, Locks as _, NotLocked};
-use crate::facts::facts_of;
+use crate::facts::{Query, facts_of};
 use crate::gather::{Fleet, Sessions};
 use crate::model::{HostName, RunId};
 use crate::plan::{Plan, state_of};
@@ -117,7 +117,12 @@ fn say(notes: &LockNotes) {
 
 /// Whether all is still as the plan found it, now that nobody else may change it: the plan was made without the locks.
 pub(super) async fn still_holds(fleet: &Arc<Fleet<AnyConnector>>, plan: &Plan) -> bool {
-    let facts = fleet.gather(questions_of(&plan.instances)).await;
+    let mut questions = questions_of(&plan.instances);
+    // One that only takes copies has no state that was planned on.
+    for host in plan.hosts() {
+        questions.entry(host).or_insert_with(|| vec![Query::Jobs]);
+    }
+    let facts = fleet.gather(questions).await;
     let mut holds = true;
     for instance in &plan.instances {
         let seen = facts_of(&facts, &instance.host);
@@ -177,8 +182,13 @@ async fn look(options: &Options, only: Option<&str>) -> Result<(Arc<Fleet<AnyCon
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
     let subject = context.subject(options);
     let named = |host: &HostName| only.is_none_or(|only| host.as_str() == only);
-    let hosts: BTreeSet<HostName> =
-        context.instances.iter().map(|instance| instance.host.clone()).filter(named).collect();
+    let hosts: BTreeSet<HostName> = context
+        .instances
+        .iter()
+        .map(|i| i.host.clone())
+        .chain(backup_hosts(&context.instances))
+        .filter(named)
+        .collect();
     let anchors: Vec<HostName> = anchors(&subject).into_iter().filter(named).collect();
     if hosts.is_empty() {
         return Err(CliError::Usage(format!("no component is declared on a host {}", only.unwrap_or_default())));

@@ -3,7 +3,7 @@
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::{Format, Options, PlanArguments};
-use super::survey::survey;
+use super::survey::{backup_hosts, survey};
 use super::{context, machine, output, run};
 use crate::gather::Sessions;
 use crate::plan::SavedPlan;
@@ -19,7 +19,9 @@ pub(super) async fn run(options: &Options, arguments: &PlanArguments) -> Result<
     run::say_waived(&seen);
     let exit = if seen.plan.is_empty() { Exit::Ok } else { Exit::Drift };
     let text = plan_text(&seen.plan);
-    let hosts = seen.plan.hosts();
+    // What takes copies is looked at again before the plan is carried out, also where nothing of it migrates.
+    let mut hosts = seen.plan.hosts();
+    hosts.extend(backup_hosts(&seen.plan.instances));
     let targets = context.targets.into_iter().filter(|(host, _)| hosts.contains(host)).collect();
     let saved = SavedPlan::new(seen.plan, context.out_of_scope, targets, context.request, seen.findings);
     match arguments.output {

@@ -1,7 +1,7 @@
 //! Looking: gather, pre-flight, plan, check. The same path for every command, so that drift can't
 //! disagree with a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::access::Access;
@@ -53,6 +53,7 @@ impl Survey {
 pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'_>) -> Result<Survey, CliError> {
     let Subject { instances, out_of_scope, catalogue, request, options } = *subject;
     let mut facts = fleet.gather(questions_of(instances)).await;
+    gather_backup_hosts(fleet, &mut facts, instances, request.mend).await;
 
     // The rest costs seconds, and matters only where something is to move.
     let wants = |instance: &&Instance| {
@@ -101,6 +102,38 @@ pub(super) fn questions_of(instances: &[Instance]) -> BTreeMap<HostName, Vec<Que
             .extend(instance.component.queries());
     }
     questions
+}
+
+/// Hosts that copies of these instances' backups go to.
+pub(super) fn backup_hosts(instances: &[Instance]) -> BTreeSet<HostName> {
+    let copies = instances.iter().filter_map(|instance| instance.component.backup_copies(&instance.host));
+    copies.map(|copies| copies.host.clone()).collect()
+}
+
+/// Asks the hosts that copies of backups go to, where a database may be migrated. They need not have any component.
+async fn gather_backup_hosts(
+    fleet: &Arc<Fleet<AnyConnector>>,
+    facts: &mut BTreeMap<HostName, HostFacts>,
+    instances: &[Instance],
+    mend: bool,
+) {
+    let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
+    for instance in instances {
+        let differs = || !assess(&instance.component, &facts_of(facts, &instance.host)).differences.is_empty();
+        if let Some(copies) = instance.component.backup_copies(&instance.host)
+            && (mend || differs())
+        {
+            questions.entry(copies.host.clone()).or_default().extend(copies.queries());
+        }
+    }
+    // Once is enough for a host that can't be asked.
+    questions.retain(|host, _| facts.get(host).is_none_or(|known| known.unreachable.is_none()));
+    for (host, answers) in fleet.gather(questions).await {
+        match facts.get_mut(&host) {
+            Some(known) => known.merge(answers),
+            None => drop(facts.insert(host, answers)),
+        }
+    }
 }
 
 /// What else is asked of all hosts where any component of the cluster is to move: work runs on one host and is

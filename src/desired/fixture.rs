@@ -32,6 +32,7 @@ pub(crate) fn manager(host: &str, declared: &str) -> Instance {
         ini: "/srv/manager dir/alembic.ini".into(),
         chdir: "/srv/manager dir".into(),
         backup: Some("/srv/backup".into()),
+        backup_host: None,
         timeout: 600,
         keep_backups: 10,
         snapshots: BTreeMap::new(),

@@ -570,7 +570,11 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         observed: String,
         mut output: Vec<String>,
     ) -> ActionResult {
-        let unreachable = world.get(&action.host).and_then(|facts| facts.unreachable.clone());
+        // A copy is about two hosts: either may be the one that is gone.
+        let own = action.instance();
+        let unreachable = [&action.host, &own.host]
+            .into_iter()
+            .find_map(|host| world.get(host).and_then(|facts| facts.unreachable.clone()));
         if matches!(action.kind, ActionKind::Start { .. }) && unreachable.is_none() {
             let log = self.hosts.last_words(&self.plan, action).await;
             if !log.is_empty() {
@@ -578,7 +582,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 output.extend(log);
             }
         }
-        let left = match world.get(&action.host) {
+        let left = match world.get(&own.host) {
             Some(facts) if facts.unreachable.is_none() => self
                 .plan
                 .instance(&action.instance())
@@ -586,7 +590,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 .into_iter()
                 .collect(),
             Some(_) | None => {
-                vec![format!("{}: not known, the host does not answer; {}", action.instance(), action.if_interrupted)]
+                vec![format!("{own}: not known, the host does not answer; {}", action.if_interrupted)]
             }
         };
         let (expected, observed, next) = match &unreachable {
@@ -626,12 +630,21 @@ fn next_step(plan: &Plan, action: &Action) -> String {
         ActionKind::Stop => format!("end what is left by hand, {again}"),
         ActionKind::Install { .. } => format!("mend what pip complains about, {again}"),
         ActionKind::Backup { .. } => format!("make room or access for the backup, {again}"),
-        ActionKind::Migrate { backup, migration, .. } if migration.upstream.is_some() => format!(
-            "only where its output says \"rolled back\" or \"refused\": declare `left_out: converge`, {again}; anywhere else \
-             restore the backup from before, {backup}"
-        ),
-        ActionKind::Migrate { backup, .. } => {
-            format!("find out why alembic failed, {again}; the backup from before is {backup}")
+        ActionKind::Copy { from, file, .. } => {
+            format!(
+                "mend the way from {from} to {}, or make room there, {again}; the backup itself is on {from}: {file}",
+                action.host
+            )
+        }
+        ActionKind::Migrate { backup, copy, migration, .. } => {
+            let copy = copy.as_ref().map_or_else(String::new, |copy| format!(", a copy of it is {copy}"));
+            if migration.upstream.is_some() {
+                return format!(
+                    "only where its output says \"rolled back\" or \"refused\": declare `left_out: converge`, {again}; \
+                     anywhere else restore the backup from before, {backup}{copy}"
+                );
+            }
+            format!("find out why alembic failed, {again}; the backup from before is {backup}{copy}")
         }
         ActionKind::Start { .. } => format!("find out from its log why it doesn't come up, {again}"),
         ActionKind::Stage { target, .. } => format!("mend what hinders {target} from being built, {again}"),

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::copy::Copying;
 use super::job::{Followed, Job, JobState, attempt, state};
 use super::{Attempt, Hosts};
-use crate::facts::{HostFacts, Query};
+use crate::facts::{HostFacts, Observed, Query, SumQuery};
 use crate::gather::Fleet;
 use crate::model::{HostName, RunId, printable};
 use crate::plan::{Action, ActionKind, Plan, Script, log_script, script};
@@ -17,6 +20,9 @@ use crate::transport::{Command, Connector, Session};
 const LOG_LIMIT: Duration = Duration::from_secs(15);
 /// As is looking at a job.
 const LOOK_LIMIT: Duration = Duration::from_secs(15);
+
+/// What reading a copy back may take at least, however long its bytes were on their way: it was just written.
+const LEAST_TO_FINISH: Duration = Duration::from_secs(600);
 
 /// The hosts of one run: whatever changes something is a job there, named by the run and the action.
 pub struct Jobs<C: Connector> {
@@ -52,16 +58,53 @@ where
         script: &Script,
         output: &mut (dyn FnMut(String) + Send),
     ) -> Attempt {
-        let fence = match &self.fences {
-            None => None,
-            Some(generations) => match generations.get(host) {
-                Some(generation) => Some(*generation),
-                None => return Attempt::NotStarted { reason: format!("this run has no lock on {host}") },
-            },
+        let fence = match self.fence(host) {
+            Ok(fence) => fence,
+            Err(attempt) => return attempt,
         };
         let ask = Ask::Start { command: &script.text, limit: script.limit };
         let job = Job { host, run: &self.run, action, ask, fence, limit: script.limit, reconnect: self.reconnect };
         attempt(self.told(job, output).await)
+    }
+
+    /// The generation of this run's lock on a host, where it locks.
+    fn fence(&self, host: &HostName) -> Result<Option<u64>, Attempt> {
+        let Some(generations) = &self.fences else { return Ok(None) };
+        match generations.get(host) {
+            Some(generation) => Ok(Some(*generation)),
+            None => Err(Attempt::NotStarted { reason: format!("this run has no lock on {host}") }),
+        }
+    }
+
+    /// Brings a file from one host to another, and ends that there by `finish`, the job of `action`, which is given the
+    /// size and the sha256 that the file must have.
+    pub async fn copy(
+        &self,
+        [from, host]: [&HostName; 2],
+        [file, to]: [&str; 2],
+        action: &str,
+        finish: &Script,
+        output: &mut (dyn FnMut(String) + Send),
+    ) -> Attempt {
+        let fence = match self.fence(host) {
+            Ok(fence) => fence,
+            Err(attempt) => return attempt,
+        };
+        let query = SumQuery { path: file.to_owned() };
+        let seen = self.fleet.ask(from.clone(), vec![Query::Sum(query.clone())]).await;
+        let sum = match seen.sum(&query) {
+            Observed::Known(sum) => sum,
+            Observed::Absent => return Attempt::NotStarted { reason: format!("{from}: {file} isn't there") },
+            Observed::Unknown(why) => return Attempt::NotStarted { reason: format!("{from}: {file}: {why}") },
+        };
+        let (run, reconnect, end) = (&self.run, self.reconnect, Instant::now() + finish.limit);
+        let copying = Copying { run, from, file, sum, host, to, fence, reconnect, end };
+        if let Err(attempt) = copying.bring(&self.fleet, output).await {
+            return attempt;
+        }
+        let text = format!("B={}; H={}\n{}", sum.bytes, sum.sha256, finish.text);
+        let limit = end.saturating_duration_since(Instant::now()).max(LEAST_TO_FINISH);
+        self.carry_out(host, action, &Script { text, limit }, output).await
     }
 
     /// How the job of an action of any run stands.
@@ -110,9 +153,12 @@ where
         if matches!(action.kind, ActionKind::Drain { .. } | ActionKind::Settle { .. }) {
             return Attempt::Succeeded;
         }
-        match script(plan, action, facts) {
-            Some(script) => self.carry_out(&action.host, &action.id, &script, output).await,
-            None => Attempt::NotStarted { reason: "the plan lacks what the action needs".into() },
+        match (script(plan, action, facts), &action.kind) {
+            (Some(finish), ActionKind::Copy { from, file, to, .. }) => {
+                self.copy([from, &action.host], [file, to], &action.id, &finish, output).await
+            }
+            (Some(script), _) => self.carry_out(&action.host, &action.id, &script, output).await,
+            (None, _) => Attempt::NotStarted { reason: "the plan lacks what the action needs".into() },
         }
     }
 
@@ -120,7 +166,8 @@ where
         let Some(text) = plan.instance(&action.instance()).and_then(|instance| log_script(&instance.component)) else {
             return Vec::new();
         };
-        let command = Command { script: text.into_bytes(), limit: LOG_LIMIT, output_limit: 64 * 1024 };
+        let command =
+            Command { script: text.into_bytes(), input: Vec::new(), limit: LOG_LIMIT, output_limit: 64 * 1024 };
         match self.fleet.run(&action.host, &command, &mut |_| {}).await {
             Ok(completed) => {
                 completed.stdout.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()).map(printable).collect()

@@ -15,11 +15,11 @@ use crate::transport::{Command, Connector, Outcome, OutputChunk, Session, Stream
 /// minute, a switch restarts within two.
 pub const RECONNECT: Duration = Duration::from_secs(120);
 /// The first wait before connecting again; each further one is twice as long, up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(500);
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// A host that is back is noticed within this time.
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// Answers in a row that a host that is reached may give without sense: a shell can be killed once, not for ever.
-const SENSELESS: u32 = 3;
+pub(super) const SENSELESS: u32 = 3;
 
 /// One job, named by run and action.
 pub(super) struct Job<'a> {
@@ -64,6 +64,7 @@ impl Job<'_> {
                 Launch { nonce: &nonce, run: self.run, action: self.action, ask: self.ask, fence: self.fence, have };
             let command = Command {
                 script: launch.script().into_bytes(),
+                input: Vec::new(),
                 limit: end.saturating_duration_since(Instant::now()),
                 output_limit: REPLY_LIMIT,
             };

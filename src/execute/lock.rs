@@ -43,7 +43,7 @@ where
     async fn ask_lock(&self, host: &HostName, kind: LockKind, ask: LockAsk<'_>) -> Result<LockAnswer, String> {
         let nonce = nonce();
         let script = ask.script(&nonce, kind).into_bytes();
-        let command = Command { script, limit: ASK_LIMIT, output_limit: ANSWER_LIMIT };
+        let command = Command { script, input: Vec::new(), limit: ASK_LIMIT, output_limit: ANSWER_LIMIT };
         let completed = self.run(host, &command, &mut |_| {}).await.map_err(|error| error.in_full())?;
         read_lock_answer(&nonce, &completed.stdout).ok_or_else(|| match completed.outcome {
             Outcome::Unknown(cause) => cause.to_string(),

@@ -2,6 +2,7 @@
 //! the plan and in its judgements; the hosts lie behind [`Hosts`], the journal behind [`Recorder`], and so both can be
 //! simulated.
 
+mod copy;
 mod executor;
 mod fleet;
 mod job;

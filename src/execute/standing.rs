@@ -62,10 +62,11 @@ impl Standing {
 
     /// Takes notice that `action` failed in `stage`, or that its host was lost.
     pub(super) fn lose(&mut self, plan: &Plan, stage: &Stage, action: &Action) {
-        let host = &action.host;
-        for instance in plan.instances.iter().filter(|instance| instance.host == *host) {
+        // What a copy is for can't go on either, whichever of its two hosts failed.
+        let hosts = BTreeSet::from([action.host.clone(), action.instance().host]);
+        for instance in plan.instances.iter().filter(|instance| hosts.contains(&instance.host)) {
             if let Some(play) = self.plays.get_mut(&instance.play) {
-                play.lost.insert(host.clone());
+                play.lost.insert(instance.host.clone());
             }
             // How it is left nobody knows, so it isn't counted on.
             self.down.insert(instance.id());
@@ -76,7 +77,7 @@ impl Standing {
             self.over.get_or_insert_with(|| "no later stage starts after a failure".to_owned());
             return;
         }
-        self.left_out.insert(host.clone());
+        self.left_out.extend(hosts);
         self.incomplete = self.incomplete.take().or_else(|| stage.release().map(|release| release.to_string()));
         if let Some(why) = self.used_up() {
             self.exhausted = true;

@@ -19,6 +19,7 @@ mod process;
 mod published;
 mod resolution;
 mod schema;
+mod sum;
 mod system;
 mod unit;
 mod venv;
@@ -49,6 +50,7 @@ pub use process::{Process, ProcessQuery, Processes};
 pub use published::{Published, PublishedQuery, Told};
 pub use resolution::{Resolution, ResolutionQuery};
 pub use schema::{DATABASE_URL_PY, Database, DatabaseKind, MIGRATION_NOTE, SchemaFact, SchemaQuery};
+pub use sum::{Sum, SumQuery};
 pub use system::System;
 pub use unit::{Unit, UnitQuery};
 pub use venv::{Distribution, Venv, VenvQuery};
@@ -121,6 +123,8 @@ pub enum Query {
     Disk(DiskQuery),
     /// One file: size and time.
     File(FileQuery),
+    /// One file with the sum noted beside it. Asked only about copies of backups.
+    Sum(SumQuery),
     /// A virtual environment and its distributions.
     Venv(VenvQuery),
     /// Processes recognised by title or pid file.
@@ -165,6 +169,8 @@ pub enum Fact {
     Disk(Observed<Disk>),
     /// Answer to [`Query::File`].
     File(Observed<File>),
+    /// Answer to [`Query::Sum`].
+    Sum(Observed<Sum>),
     /// Answer to [`Query::Venv`].
     Venv(Observed<Venv>),
     /// Answer to [`Query::Process`].
@@ -239,6 +245,10 @@ impl HostFacts {
     accessor!(
         /// A file.
         file, FileQuery, File, File
+    );
+    accessor!(
+        /// A file and its sum.
+        sum, SumQuery, Sum, Sum
     );
     accessor!(
         /// A virtual environment.
@@ -347,6 +357,7 @@ impl fmt::Display for Query {
             Query::Jobs => f.write_str("jobs"),
             Query::Disk(query) => write!(f, "disk {}", query.path),
             Query::File(query) => write!(f, "file {}", query.path),
+            Query::Sum(query) => write!(f, "sum {}", query.path),
             Query::Venv(query) => write!(f, "venv {}", query.path),
             Query::Process(query) => write!(f, "process {query}"),
             Query::Unit(query) => write!(f, "unit {}", query.name),

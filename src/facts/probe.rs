@@ -16,7 +16,7 @@ use crate::model::{HostName, Timestamp};
 use super::{Fact, HostFacts, Observed, Query};
 use super::{
     command, disk, effects, file, health, interpreters, jobs, package_source, paths, pins, process, published,
-    resolution, schema, system, unit, venv, wheel, work,
+    resolution, schema, sum, system, unit, venv, wheel, work,
 };
 
 /// A probe ready to be sent: the questions and the script that asks them.
@@ -150,6 +150,7 @@ fn title_of(query: &Query) -> Option<&str> {
         | Query::Jobs
         | Query::Disk(_)
         | Query::File(_)
+        | Query::Sum(_)
         | Query::Venv(_)
         | Query::Unit(_)
         | Query::Health(_)
@@ -174,6 +175,7 @@ fn ask(query: &Query) -> (Vec<Cow<'static, str>>, String) {
         Query::Jobs => (vec![jobs::function().into()], "jb".into()),
         Query::Disk(query) => (vec![disk::FUNCTION.into()], disk::call(query)),
         Query::File(query) => (vec![file::FUNCTION.into()], file::call(query)),
+        Query::Sum(query) => (vec![sum::FUNCTION.into()], sum::call(query)),
         Query::Venv(query) => (vec![venv::FUNCTION.into()], venv::call(query)),
         Query::Process(query) => (vec![process::FUNCTION.into()], process::call(query)),
         Query::Unit(query) => (vec![process::FUNCTION.into(), unit::FUNCTION.into()], unit::call(query)),
@@ -261,6 +263,7 @@ fn read_fact(query: &Query, answer: &Answer<'_>) -> Fact {
         Query::Jobs => known_or!(Jobs, jobs::parse(answer)),
         Query::Disk(_) => known_or!(Disk, disk::parse(answer)),
         Query::File(_) => known_or!(File, file::parse(answer)),
+        Query::Sum(_) => known_or!(Sum, sum::parse(answer)),
         Query::Venv(query) => known_or!(Venv, venv::parse(query, answer)),
         Query::Process(query) => known_or!(Process, process::parse(query, answer)),
         Query::Unit(_) => known_or!(Unit, unit::parse(answer)),

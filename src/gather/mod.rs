@@ -118,6 +118,7 @@ where
         let probe = Probe::new(&nonce(), queries);
         let command = Command {
             script: probe.script().as_bytes().to_vec(),
+            input: Vec::new(),
             limit: self.limits.probe.max(slowest(probe.queries())),
             output_limit: OUTPUT_LIMIT + packed(probe.queries()) * WHEEL_OUTPUT_LIMIT,
         };

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{Instance, InstanceId};
-use crate::facts::{CommandQuery, Database, EffectsQuery, FileQuery, Query, VenvQuery, WorkQuery};
+use crate::facts::{CommandQuery, Database, EffectsQuery, FileQuery, Query, SumQuery, VenvQuery, WorkQuery};
 use crate::model::{Digest, HostName};
 use crate::release::{Release, RevisionId};
 use crate::resource::component::{Component, FreezeSpec};
@@ -45,6 +45,21 @@ impl Migration {
     #[must_use]
     pub fn revisions(&self) -> BTreeSet<RevisionId> {
         self.skipped.iter().chain(&self.pending).cloned().collect()
+    }
+}
+
+/// A file on another host, the same as one that lies where its component is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CopyAt {
+    /// The other host.
+    pub host: HostName,
+    /// The file there.
+    pub file: String,
+}
+
+impl fmt::Display for CopyAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.file)
     }
 }
 
@@ -131,6 +146,9 @@ pub enum ActionKind {
         command: String,
         /// Where its output goes.
         file: String,
+        /// Whether its sha256 is noted beside it, for a copy to be held against.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        sum: bool,
     },
     /// Back a database up, and verify the backup.
     Backup {
@@ -146,6 +164,22 @@ pub enum ActionKind {
         stopped: Vec<InstanceId>,
         /// How many older backups of the database are kept.
         keep: u32,
+        /// Whether its sha256 is noted beside it, for a copy to be held against.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        sum: bool,
+    },
+    /// Copy what was saved to another host, which is the one that it is carried out on.
+    Copy {
+        /// The host that it was saved on, and that the component is on.
+        from: HostName,
+        /// The file there.
+        file: String,
+        /// The file that it becomes.
+        to: String,
+        /// How many older backups of the database are kept there; `None` for what lies beside a backup.
+        keep: Option<u32>,
+        /// The row that the database holds when the migration is done, so that no copy is needed any more.
+        head: RevisionId,
     },
     /// Bring a database to the head of the installed package.
     Migrate {
@@ -153,6 +187,9 @@ pub enum ActionKind {
         database: Database,
         /// The backup that was made before.
         backup: String,
+        /// Its copy, without which the migration doesn't begin; `None` where none is declared.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        copy: Option<CopyAt>,
         /// What is run.
         migration: Migration,
         /// Components that use the database: all must be stopped.
@@ -189,7 +226,7 @@ pub enum Undo {
 pub struct Action {
     /// Unique in its plan: `RELEASE/HOST/COMPONENT/VERB`.
     pub id: String,
-    /// Where it is carried out.
+    /// Where it is carried out. A copy is carried out where it goes, and its component is on the host that it comes from.
     pub host: HostName,
     /// The component that it is for.
     pub component: String,
@@ -212,7 +249,24 @@ impl Action {
     /// The component that it is for, by name.
     #[must_use]
     pub fn instance(&self) -> InstanceId {
-        InstanceId { host: self.host.clone(), component: self.component.clone() }
+        let host = match &self.kind {
+            ActionKind::Copy { from, .. } => from,
+            ActionKind::Stop
+            | ActionKind::Install { .. }
+            | ActionKind::Stage { .. }
+            | ActionKind::Switch { .. }
+            | ActionKind::Prune { .. }
+            | ActionKind::Freeze
+            | ActionKind::Unfreeze
+            | ActionKind::Drain { .. }
+            | ActionKind::Rehearse { .. }
+            | ActionKind::Snapshot { .. }
+            | ActionKind::Backup { .. }
+            | ActionKind::Migrate { .. }
+            | ActionKind::Settle { .. }
+            | ActionKind::Start { .. } => &self.host,
+        };
+        InstanceId { host: host.clone(), component: self.component.clone() }
     }
 
     /// Its verb.
@@ -230,6 +284,7 @@ impl Action {
             ActionKind::Rehearse { .. } => "rehearse",
             ActionKind::Snapshot { .. } => "snapshot",
             ActionKind::Backup { .. } => "backup",
+            ActionKind::Copy { .. } => "copy",
             ActionKind::Migrate { .. } => "migrate",
             ActionKind::Settle { .. } => "settle",
             ActionKind::Start { .. } => "start",
@@ -249,6 +304,7 @@ impl Action {
             | ActionKind::Drain { .. }
             | ActionKind::Settle { .. }
             | ActionKind::Rehearse { .. }
+            | ActionKind::Copy { .. }
             | ActionKind::Snapshot { .. } => &[],
             ActionKind::Install { stopped, .. }
             | ActionKind::Switch { stopped, .. }
@@ -277,6 +333,8 @@ impl fmt::Display for Action {
             ActionKind::Rehearse { scratch, .. } => write!(f, "rehearse the migration on a copy, {scratch}"),
             ActionKind::Snapshot { file, .. } => write!(f, "save the state beside the database to {file}"),
             ActionKind::Backup { file, .. } => write!(f, "back up the database of {} to {file}", self.component),
+            ActionKind::Copy { from, file, to, .. } if file == to => write!(f, "copy {file} here from {from}"),
+            ActionKind::Copy { from, file, to, .. } => write!(f, "copy {file} here from {from}, to {to}"),
             ActionKind::Migrate { migration, .. } => {
                 write!(f, "migrate the database of {} to {}", self.component, migration.head)?;
                 match migration.skipped.len() {
@@ -442,10 +500,11 @@ impl Plan {
         self.instances.iter().find(|i| i.host == *host && i.component.name == name).map(|i| &i.component)
     }
 
-    /// Hosts that the plan is about, in order of name.
+    /// Hosts that the plan is about, in order of name: those of its instances, and those that copies of backups go to.
     #[must_use]
     pub fn hosts(&self) -> BTreeSet<HostName> {
-        self.instances.iter().map(|instance| instance.host.clone()).collect()
+        let of_instances = self.instances.iter().map(|instance| &instance.host);
+        of_instances.chain(self.actions().map(|action| &action.host)).cloned().collect()
     }
 
     /// The digest of the plan's canonical JSON: equal plans have equal digests.
@@ -472,7 +531,16 @@ impl Plan {
         {
             ask(&action.host, Query::Effects(EffectsQuery { database, revisions: migration.revisions() }));
         }
+        if let ActionKind::Migrate { backup, copy: Some(CopyAt { host, file }), .. } = &action.kind {
+            ask(&action.host, Query::Sum(SumQuery { path: backup.clone() }));
+            ask(host, Query::Sum(SumQuery { path: file.clone() }));
+        }
         match &action.kind {
+            ActionKind::Copy { from, file, to, .. } => {
+                ask(from, Query::File(FileQuery { path: file.clone() }));
+                ask(from, Query::Sum(SumQuery { path: file.clone() }));
+                ask(&action.host, Query::Sum(SumQuery { path: to.clone() }));
+            }
             ActionKind::Backup { file, .. }
             | ActionKind::Migrate { backup: file, .. }
             | ActionKind::Rehearse { backup: file, .. }

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, ActionKind, Migration, PackageMove, Undo};
+use super::action::{Action, ActionKind, CopyAt, Migration, PackageMove, Undo};
 use super::backup::restore_command;
 use super::databases::Databases;
 use super::member::Member;
 use crate::desired::InstanceId;
 use crate::facts::{CommandQuery, Database, DatabaseKind, HostFacts, Observed, WorkQuery, normalize_name};
-use crate::model::{HostName, Timestamp};
+use crate::model::{HostName, Timestamp, shell_quote as q};
 use crate::release::{Catalogue, PendingRevision, Release, RevisionId, SchemaPreview};
-use crate::resource::component::{Component, Running, SchemaSpec, mending_of, upstream_version};
+use crate::resource::component::{BackupCopies, Component, Running, SchemaSpec, mending_of, upstream_version};
 
 /// Downloading and unpacking 400 MB of wheels over a slow line takes minutes; half an hour is a hang.
 const INSTALL_SECONDS: u32 = 1800;
@@ -299,6 +299,7 @@ impl<'m, 'a> Store<'m, 'a> {
 
     /// The backup with everything stopped, and what lies beside the database.
     pub(super) fn backups(&self, release: &Release, stopped: &[InstanceId]) -> Vec<Action> {
+        let copied = self.copies().is_some();
         let backup = Action {
             why: "no schema changes without a backup".into(),
             ensures: "the backup is there and can be read".into(),
@@ -313,11 +314,16 @@ impl<'m, 'a> Store<'m, 'a> {
                     head: self.migration.head.clone(),
                     stopped: stopped.to_vec(),
                     keep: self.schema.keep_backups,
+                    sum: copied,
                 },
             )
         };
         let snapshots = self.schema.snapshots.iter().map(|(name, command)| {
-            let kind = ActionKind::Snapshot { command: command.clone(), file: self.file("before", release, name) };
+            let kind = ActionKind::Snapshot {
+                command: command.clone(),
+                file: self.file("before", release, name),
+                sum: copied,
+            };
             Action {
                 why: format!("a migration may change {name}, and no transaction takes that back"),
                 ensures: "what the command prints is saved".into(),
@@ -326,6 +332,57 @@ impl<'m, 'a> Store<'m, 'a> {
             }
         });
         std::iter::once(backup).chain(snapshots).collect()
+    }
+
+    fn copies(&self) -> Option<BackupCopies<'_>> {
+        self.member.instance.component.backup_copies(&self.member.instance.host)
+    }
+
+    /// Where the copy of a file beside the backups lies.
+    fn copy_of(&self, file: &str) -> Option<CopyAt> {
+        let copies = self.copies()?;
+        let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+        Some(CopyAt { host: copies.host.clone(), file: format!("{}/{name}", copies.directory) })
+    }
+
+    /// The copy of the backup that the migration to `release` is preceded by.
+    pub(super) fn copy(&self, release: &Release) -> Option<CopyAt> {
+        self.copy_of(&self.backup_file(release))
+    }
+
+    /// The copies of all that [`Self::backups`] saves, where they are declared.
+    pub(super) fn copying(&self, release: &Release) -> Vec<Action> {
+        let backup = (self.backup_file(release), "copy".to_owned(), Some(self.schema.keep_backups));
+        let beside = |name: &String| (self.file("before", release, name), format!("copy-{name}"), None);
+        let all = std::iter::once(backup).chain(self.schema.snapshots.keys().map(beside));
+        let copying = |(file, verb, keep): (String, String, Option<u32>)| {
+            let CopyAt { host, file: to } = self.copy_of(&file)?;
+            let kind = ActionKind::Copy {
+                from: self.member.instance.host.clone(),
+                file,
+                to,
+                keep,
+                head: self.migration.head.clone(),
+            };
+            Some(Action {
+                host,
+                why: "a backup that lies beside its database is lost with it".into(),
+                ensures: "the same is there, by its sha256".into(),
+                if_interrupted: "an unfinished file that ends in .part and is never taken for a copy".into(),
+                ..self.act(release, &verb, kind)
+            })
+        };
+        all.filter_map(copying).collect()
+    }
+
+    /// What to type where the backup itself is lost and its copy has to stand in.
+    pub(super) fn copy_advice(&self, release: &Release) -> Option<String> {
+        let CopyAt { host, file } = self.copy(release)?;
+        let sum = q(&format!("{file}.sha256"));
+        Some(format!(
+            "a copy of that backup is kept on {host}: {file}; `cd {} && sha256sum -c {sum}` there tells whether it is whole",
+            q(file.rsplit_once('/').map_or("/", |(directory, _)| directory))
+        ))
     }
 
     /// A backup taken while everything runs, and the migration tried on a copy that is restored from it.
@@ -351,6 +408,8 @@ impl<'m, 'a> Store<'m, 'a> {
                         head: self.migration.head.clone(),
                         stopped: Vec::new(),
                         keep: self.schema.keep_backups,
+                        // It is there to be rehearsed with, and stays where it is.
+                        sum: false,
                     },
                 )
             },
@@ -396,6 +455,7 @@ impl<'m, 'a> Store<'m, 'a> {
                 ActionKind::Migrate {
                     database: self.database.clone(),
                     backup: self.backup_file(release),
+                    copy: self.copy(release),
                     migration: self.migration.clone(),
                     stopped: stopped.to_vec(),
                 },

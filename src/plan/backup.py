@@ -63,7 +63,7 @@ def tidy():
     for file in os.listdir(place):
         path = os.path.join(place, file)
         for suffix in suffixes:
-            for end in ("", ".part"):
+            for end in ("", ".part", ".sha256.part"):
                 if not file.endswith(suffix + end):
                     continue
                 found = stem.match(file[: -len(suffix + end)])
@@ -81,8 +81,9 @@ def tidy():
         # The backup goes last: a run that is killed in between finds it again, and with it the rest.
         for suffix in ["." + one for one in snapshots] + ["." + ext]:
             beside = path[: -len(ext) - 1] + suffix
-            if os.path.isfile(beside):
-                remove(beside)
+            for one in (beside + ".sha256", beside):
+                if os.path.isfile(one):
+                    remove(one)
 
 
 def remove(path):

@@ -23,6 +23,8 @@ pub struct BackupJob<'a> {
     pub keep: u32,
     /// Extensions of the files that are saved beside a backup and go with it.
     pub snapshots: &'a [&'a str],
+    /// Whether its sha256 is noted beside it.
+    pub sum: bool,
 }
 
 /// The command that brings a backup back, to be typed on the host that holds it, with PostgreSQL's own words for where
@@ -41,6 +43,12 @@ pub fn restore_command(kind: DatabaseKind, file: &str) -> String {
     }
 }
 
+/// Notes the sha256 of the file `F` beside it, as `sha256sum -c` reads it (POSIX sh).
+pub(super) const NOTE_SUM: &str = r#"umask 077
+h=$(sha256sum <"$F") && printf '%s  %s\n' "${h%% *}" "${F##*/}" >"$F.sha256.part" || exit
+mv -f -- "$F.sha256.part" "$F.sha256"
+"#;
+
 const PROGRAM: &str = include_str!("backup.py");
 
 /// Ends the program in the script; no line of it may read so.
@@ -52,7 +60,7 @@ const END: &str = "CONVERGE_BACKUP";
 /// be read back, or lacks the rows of a table; a file that could not be removed is said, and fails nothing.
 #[must_use]
 pub fn backup(job: &BackupJob<'_>) -> String {
-    let BackupJob { venv, ini, chdir, kind, file, keep, snapshots } = *job;
+    let BackupJob { venv, ini, chdir, kind, file, keep, snapshots, sum } = *job;
     let kind = match kind {
         DatabaseKind::Postgresql => "postgresql",
         DatabaseKind::Sqlite => "sqlite",
@@ -62,6 +70,9 @@ pub fn backup(job: &BackupJob<'_>) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{python} -I -S - {} {} {} {kind} {keep}{snapshots} <<'{END}'", q(ini), q(chdir), q(file));
     let _ = writeln!(text, "{DATABASE_URL_PY}{PROGRAM}{END}");
+    if sum {
+        let _ = write!(text, "r=$?; [ $r = 0 ] || exit $r\nF={}\n{NOTE_SUM}", q(file));
+    }
     text
 }
 
@@ -79,6 +90,7 @@ mod tests {
             file: "/backup/it's-before-1.0-20260101T000000Z.dump",
             keep: 3,
             snapshots: &["etcd", "it's"],
+            sum: false,
         });
         assert_eq!(
             text.lines().next().unwrap(),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::action::{Action, ActionKind, Migration, PackageMove, Plan, Quorum, Stage, StageKind};
+use super::action::{Action, ActionKind, CopyAt, Migration, PackageMove, Plan, Quorum, Stage, StageKind};
 use crate::desired::{Instance, InstanceId};
 use crate::facts::{Database, HostFacts, Observed, SchemaFact};
 use crate::model::HostName;
@@ -49,6 +49,10 @@ struct State {
     /// Databases with a backup that no migration has used yet.
     backed_up: BTreeSet<Database>,
     migrated: BTreeSet<(Database, Release)>,
+    /// What was saved with everything stopped, by who saved it.
+    saved: BTreeSet<(InstanceId, String)>,
+    /// What of it was copied, and to where.
+    copied: BTreeSet<(InstanceId, String, CopyAt)>,
     /// Where each database stands.
     rows: BTreeMap<Database, BTreeSet<RevisionId>>,
     /// Environments that were built, by host and path.
@@ -121,6 +125,8 @@ impl State {
             users: BTreeMap::new(),
             backed_up: BTreeSet::new(),
             migrated: BTreeSet::new(),
+            saved: BTreeSet::new(),
+            copied: BTreeSet::new(),
             rows: BTreeMap::new(),
             staged: BTreeSet::new(),
             switched: BTreeSet::new(),
@@ -191,6 +197,15 @@ impl State {
                     if elsewhere.clone().any(|other| other.instance() == *id && moves(other)) {
                         self.violate(&action.id, &format!("it relies on {id}, which the same stage changes"));
                     }
+                }
+                let saves = |other: &Action| {
+                    matches!(other.kind, ActionKind::Backup { .. } | ActionKind::Snapshot { .. })
+                        || matches!(other.kind, ActionKind::Migrate { .. })
+                };
+                if let ActionKind::Copy { .. } = action.kind
+                    && stage.actions().any(|other| other.instance() == action.instance() && saves(other))
+                {
+                    self.violate(&action.id, "it copies in the stage in which is saved or migrated");
                 }
             }
         }
@@ -299,7 +314,16 @@ impl State {
             ActionKind::Rehearse { migration, .. } => {
                 self.rehearsed.insert(own, migration.clone());
             }
-            ActionKind::Drain { .. } | ActionKind::Snapshot { .. } => {}
+            ActionKind::Drain { .. } => {}
+            ActionKind::Snapshot { file, .. } => {
+                self.saved.insert((own, file.clone()));
+            }
+            ActionKind::Copy { file, to, .. } => {
+                if !self.saved.contains(&(own.clone(), file.clone())) {
+                    self.violate(&action.id, "it copies what was not saved before");
+                }
+                self.copied.insert((own, file.clone(), CopyAt { host: action.host.clone(), file: to.clone() }));
+            }
             ActionKind::Settle { watched, .. } => {
                 for (component, release) in watched {
                     let id = InstanceId { host: action.host.clone(), component: component.clone() };
@@ -311,11 +335,13 @@ impl State {
             }
             // One that is taken while everything runs is there to rehearse with.
             ActionKind::Backup { stopped, .. } if stopped.is_empty() => {}
-            ActionKind::Backup { database, .. } => {
+            ActionKind::Backup { database, file, .. } => {
                 self.check_users(action, database);
+                self.saved.insert((own, file.clone()));
                 self.backed_up.insert(database.clone());
             }
-            ActionKind::Migrate { database, migration, .. } => {
+            ActionKind::Migrate { database, backup, copy, migration, .. } => {
+                self.check_copies(plan, action, backup, copy.as_ref());
                 self.check_users(action, database);
                 if self.rows.get(database).is_some_and(|rows| *rows != migration.rows) {
                     self.violate(&action.id, "it expects the database elsewhere than where it stands by then");
@@ -349,6 +375,28 @@ impl State {
         }
     }
 
+    /// Where a host for backups is declared, all that was saved is there before the schema changes.
+    fn check_copies(&mut self, plan: &Plan, action: &Action, backup: &str, named: Option<&CopyAt>) {
+        let own = action.instance();
+        let declared = plan.instance(&own).and_then(|instance| instance.component.backup_copies(&instance.host));
+        let Some(declared) = declared else { return };
+        let (host, directory) = (declared.host.clone(), declared.directory.to_owned());
+        let copy_of = |file: &str| {
+            let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+            CopyAt { host: host.clone(), file: format!("{directory}/{name}") }
+        };
+        if named != Some(&copy_of(backup)) {
+            self.violate(&action.id, &format!("it doesn't ask for the copy of its backup on {host}"));
+        }
+        let saved: Vec<String> = self.saved.iter().filter(|(id, _)| *id == own).map(|(_, file)| file.clone()).collect();
+        for file in saved {
+            let copy = copy_of(&file);
+            if !self.copied.contains(&(own.clone(), file.clone(), copy)) {
+                self.violate(&action.id, &format!("{file} is not copied to {host} before this migration"));
+            }
+        }
+    }
+
     /// Whoever mends a database leaves packages and rows alone; and every migration runs something.
     fn check_mending(&mut self, plan: &Plan, action: &Action) {
         match &action.kind {
@@ -365,6 +413,7 @@ impl State {
             | ActionKind::Rehearse { .. }
             | ActionKind::Snapshot { .. }
             | ActionKind::Backup { .. }
+            | ActionKind::Copy { .. }
             | ActionKind::Start { .. } => {}
             ActionKind::Install { .. }
             | ActionKind::Stage { .. }

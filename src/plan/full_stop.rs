@@ -121,6 +121,8 @@ impl<'m, 'a> Major<'m, 'a> {
         let all = ids(&self.round.affected, members);
         let backups = self.stores().iter().flat_map(|store| store.backups(release, &all)).collect();
         stages.extend(self.stage("back up", backups));
+        let copying = self.stores().iter().flat_map(|store| store.copying(release)).collect();
+        stages.extend(self.stage("copy the backups", copying));
         let switches = self.moves().iter().filter_map(|moved| acts::switch(release, &whole(moved, &all))).collect();
         stages.extend(self.stage("switch every environment", switches));
         stages
@@ -195,6 +197,7 @@ impl<'m, 'a> Major<'m, 'a> {
             let host = &store.member.instance.host;
             advice.extend(store.access().map(|access| format!("back, on {host}: first {access}")));
             advice.push(format!("back, on {host}: {}", store.restore(release)));
+            advice.extend(store.copy_advice(release));
         }
         for moved in self.moves() {
             let Some(member) = moved.moving.first() else { continue };

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, ActionKind, PackageMove, Plan};
+use super::copy::{confirm_copy, lacks_copy, ready_to_copy};
 use super::proof::{effects, mended_meanwhile, ran_already};
 use crate::desired::{Instance, InstanceId};
 use crate::facts::{CommandQuery, FileQuery, HostFacts, Observed, VenvQuery, WorkQuery, facts_of};
@@ -103,8 +104,10 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
     let Some(instance) = plan.instance(&action.instance()) else {
         return mismatch("an instance of the plan", "none of that name");
     };
-    if let Some(reason) = &facts_of(world, &action.host).unreachable {
-        return mismatch(&format!("to see {}", action.host), reason);
+    for host in [&action.host, &instance.host] {
+        if let Some(reason) = &facts_of(world, host).unreachable {
+            return mismatch(&format!("to see {host}"), reason);
+        }
     }
     // What leads there already needs nobody to be stopped: on the way back, most of it was never switched.
     if let ActionKind::Switch { venv, target, packages, .. } = &action.kind
@@ -164,11 +167,25 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
         {
             found
         }
-        ActionKind::Migrate { backup, migration, .. } => match database_rows(instance, world) {
+        ActionKind::Copy { from, file, to, head, .. } => match database_rows(instance, world) {
+            // What brought it there meanwhile left nothing to be saved, so there is nothing to copy either.
+            Ok(found)
+                if !plan.mends
+                    && found == BTreeSet::from([head.clone()])
+                    && file_bytes(file, instance, world).is_err() =>
+            {
+                Readiness::AlreadyDone(format!("the database is at {head}: no migration, no copy needed"))
+            }
+            Ok(_) | Err(_) => ready_to_copy(action, from, file, to, world),
+        },
+        ActionKind::Migrate { backup, copy, migration, .. } => match database_rows(instance, world) {
             Ok(found) if found == migration.rows => match ran_already(instance, migration, world) {
                 Some(evidence) => Readiness::AlreadyDone(evidence),
                 None => match file_bytes(backup, instance, world) {
-                    Ok(_) => Readiness::Ready,
+                    Ok(_) => copy
+                        .as_ref()
+                        .and_then(|copy| lacks_copy(&action.host, backup, copy, world))
+                        .unwrap_or(Readiness::Ready),
                     Err(observed) => mismatch(&format!("the backup {backup}"), &observed),
                 },
             },
@@ -456,6 +473,7 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
             Ok(bytes) => Confirmation::Done(format!("{bytes} bytes, and they can be read back")),
             Err(observed) => not_yet(format!("the backup {file}"), observed),
         },
+        ActionKind::Copy { from, file, to, .. } => confirm_copy(action, from, file, to, world),
         ActionKind::Migrate { migration, .. } => match at_head(&assessment) {
             Ok(head) if head == migration.head => match effects(instance, migration, world) {
                 Ok(evidence) => Confirmation::Done(format!("the database is at head {head}{evidence}")),

@@ -99,6 +99,8 @@ impl<'m, 'a> Mended<'m, 'a> {
         let mut stages: Vec<Stage> = stops.collect();
         let backups = self.store.backups(self.release, &self.store.users);
         stages.extend(self.stage(&format!("back up the database of {}", self.name()), backups));
+        let copying = self.store.copying(self.release);
+        stages.extend(self.stage(&format!("copy the backup of {}", self.name()), copying));
         stages
     }
 
@@ -147,6 +149,7 @@ impl<'m, 'a> Mended<'m, 'a> {
         ];
         advice.extend(self.store.access().map(|access| format!("back otherwise, on {host}: first {access}")));
         advice.push(format!("back otherwise, on {host}: {}", self.store.restore(self.release)));
+        advice.extend(self.store.copy_advice(self.release));
         Recovery { title: "the way back is for people".to_owned(), takes_back: false, stages: Vec::new(), advice }
     }
 

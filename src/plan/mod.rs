@@ -5,6 +5,7 @@ mod action;
 mod acts;
 mod backup;
 mod checker;
+mod copy;
 mod databases;
 mod full_stop;
 mod group;
@@ -21,9 +22,12 @@ mod script;
 mod staging;
 
 pub use crate::desired::InstanceId;
-pub use action::{Action, ActionKind, Migration, PackageMove, Plan, Quorum, Recovery, Stage, StageKind, Track, Undo};
+pub use action::{
+    Action, ActionKind, CopyAt, Migration, PackageMove, Plan, Quorum, Recovery, Stage, StageKind, Track, Undo,
+};
 pub use backup::{BackupJob, backup, restore_command};
 pub use checker::{Violation, check};
+pub use copy::finish_copy;
 pub use judge::{
     Confirmation, Readiness, World, confirm, dead_after_start, describe as schema_in_words, ready, state_of,
 };

@@ -311,15 +311,17 @@ fn stages_of<'a>(
         let mut names: BTreeSet<String> = BTreeSet::new();
         for round in rounds {
             let steps = steps_of(release, round, members, databases, input);
-            let hosts: BTreeSet<&HostName> =
-                steps.iter().flat_map(|step| &step.actions).map(|action| &action.host).collect();
-            if hosts.len() > 1 {
+            let actions = || steps.iter().flat_map(|step| &step.actions);
+            let hosts: BTreeSet<HostName> = actions().map(|action| action.instance().host).collect();
+            let copies = actions().any(|action| !hosts.contains(&action.host));
+            if hosts.len() > 1 || copies {
+                // What one host's components do while another takes copies is no step of several hosts.
+                let kind = if hosts.len() > 1 { StageKind::FullStop } else { StageKind::Independent };
                 let titled = |step: Step| (format!("{release}: {}", step.title), step.actions);
                 let together = steps.into_iter().map(titled);
-                let together: Vec<Stage> =
-                    together.map(|(title, actions)| stage(title, StageKind::FullStop, actions)).collect();
+                let together: Vec<Stage> = together.map(|(title, actions)| stage(title, kind, actions)).collect();
                 let all = together.iter().flat_map(|stage| &stage.tracks);
-                let settling = settling(release, &format!("{release}: all"), StageKind::FullStop, all, members);
+                let settling = settling(release, &format!("{release}: all"), kind, all, members);
                 stages.extend(together);
                 stages.extend(settling);
             } else if round.takes_turns {
@@ -411,9 +413,14 @@ fn steps_of<'a>(
     push(format!("install {}", names(&round.installs, members)), changes.collect());
 
     for store in &stores {
-        let mut actions = store.backups(release, &store.users);
+        let name = &store.member.instance.component.name;
+        let (mut actions, copying) = (store.backups(release, &store.users), store.copying(release));
+        if !copying.is_empty() {
+            push(format!("back up the database of {name}"), std::mem::take(&mut actions));
+            push(format!("copy the backup of {name}"), copying);
+        }
         actions.push(store.migrate(release, &store.users));
-        push(format!("migrate the database of {}", store.member.instance.component.name), actions);
+        push(format!("migrate the database of {name}"), actions);
     }
 
     let starting = starting(release, &touched, round, members);

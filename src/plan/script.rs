@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::action::{Action, ActionKind, Migration, PackageMove, Plan};
-use super::backup::{BackupJob, backup};
+use super::backup::{BackupJob, NOTE_SUM, backup};
+use super::copy::finish_copy;
 use super::installer::{Wanted, install_into};
 use super::schema_job::{self, SchemaJob};
 use super::staging::{ASKED, Staging, locked_for, prune, stage, switch};
@@ -64,7 +65,7 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
         ActionKind::Unfreeze => unfreeze(component.freeze.as_ref()?),
         // Waiting is looking, and that is done from outside.
         ActionKind::Drain { .. } | ActionKind::Settle { .. } => "true\n".to_owned(),
-        ActionKind::Snapshot { command, file } => snapshot(command, file),
+        ActionKind::Snapshot { command, file, sum } => snapshot(command, file, *sum),
         ActionKind::Install { venv, packages, .. } => {
             let moving = action.must_be_stopped().iter().filter_map(|id| plan.instance(id));
             let python = component.venv_fact(facts).known().map(|venv| venv.python.clone()).unwrap_or_default();
@@ -73,8 +74,12 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
                 Err(reason) => refusal(&reason),
             }
         }
-        ActionKind::Backup { database, file, keep, .. } => {
-            backup_job(component.schema.as_ref()?, component, database.kind, file, *keep)
+        ActionKind::Backup { database, file, keep, sum, .. } => {
+            backup_job(component.schema.as_ref()?, component, database.kind, file, *keep, *sum)
+        }
+        ActionKind::Copy { to, keep, .. } => {
+            let snapshots: Vec<&str> = component.schema.as_ref()?.snapshots.keys().map(String::as_str).collect();
+            finish_copy(to, *keep, &snapshots)
         }
         ActionKind::Migrate { database, migration, .. } => {
             let job = schema_job::migrate(&job(component, &component.venv, database.kind, migration)?);
@@ -251,24 +256,32 @@ fn tried(command: &str) -> String {
 }
 
 /// An empty answer is no state worth a name, and an unfinished one ends in `.part`.
-fn snapshot(command: &str, file: &str) -> String {
+fn snapshot(command: &str, file: &str, sum: bool) -> String {
     let directory = file.rsplit_once('/').map_or("/", |(directory, _)| directory);
     let part = format!("{file}.part");
     format!(
         "umask 077; mkdir -p -- {} || exit\n/bin/sh -c {} >{part} || exit\n\
          [ -s {part} ] || {{ echo 'it printed nothing' >&2; exit 1; }}\n\
-         sync -- {part} 2>/dev/null; mv -f -- {part} {}\n",
+         sync -- {part} 2>/dev/null; mv -f -- {part} {} || exit\n{}",
         q(directory),
         q(command),
         q(file),
+        if sum { format!("F={}\n{NOTE_SUM}", q(file)) } else { String::new() },
         part = q(&part),
     )
 }
 
-fn backup_job(schema: &SchemaSpec, component: &Component, kind: DatabaseKind, file: &str, keep: u32) -> String {
+fn backup_job(
+    schema: &SchemaSpec,
+    component: &Component,
+    kind: DatabaseKind,
+    file: &str,
+    keep: u32,
+    sum: bool,
+) -> String {
     let snapshots: Vec<&str> = schema.snapshots.keys().map(String::as_str).collect();
     let (venv, ini, chdir) = (&component.venv, &schema.ini, &schema.chdir);
-    backup(&BackupJob { venv, ini, chdir, kind, file, keep, snapshots: &snapshots })
+    backup(&BackupJob { venv, ini, chdir, kind, file, keep, snapshots: &snapshots, sum })
 }
 
 /// The file in an environment that is there from the switch to it until its migration has succeeded.
@@ -379,8 +392,10 @@ mod tests {
     use super::*;
     use crate::desired::Instance;
     use crate::desired::fixture::{Seen, agent, before_a_major, facts, frozen_manager, manager, world};
+    use crate::model::HostName;
     use crate::plan::{Input, plan};
     use crate::release::Catalogue;
+    use crate::resource::component::BackupHost;
 
     /// Lets a shell read a script without running it.
     #[track_caller]
@@ -447,6 +462,8 @@ mod tests {
     #[test]
     fn every_script_of_a_major_upgrade_is_posix_shell_with_paths_that_need_quotes() {
         let mut instance = frozen_manager("m", "25.7.0");
+        let host = BackupHost { name: HostName::parse("bak").unwrap(), directory: Some("/srv/it's a place".into()) };
+        instance.component.schema.as_mut().unwrap().backup_host = Some(host);
         instance.component.venv = "/srv/it's a manager/$HOME/.venv".into();
         instance.component.freeze.as_mut().unwrap().marker = "/srv/it's a manager/$HOME/.venv.frozen".into();
         let scripts = scripts_of_a_major(&instance);
@@ -468,6 +485,8 @@ mod tests {
                 "stop",
                 "backup",
                 "snapshot-etcd",
+                "copy",
+                "copy-etcd",
                 "switch",
                 "migrate",
                 "start",
@@ -566,7 +585,7 @@ mod tests {
         let (held, place) = place();
         let file = format!("{place}/back up/etcd");
         let (target, part) = (held.path().join("back up/etcd"), held.path().join("back up/etcd.part"));
-        let take = |command: &str| run(&format!("act() {{\n{}}}\nact </dev/null\n", snapshot(command, &file)));
+        let take = |command: &str| run(&format!("act() {{\n{}}}\nact </dev/null\n", snapshot(command, &file, false)));
         assert!(take("echo \"it's $((1 + 1))\"").0);
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "it's 2\n");
         assert!(!part.exists());

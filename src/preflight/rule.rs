@@ -52,7 +52,7 @@ impl Breach {
 
 /// All rules, the worst first: this is the order in which findings are reported.
 #[must_use]
-pub fn rules() -> [Rule; 39] {
+pub fn rules() -> [Rule; 40] {
     [
         unreachable::RULE,
         job_running::RULE,
@@ -76,6 +76,7 @@ pub fn rules() -> [Rule; 39] {
         shared_database::RULE,
         database_moving::RULE,
         backup::RULE,
+        backup_host::RULE,
         // What would be hurt.
         work_running::RULE,
         shared_venv::RULE,

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use std::slice::from_ref;
 
 use super::*;
-use crate::desired::fixture::{Seen, agent, manager, world};
+use crate::desired::fixture::{Seen, agent, manager, release, world};
 use crate::facts::{
-    CommandAnswer, DatabaseKind, Effects, Fact, HostFacts, Jobs, Observed, Paths, Pins, Query, RevisionEffects,
+    CommandAnswer, DatabaseKind, Disk, Effects, Fact, HostFacts, Jobs, Observed, Paths, Pins, Query, RevisionEffects,
     UnfinishedJob, Work,
 };
 use crate::model::RunId;
 use crate::release::{Locked, LockedEnvironment, LockedSet, Release, Wheel};
-use crate::resource::component::{Layout, work_query};
+use crate::resource::component::{BackupHost, Layout, work_query};
 
 /// A run to be checked.
 struct Case<'a> {
@@ -146,6 +146,7 @@ fn codes_are_unique_and_stable() {
     shared-database mandatory
     database-moving mandatory
     no-backup mandatory
+    no-backup-host mandatory
     work-running mandatory
     shared-environment mandatory
     quorum mandatory
@@ -305,6 +306,56 @@ fn no_migration_without_a_place_and_a_tool_for_the_backup() {
 }
 
 #[test]
+fn a_host_for_backups_can_take_them_before_anything_stops() {
+    let mut instance = manager("m", "25.6.2");
+    let declared = BackupHost { name: HostName::parse("bak").unwrap(), directory: Some("/srv/copies".into()) };
+    instance.component.schema.as_mut().unwrap().backup_host = Some(declared);
+    let instances = [instance];
+    let copies = instances[0].component.backup_copies(&instances[0].host).unwrap();
+    let disk = |available_kib, writable| {
+        let (mounted_on, existing) = ("/".into(), "/srv".into());
+        Observed::Known(Disk { available_kib, mounted_on, existing, writable })
+    };
+    let tools = |status, output: &str| Observed::Known(CommandAnswer { status, output: output.into() });
+    let found = |declared: &[Instance], answers: Vec<(Query, Fact)>, unreachable: Option<&str>| {
+        let mut case = Case::new(declared, &[Seen::default()]);
+        let bak = HostFacts {
+            host: copies.host.clone(),
+            observed_at: Timestamp(0),
+            unreachable: unreachable.map(str::to_owned),
+            answers: answers.into_iter().collect(),
+        };
+        case.facts.insert(copies.host.clone(), bak);
+        let findings = case.findings();
+        findings.into_iter().map(|finding| (finding.code, finding.observed)).collect::<Vec<_>>()
+    };
+    let with = |tools: Observed<CommandAnswer>, disk: Observed<Disk>| {
+        let tools = (Query::Command(copies.tools_query()), Fact::Command(tools));
+        let disk = (Query::Disk(copies.disk_query()), Fact::Disk(disk));
+        found(&instances, vec![tools, disk], None)
+    };
+    assert_eq!(with(tools(0, ""), disk(2048, true)), []);
+    for (observed, expected) in [
+        (with(tools(1, "it has no sha256sum"), disk(2048, true)), "bak: it has no sha256sum"),
+        (with(Observed::Unknown("x".into()), disk(2048, true)), "bak: which programs it has is unknown: x"),
+        (with(tools(0, ""), disk(2048, false)), "bak: /srv is no directory that can be written to"),
+        (with(tools(0, ""), disk(1024, true)), "bak: /srv/copies has 1024 KiB free, the database has 1024 KiB"),
+        (with(tools(0, ""), Observed::Unknown("x".into())), "bak: free space of /srv/copies is unknown: x"),
+        (found(&instances, vec![], None), "bak: which programs it has is unknown: it was not asked"),
+        (found(&instances, vec![], Some("no route")), "bak: the host for backups can't be asked: no route"),
+    ] {
+        assert_eq!(observed, [("no-backup-host".to_owned(), expected.to_owned())]);
+    }
+    // Nothing is wanted of it where nothing moves, and where it is the very host that makes them.
+    let mut still = instances.clone();
+    still[0].component.release = release("25.6.1");
+    assert_eq!(found(&still, vec![], Some("no route")), []);
+    let mut own = instances.clone();
+    own[0].component.schema.as_mut().unwrap().backup_host.as_mut().unwrap().name = own[0].host.clone();
+    assert_eq!(found(&own, vec![], Some("no route")), []);
+}
+
+#[test]
 fn a_migration_concerns_every_component_of_the_database() {
     let (first, second) = (manager("m1", "25.6.2"), manager("m2", "25.6.2"));
     let found_with = |declared: &str, out: &[Instance]| found(&[manager("m1", declared)], &[Seen::default()], out);
@@ -365,7 +416,8 @@ fn at_23_9_10() -> Seen {
         installed: Observed::Known("23.9.10"),
         running: Some("23.9.10"),
         published: Observed::Known(&[
-            "23.3.12", "23.9.0", "23.9.8", "23.9.10", "24.3.0", "24.3.2", "24.3.11", "24.9.0", "24.9.13", "24.9.14",
+            "23.3.12", "23.9.0", "23.9.8", "23.9.10", "24.3.0", "24.3.2", "24.3.11", "24.9.0", "24.9.1", "24.9.13",
+            "24.9.14",
         ]),
         ..Seen::default()
     }
@@ -735,7 +787,7 @@ fn state_on_disk_is_looked_for_before_a_major_upgrade() {
 #[test]
 fn manual_steps_and_risks_are_named_where_they_concern_the_cluster() {
     // The fixture's server is PostgreSQL 16: the step that replaces 15 doesn't concern it.
-    let instances = [manager("m", "24.9.0")];
+    let instances = [manager("m", "24.9.1")];
     let seen = Seen { installed: Observed::Known("24.3.11"), running: Some("24.3.11"), ..at_23_9_10() };
     let steps = |case: Case<'_>| -> Vec<String> {
         case.findings().into_iter().filter(|f| f.code == "manual-step").filter_map(|f| f.about).collect()

@@ -5,10 +5,12 @@
 //! The directory is `${XDG_STATE_HOME:-$HOME/.local/state}/converge`, and `/var/tmp/converge-UID` for a user without a
 //! home to write in. It is the user's own and nobody else's, and no link.
 
+mod copy;
 mod job;
 mod lock;
 mod reply;
 
+pub use copy::{CopyAnswer, CopyAsk, CopyStep, PIECE, read_copy_answer, read_piece};
 pub use job::{Ask, JobName, Launch, OUTPUT_LIMIT, REPLY_LIMIT};
 pub use lock::{Before, Claim, LockAnswer, LockAsk, LockKind, LockRecord, read_lock_answer};
 pub use reply::{JobEnd, Reply, Told};

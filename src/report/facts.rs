@@ -42,6 +42,7 @@ fn lines(fact: &Fact) -> (String, Vec<String>) {
             let locked = (!disk.writable).then(|| format!("{} is no directory that can be written to", disk.existing));
             (format!("{} MiB free on {}", disk.available_kib / 1024, disk.mounted_on), locked.into_iter().collect())
         }),
+        Fact::Sum(fact) => observed(fact, |sum| (format!("{} bytes, sha256 {}", sum.bytes, sum.sha256), vec![])),
         Fact::File(fact) => observed(fact, |file| (format!("{} bytes, changed {}", file.bytes, file.modified), vec![])),
         Fact::Venv(fact) => observed(fact, |venv| {
             let broken = if venv.executable { "" } else { ", which can't be executed" };

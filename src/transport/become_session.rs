@@ -67,7 +67,7 @@ impl Becomer {
         self.check_password()?;
         let began = Instant::now();
         if !self.needs_terminal.load(Ordering::SeqCst) {
-            let start = Start::becoming(&nonce(), &self.become_user, &command.script);
+            let start = Start::becoming(&nonce(), &self.become_user, command);
             let failure = match self.judge(way.run_shell(&start, command, output).await?) {
                 Ok(completed) => return Ok(completed),
                 Err(failure) => failure,
@@ -78,7 +78,7 @@ impl Becomer {
             self.needs_terminal.store(true, Ordering::SeqCst);
         }
         let Way::Ssh(session) = way else { return Err(self.error(BecomeFailure::NeedsTerminal)) };
-        let start = TerminalStart::becoming(&nonce(), &self.become_user, command.script.len());
+        let start = TerminalStart::becoming(&nonce(), &self.become_user, command);
         let rest = Command { limit: command.limit.saturating_sub(began.elapsed()), ..command.clone() };
         let ran = session.run_in_terminal(&start, &rest, output).await?;
         self.judge(ran).map_err(|failure| self.error(failure))

@@ -5,11 +5,14 @@ use std::time::Duration;
 /// A script for `/bin/sh`, fed to it on standard input, so that it works whatever the login shell is.
 ///
 /// The shell reads the script as it goes: a command in it that reads standard input would swallow the rest. Give
-/// such commands `</dev/null`. A script that needs input of its own has to bring it along as a here-document.
+/// such commands `</dev/null`. A script that needs input of its own brings it along as a here-document, or has
+/// [`Command::input`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// The script.
     pub script: Vec<u8>,
+    /// What the script itself reads from standard input, any bytes; where there is none, that is the script's rest.
+    pub input: Vec<u8>,
     /// How long it may take, opening its channel included.
     pub limit: Duration,
     /// How many bytes of standard output and standard error together are kept; the rest is counted.

@@ -66,7 +66,7 @@ impl LocalSession {
         command: &Command,
         output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
     ) -> Result<Ran, TransportError> {
-        let Command { script: _, limit, output_limit } = command;
+        let Command { script: _, input: _, limit, output_limit } = command;
         let (program, mut process, process_after) = match start.shell {
             Shell::Script => {
                 let mut process = tokio::process::Command::new(SHELL);
@@ -109,7 +109,7 @@ impl Session for LocalSession {
         command: &Command,
         output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
     ) -> Result<Completed, TransportError> {
-        let start = Start::plain(&nonce(), &command.script);
+        let start = Start::plain(&nonce(), command);
         self.run_shell(&start, command, output).await.map(|ran| ran.completed)
     }
 

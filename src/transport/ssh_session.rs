@@ -106,7 +106,7 @@ impl SshSession {
         command: &Command,
         output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
     ) -> Result<Ran, TransportError> {
-        let Command { script: _, limit, output_limit } = command;
+        let Command { script: _, input: _, limit, output_limit } = command;
         let mut deadline = pin!(sleep(*limit));
         let channel = tokio::select! {
             opened = self.open() => opened?,
@@ -152,7 +152,7 @@ impl Session for SshSession {
         command: &Command,
         output: &mut (dyn FnMut(OutputChunk<'_>) + Send),
     ) -> Result<Completed, TransportError> {
-        let ran = self.run_shell(&Start::plain(&nonce(), &command.script), command, output).await?;
+        let ran = self.run_shell(&Start::plain(&nonce(), command), command, output).await?;
         if ran.never_began() {
             let (endpoint, said) = (self.endpoint.clone(), ran.last_words());
             return Err(TransportError::LoginShell { endpoint, said: said.unwrap_or_else(|| "nothing".to_owned()) });

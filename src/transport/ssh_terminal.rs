@@ -69,7 +69,7 @@ impl SshSession {
         }
         let (mut reader, writer) = channel.split();
         let mut capture = Capture::new(command.output_limit, &start.cue, output);
-        let talked = talk(start, &command.script, &mut capture, &mut reader, &writer, deadline).await;
+        let talked = talk(start, [&command.script, &command.input], &mut capture, &mut reader, &writer, deadline).await;
         let (outcome, end) = match talked {
             EndedThere::Ended(Ended::Refused) => {
                 return Err(TransportError::ExecRefused { endpoint: self.endpoint_shared() });
@@ -101,7 +101,7 @@ impl SshSession {
 /// Says what is due, drains what comes, and waits for the end, all at once.
 async fn talk(
     start: &TerminalStart,
-    script: &[u8],
+    said: [&[u8]; 2],
     capture: &mut Capture<'_>,
     reader: &mut ChannelReadHalf,
     writer: &ChannelWriteHalf<Msg>,
@@ -130,7 +130,7 @@ async fn talk(
                 if gate.is_open() {
                     if !sent {
                         sent = true;
-                        let _ = say.send(Zeroizing::new(script.to_vec()));
+                        let _ = say.send(Zeroizing::new(said.concat()));
                     }
                 } else if asks(start, gate.before()) {
                     match &start.password {

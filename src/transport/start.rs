@@ -11,6 +11,7 @@
 
 use zeroize::Zeroizing;
 
+use super::Command;
 use crate::model::{BecomeMethod, BecomeUser, shell_quote as q};
 
 /// A shell, and what it is fed.
@@ -55,16 +56,19 @@ impl Shell {
 
 impl Start {
     /// For the user who logs in. `nonce` holds only letters and digits.
-    pub(super) fn plain(nonce: &str, script: &[u8]) -> Self {
-        let mut input = Zeroizing::new(format!("{}\n", print_cue(nonce)).into_bytes());
-        input.extend_from_slice(script);
-        Self { shell: Shell::Script, input, cue: cue(nonce) }
+    pub(super) fn plain(nonce: &str, command: &Command) -> Self {
+        let (shell, line) = match command.input.is_empty() {
+            true => (Shell::Script, format!("{}\n", print_cue(nonce))),
+            false => (Shell::FirstLine, format!("{}; {}\n", print_cue(nonce), run_counted(command))),
+        };
+        let input = joined(&[line.as_bytes(), &command.script, &command.input]);
+        Self { shell, input, cue: cue(nonce) }
     }
 
     /// For another user.
-    pub(super) fn becoming(nonce: &str, become_user: &BecomeUser, script: &[u8]) -> Self {
+    pub(super) fn becoming(nonce: &str, become_user: &BecomeUser, command: &Command) -> Self {
         let BecomeUser { method, user, password } = become_user;
-        let inner = inner(nonce);
+        let inner = inner(nonce, command);
         let line = match (method, password) {
             (BecomeMethod::Sudo, None) => format!("exec {} {inner}", sudo(user, "-n")),
             (BecomeMethod::Sudo, Some(_)) => {
@@ -76,10 +80,13 @@ impl Start {
             }
             // su has no way to say that it must not ask, and a script that it takes for a password is a failed login.
             (BecomeMethod::Su, None) => {
-                format!("case $(id -u) in 0) ;; *) echo '{ASKS}' >&2; exit 98;; esac; exec {}", su(user, nonce))
+                format!(
+                    "case $(id -u) in 0) ;; *) echo '{ASKS}' >&2; exit 98;; esac; exec {}",
+                    su(user, nonce, command)
+                )
             }
             // It reads one line, once.
-            (BecomeMethod::Su, Some(_)) => format!("exec {}", su(user, nonce)),
+            (BecomeMethod::Su, Some(_)) => format!("exec {}", su(user, nonce, command)),
             // It reads passwords from terminals only.
             (BecomeMethod::Doas, _) => format!("exec doas -n -u {} {inner}", q(user)),
         };
@@ -89,7 +96,7 @@ impl Start {
         if let Some(password) = password {
             (0..times_read(*method)).for_each(|_| parts.extend([password.expose().as_bytes(), b"\n"]));
         }
-        parts.extend([begins.as_bytes(), script]);
+        parts.extend([begins.as_bytes(), &command.script, &command.input]);
         Self { shell: Shell::FirstLine, input: joined(&parts), cue: cue(nonce) }
     }
 }
@@ -107,11 +114,12 @@ pub(super) struct TerminalStart {
 }
 
 impl TerminalStart {
-    /// For a script of `length` bytes: a terminal without line editing has no end of a file.
-    pub(super) fn becoming(nonce: &str, become_user: &BecomeUser, length: usize) -> Self {
+    /// For what is sent by its length: a terminal without line editing has no end of a file.
+    pub(super) fn becoming(nonce: &str, become_user: &BecomeUser, command: &Command) -> Self {
         let BecomeUser { method, user, password } = become_user;
         let print = print_once(nonce);
-        let command = q(&format!("{SET_OUT}; {print}; head -c {length} | /bin/sh -s; exit $?"));
+        let (length, shell) = (command.script.len() + command.input.len(), shell(command));
+        let command = q(&format!("{SET_OUT}; {print}; head -c {length} | {shell}; exit $?"));
         let inner = format!("/bin/sh -c {command} sh \"$o\"");
         let line = match method {
             BecomeMethod::Sudo => {
@@ -187,19 +195,33 @@ fn sudo(user: &str, options: &str) -> String {
     format!("sudo -H {options} -u {} --", q(user))
 }
 
-fn wait_for_script(nonce: &str) -> String {
-    let (print, begins) = (print_cue(nonce), begins(nonce));
+/// Takes the script, which is so long, and runs it; what comes behind is left to it. A shell may read ahead of a script that
+/// it takes from standard input, and would swallow that.
+fn run_counted(command: &Command) -> String {
+    format!("eval \"$(dd bs=1 count={} 2>/dev/null)\"", command.script.len())
+}
+
+/// The shell that takes the script from standard input, and leaves it the input behind it.
+fn shell(command: &Command) -> String {
+    match command.input.is_empty() {
+        true => "/bin/sh -s".to_owned(),
+        false => format!("/bin/sh -c {}", q(&run_counted(command))),
+    }
+}
+
+fn wait_for_script(nonce: &str, command: &Command) -> String {
+    let (print, begins, shell) = (print_cue(nonce), begins(nonce), shell(command));
     format!(
-        "{SET_OUT}; while IFS= read -r l; do [ \"$l\" = {begins} ] && {{ unset l; {print}; exec /bin/sh -s; }}; done; exit 97"
+        "{SET_OUT}; while IFS= read -r l; do [ \"$l\" = {begins} ] && {{ unset l; {print}; exec {shell}; }}; done; exit 97"
     )
 }
 
-fn inner(nonce: &str) -> String {
-    format!("/bin/sh -c {} sh \"$o\"", q(&wait_for_script(nonce)))
+fn inner(nonce: &str, command: &Command) -> String {
+    format!("/bin/sh -c {} sh \"$o\"", q(&wait_for_script(nonce, command)))
 }
 
-fn su(user: &str, nonce: &str) -> String {
-    format!("su -s /bin/sh {} -c {} sh \"$o\"", q(user), q(&wait_for_script(nonce)))
+fn su(user: &str, nonce: &str, command: &Command) -> String {
+    format!("su -s /bin/sh {} -c {} sh \"$o\"", q(user), q(&wait_for_script(nonce, command)))
 }
 
 #[cfg(test)]
@@ -211,8 +233,14 @@ mod tests {
         BecomeUser { method, user: "bai".into(), password: password.map(Secret::new) }
     }
 
+    fn command(script: &[u8], input: &[u8]) -> Command {
+        let limit = std::time::Duration::ZERO;
+        Command { script: script.to_vec(), input: input.to_vec(), limit, output_limit: 0 }
+    }
+
     fn input(method: BecomeMethod, password: Option<&str>) -> String {
-        let start = Start::becoming("n1", &become_user(method, password), b"the script\n");
+        let command = command(b"the script\n", b"");
+        let start = Start::becoming("n1", &become_user(method, password), &command);
         assert_eq!(start.shell, Shell::FirstLine);
         String::from_utf8(start.input.to_vec()).unwrap()
     }
@@ -226,7 +254,8 @@ mod tests {
                 assert!(!line.contains("hunter2"), "{line}");
                 let expected = if password.is_some() { "hunter2\n".repeat(times_read(method)) } else { String::new() };
                 assert_eq!(rest, format!("{expected}n1-script\nthe script\n"), "{method}");
-                let terminal = TerminalStart::becoming("n1", &become_user(method, password), 7);
+                let terminal =
+                    TerminalStart::becoming("n1", &become_user(method, password), &command(b"script\n", b""));
                 assert!(!terminal.line.contains("hunter2") && terminal.line.lines().count() == 1);
                 assert_eq!(terminal.password.is_some(), password.is_some());
             }
@@ -236,12 +265,15 @@ mod tests {
     #[test]
     fn an_echo_of_what_is_sent_is_no_cue() {
         for method in BecomeMethod::ALL {
-            let start = Start::becoming("n1", &become_user(method, None), b"");
+            let start = Start::becoming("n1", &become_user(method, None), &command(b"", b""));
             assert!(!String::from_utf8_lossy(&start.input).contains(&start.cue));
-            let terminal = TerminalStart::becoming("n1", &become_user(method, None), 7);
+            let terminal = TerminalStart::becoming("n1", &become_user(method, None), &command(b"script\n", b""));
             assert!(!terminal.line.contains(&terminal.cue));
         }
-        assert!(!String::from_utf8_lossy(&Start::plain("n1", b"").input).contains("n1-begin"));
+        for input in [&b""[..], b"x"] {
+            let start = Start::plain("n1", &command(b"", input));
+            assert!(!String::from_utf8_lossy(&start.input).contains("n1-begin"));
+        }
     }
 
     #[test]

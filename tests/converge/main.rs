@@ -9,6 +9,7 @@ mod accounts;
 #[path = "../support/rehearsal/mod.rs"]
 mod rehearsal;
 
+mod backup_host;
 mod becoming;
 mod bench;
 mod controllers;

@@ -1,9 +1,9 @@
 //! The independent checker, held against plans that break its rules.
 
-use converge::plan::{ActionKind, Plan, check};
+use converge::plan::{Action, ActionKind, Plan, check};
 
 use crate::clusters::{at, before_a_major, cluster};
-use crate::simulated::{Simulated, release};
+use crate::simulated::{Simulated, host, release};
 use crate::turns::{Asked, plan_as, plan_of};
 
 /// Each rule of the independent checker catches a plan that breaks it.
@@ -51,6 +51,70 @@ fn the_checker_catches_broken_plans() {
         let violations: Vec<String> = check(&broken, &facts).iter().map(ToString::to_string).collect();
         assert!(violations.iter().any(|rule| rule.contains(expected)), "{expected:?} is not in {violations:#?}");
     }
+}
+
+/// Where a host for backups is declared, the checker asks for it, whatever the planner thinks.
+#[test]
+fn a_backup_that_is_not_copied_is_noticed() {
+    type Breakage = fn(&mut Plan);
+    fn each(plan: &mut Plan, change: impl Fn(&mut Action)) {
+        let tracks = plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks);
+        tracks.flat_map(|track| &mut track.actions).for_each(change);
+    }
+    fn remove(plan: &mut Plan, verb: &str) {
+        for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
+            track.actions.retain(|action| action.verb() != verb || action.id.ends_with("/copy"));
+        }
+    }
+    let breakages: [(&str, Breakage); 6] = [
+        ("is not copied to bak1 before this migration", |plan| {
+            plan.stages.retain(|stage| !stage.title.contains("copy the backup"));
+        }),
+        // The snapshot alone.
+        (".etcd is not copied to bak1", |plan| remove(plan, "copy")),
+        ("is not copied to bak1", |plan| {
+            each(plan, |action| {
+                if let ActionKind::Copy { to, .. } = &mut action.kind {
+                    to.push('x');
+                }
+            });
+        }),
+        ("is not copied to bak1", |plan| {
+            each(plan, |action| {
+                if let ActionKind::Copy { .. } = action.kind {
+                    action.host = host("mgr1");
+                }
+            });
+        }),
+        ("doesn't ask for the copy of its backup on bak1", |plan| {
+            each(plan, |action| {
+                if let ActionKind::Migrate { copy, .. } = &mut action.kind {
+                    *copy = None;
+                }
+            });
+        }),
+        ("it copies what was not saved before", |plan| {
+            let place = plan.stages.iter().position(|stage| stage.title.contains("copy the backup")).unwrap();
+            plan.stages.swap(place - 1, place);
+        }),
+    ];
+    let mut cluster = before_a_major(2, 1, false);
+    cluster.keep_copies_on("bak1");
+    let simulated = Simulated::new(cluster);
+    let (sound, facts) = (plan_as(&Asked::major(), &simulated), simulated.observe_all());
+    assert_eq!(check(&sound, &facts), []);
+    for (expected, breakage) in breakages {
+        let mut broken = sound.clone();
+        breakage(&mut broken);
+        let violations: Vec<String> = check(&broken, &facts).iter().map(ToString::to_string).collect();
+        assert!(violations.iter().any(|rule| rule.contains(expected)), "{expected:?} is not in {violations:#?}");
+    }
+    // On the host that makes it, a backup is there already.
+    let mut cluster = before_a_major(2, 1, false);
+    cluster.keep_copies_on("mgr1");
+    let simulated = Simulated::new(cluster);
+    let (sound, facts) = (plan_as(&Asked::major(), &simulated), simulated.observe_all());
+    assert_eq!((check(&sound, &facts), sound.actions().any(|action| action.verb() == "copy")), (vec![], false));
 }
 
 /// A plan that leaves a migration out where a package may bring one is refused by the checker.

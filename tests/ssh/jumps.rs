@@ -101,8 +101,12 @@ async fn a_lost_connection_to_a_jump_host_is_made_anew() {
     assert_eq!(output(&again, "echo there").await, "there");
     assert_eq!(network.logins(), 2);
     // What went through the lost one is lost, and says so.
-    let command =
-        converge::transport::Command { script: b"true".to_vec(), limit: Duration::from_secs(10), output_limit: 1000 };
+    let command = converge::transport::Command {
+        script: b"true".to_vec(),
+        input: Vec::new(),
+        limit: Duration::from_secs(10),
+        output_limit: 1000,
+    };
     let error = session.run(&command, &mut |_| ()).await.unwrap_err();
     assert!(matches!(error, TransportError::Lost { .. }), "{error}");
 }

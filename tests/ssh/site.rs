@@ -109,7 +109,8 @@ pub(crate) fn target(name: &str) -> Target {
 
 /// What a script prints; it must succeed.
 pub(crate) async fn output(session: &AnySession, script: &str) -> String {
-    let command = Command { script: script.as_bytes().to_vec(), limit: PLENTY, output_limit: 1 << 20 };
+    let command =
+        Command { script: script.as_bytes().to_vec(), input: Vec::new(), limit: PLENTY, output_limit: 1 << 20 };
     let completed = session.run(&command, &mut |_| ()).await.unwrap();
     assert_eq!(completed.outcome, Outcome::Exited(0), "{}", String::from_utf8_lossy(&completed.stderr));
     String::from_utf8(completed.stdout).unwrap().trim().to_owned()

@@ -2,6 +2,7 @@
 
 pub(super) mod agent_state;
 pub(super) mod backup;
+pub(super) mod backup_host;
 pub(super) mod broken_release;
 pub(super) mod change_log;
 pub(super) mod database_moving;

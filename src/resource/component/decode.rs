@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::backup_host::backup_host;
 use super::environment::environments;
 use super::freeze::FreezeSpec;
 use super::spec::{
@@ -237,6 +238,7 @@ fn schema(node: &Node) -> Result<Option<SchemaSpec>, Diagnostics> {
     let ini = fields.given("alembic", absolute);
     let chdir = fields.given("chdir", absolute);
     let backup = fields.given("backup", absolute);
+    let backup_host = backup_host(&mut fields, node);
     let timeout = fields.given("timeout", seconds).unwrap_or(MIGRATION_TIMEOUT);
     let keep_backups = fields.given("keep_backups", count).unwrap_or(KEEP_BACKUPS);
     let snapshots = fields.given("snapshots", snapshots).unwrap_or_default();
@@ -258,6 +260,7 @@ fn schema(node: &Node) -> Result<Option<SchemaSpec>, Diagnostics> {
                 chdir: chdir.unwrap_or_else(|| beside.to_owned()),
                 ini,
                 backup,
+                backup_host,
                 timeout,
                 keep_backups,
                 snapshots,
@@ -444,6 +447,32 @@ health: { http: "http://127.0.0.1:8081/", version: /manager }
         assert!(error.contains("task.yaml:6:") && error.contains("process lists"), "{error}");
         assert!(!error.contains("s3cr3t"), "{error}");
         assert!(read(&WHOLE.replace("--no-index", "--index-url https://index/@scope")).is_ok());
+    }
+
+    #[test]
+    fn a_host_for_backups_is_read_with_its_directory() {
+        let with = |given: &str| read(&WHOLE.replace("timeout: 2h", given));
+        let schema = |given: &str| with(given).unwrap().schema.unwrap();
+        assert_eq!(schema("backup_host: '', backup_host_directory: ''").backup_host, None);
+        let declared = schema("backup_host: bak1").backup_host.unwrap();
+        assert_eq!((declared.name.as_str(), declared.directory), ("bak1", None));
+        let elsewhere = with("backup_host: bak1, backup_host_directory: /srv/copies").unwrap();
+        let host = |name: &str| crate::model::HostName::parse(name).unwrap();
+        let of = |component: &Component, on: &str| {
+            component.backup_copies(&host(on)).map(|copies| (copies.host.to_string(), copies.directory.to_owned()))
+        };
+        assert_eq!(of(&elsewhere, "mgr1"), Some(("bak1".into(), "/srv/copies".into())));
+        assert_eq!(of(&with("backup_host: bak1").unwrap(), "mgr1"), Some(("bak1".into(), "/home/bai/backup".into())));
+        // What is made there is there already.
+        assert_eq!(of(&elsewhere, "bak1"), None);
+        for (mistake, expected) in [
+            ("backup_host: 'a b'", "task.yaml:"),
+            ("backup_host: bak1, backup_host_directory: copies", "no absolute path"),
+            ("backup_host_directory: /srv/copies", "is the directory on a `backup_host`, and none is declared"),
+        ] {
+            let error = with(mistake).unwrap_err();
+            assert!(error.contains(expected), "{mistake}: {error}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! health endpoint.
 
 mod assess;
+mod backup_host;
 mod catch_up;
 mod decode;
 mod difference;
@@ -13,6 +14,7 @@ mod preview;
 mod spec;
 
 pub use assess::{Assessment, Installed, Running, Staleness, assess};
+pub use backup_host::{BackupCopies, BackupHost};
 pub use catch_up::upstream_version;
 pub use decode::decode;
 pub use difference::{Cause, Difference};

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::backup_host::BackupHost;
 use super::environment::EnvironmentSpec;
 use super::freeze::FreezeSpec;
 use crate::facts::{
@@ -167,6 +168,9 @@ pub struct SchemaSpec {
     pub chdir: String,
     /// The directory on the host that backups go to.
     pub backup: Option<String>,
+    /// Another host that each backup before a migration is copied to as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_host: Option<BackupHost>,
     /// Seconds that a migration may take. A long one is not a failed one.
     pub timeout: u32,
     /// How many backups of the database are kept, the newest ones; older ones that converge made are removed.

@@ -6,9 +6,9 @@ use converge::desired::InstanceId;
 use converge::facts::{
     CommandAnswer, Database, DatabaseKind, Disk, Distribution, Effect, EffectKind, Effects, EffectsQuery, Fact, File,
     Health, HostFacts, Interpreter, Interpreters, Jobs, Observed, Pins, Process, ProcessQuery, Processes, Published,
-    Query, RevisionEffects, SchemaFact, System, Unit, Venv, Work, normalize_name,
+    Query, RevisionEffects, SchemaFact, Sum, System, Unit, Venv, Work, normalize_name,
 };
-use converge::model::{HostName, Timestamp};
+use converge::model::{Digest, HostName, Timestamp};
 use converge::release::{PublishedRelease, RevisionGraph};
 
 use super::packages::wheel_of;
@@ -40,6 +40,13 @@ impl Cluster {
             })),
             Query::File(query) => Fact::File(if host.files.contains(&query.path) {
                 Observed::Known(File { bytes: 4096, modified: Timestamp(self.now) })
+            } else {
+                Observed::Absent
+            }),
+            // The same name is the same file: what is damaged on its way never gets it.
+            Query::Sum(query) => Fact::Sum(if host.files.contains(&query.path) {
+                let name = query.path.rsplit('/').next().unwrap_or_default();
+                Observed::Known(Sum { bytes: 4096, sha256: Digest::of(name.as_bytes()) })
             } else {
                 Observed::Absent
             }),
@@ -97,6 +104,9 @@ impl Cluster {
                 status: 0,
                 output: if self.frozen { "frozen" } else { "running" }.into(),
             })),
+            Query::Command(query) if query.command.contains("sha256sum") => {
+                Fact::Command(Observed::Known(CommandAnswer { status: 0, output: String::new() }))
+            }
             Query::Command(_) => Fact::Command(Observed::Unknown("no shell in here".into())),
             Query::Paths(_) => Fact::Paths(Observed::Absent),
             Query::Pins(_) => Fact::Pins(Observed::Known(Pins::default())),

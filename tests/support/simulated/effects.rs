@@ -72,14 +72,22 @@ impl Cluster {
             ActionKind::Backup { file, .. } => {
                 self.hosts.get_mut(&action.host).expect("host").files.insert(file.clone());
                 let database = self.uses[&action.instance()].clone();
+                self.copied.remove(&database);
                 if self.users_of(&database).iter().all(|id| !self.running(id)) {
                     self.backed_up.insert(database);
+                }
+            }
+            ActionKind::Copy { to, keep, .. } => {
+                self.hosts.get_mut(&action.host).expect("host").files.insert(to.clone());
+                if keep.is_some() {
+                    self.copied.insert(self.uses[&action.instance()].clone());
                 }
             }
             ActionKind::Migrate { migration, .. } => {
                 let database = self.uses[&action.instance()].clone();
                 let installed = self.installed(&action.instance()).expect("an installed release");
                 self.backed_up.remove(&database);
+                self.copied.remove(&database);
                 let applied = self.applied.entry(database.clone()).or_default();
                 if let Some(twice) = migration.skipped.iter().chain(&migration.pending).find(|id| applied.contains(*id))
                 {
@@ -102,6 +110,7 @@ impl Cluster {
                 // Whoever runs may write: what was saved is no longer all there is.
                 if let Some(database) = self.uses.get(&action.instance()) {
                     self.backed_up.remove(database);
+                    self.copied.remove(database);
                 }
             }
         }
@@ -116,7 +125,8 @@ impl Cluster {
             | ActionKind::Prune { .. }
             | ActionKind::Drain { .. }
             | ActionKind::Settle { .. } => {}
-            ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } => {}
+            // A part of a copy is no copy.
+            ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } | ActionKind::Copy { .. } => {}
             ActionKind::Stage { target, .. } => {
                 let host = self.hosts.get_mut(&action.host).expect("host");
                 host.venvs.insert(target.clone(), SimVenv::default());

@@ -108,6 +108,7 @@ impl Simulated {
             queries.push(Query::Interpreters(instance.component.interpreters_query()));
             queries.extend(instance.component.whole_schema_query().map(Query::Effects));
             queries.extend(work_query(&instance.component, &CATALOGUE).map(Query::Work));
+            let copies = instance.component.backup_copies(&instance.host);
             queries.extend(
                 cluster
                     .published
@@ -115,6 +116,9 @@ impl Simulated {
                     .filter_map(|release| instance.component.wheel_query(release))
                     .map(Query::Wheel),
             );
+            if let Some(copies) = copies {
+                questions.entry(copies.host.clone()).or_default().extend(copies.queries());
+            }
         }
         questions.iter().map(|(host, queries)| (host.clone(), cluster.look(host, queries).0)).collect()
     }
@@ -350,7 +354,7 @@ fn holds_lock(action: &Action) -> bool {
         ActionKind::Backup { .. } | ActionKind::Migrate { .. } | ActionKind::Rehearse { .. } => true,
         ActionKind::Stop | ActionKind::Start { .. } | ActionKind::Switch { .. } | ActionKind::Prune { .. } => false,
         ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } | ActionKind::Snapshot { .. } => false,
-        ActionKind::Settle { .. } => false,
+        ActionKind::Settle { .. } | ActionKind::Copy { .. } => false,
     }
 }
 

@@ -16,8 +16,8 @@ use converge::model::HostName;
 use converge::plan::{Action, Plan};
 use converge::release::Release;
 use converge::resource::component::{
-    Asked, Component, EnvironmentSpec, FreezeSpec, HealthSpec, LeftOut, Precautions, ProcessSpec, Rehearsal,
-    SchemaSpec, Signal, Supervisor,
+    Asked, BackupHost, Component, EnvironmentSpec, FreezeSpec, HealthSpec, LeftOut, Precautions, ProcessSpec,
+    Rehearsal, SchemaSpec, Signal, Supervisor,
 };
 
 pub use hosts::{CATALOGUE, Simulated};
@@ -200,6 +200,8 @@ pub struct Cluster {
     pub approved: BTreeSet<String>,
     /// Databases with a backup since their last migration, and since their users stopped.
     backed_up: BTreeSet<String>,
+    /// Those of which that backup is on the host that is declared for it, too.
+    copied: BTreeSet<String>,
     pub violations: Vec<String>,
     pub log: Vec<String>,
 }
@@ -239,6 +241,7 @@ pub fn component(name: &str, package: &str, venv: &str, declared: &Release, data
             ini: format!("/{name}/alembic.ini"),
             chdir: format!("/{name}"),
             backup: Some("/backup".into()),
+            backup_host: None,
             timeout: 60,
             keep_backups: 3,
             snapshots: BTreeMap::new(),
@@ -305,8 +308,17 @@ impl Cluster {
             stopping: false,
             approved: BTreeSet::new(),
             backed_up: BTreeSet::new(),
+            copied: BTreeSet::new(),
             violations: Vec::new(),
             log: Vec::new(),
+        }
+    }
+
+    /// Declares a host of its own for copies of all backups.
+    pub fn keep_copies_on(&mut self, name: &str) {
+        self.hosts.entry(host(name)).or_default();
+        for schema in self.instances.iter_mut().filter_map(|instance| instance.component.schema.as_mut()) {
+            schema.backup_host = Some(BackupHost { name: host(name), directory: Some("/copies".into()) });
         }
     }
 

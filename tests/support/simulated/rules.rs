@@ -67,7 +67,7 @@ impl Cluster {
         else {
             return;
         };
-        self.lost.insert(action.host.clone());
+        self.lost.extend([action.host.clone(), action.instance().host]);
         let Some(own) = plan.instance(&action.instance()) else { return };
         let hosts: BTreeSet<_> = plan.instances.iter().filter(|i| i.play == own.play).map(|i| &i.host).collect();
         let lost = hosts.iter().filter(|host| self.lost.contains(**host)).count();
@@ -94,6 +94,7 @@ impl Cluster {
                 host.venvs.get(target).is_some_and(|venv| venv.built_from.is_some() && holds(venv, packages))
             }
             ActionKind::Switch { venv, target, .. } => host.links.get(venv) == Some(target),
+            ActionKind::Copy { to, .. } => host.files.contains(to),
             ActionKind::Freeze => self.frozen && noted(),
             ActionKind::Unfreeze => !self.frozen && !noted(),
             // A process that runs, and a database that is at head, have rules of their own.
@@ -121,6 +122,7 @@ impl Cluster {
             }
             ActionKind::Prune { .. } | ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } => return,
             ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } | ActionKind::Settle { .. } => return,
+            ActionKind::Copy { .. } => return,
         };
         for id in ids.into_iter().filter(|id| self.running(id)).collect::<Vec<_>>() {
             self.violate(action, &format!("{id} runs while {what}"));
@@ -198,6 +200,11 @@ impl Cluster {
             }
             ActionKind::Switch { packages, target, .. } => self.check_switch(action, packages, target),
             ActionKind::Prune { .. } | ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } => {}
+            ActionKind::Copy { from, file, .. } => {
+                if !self.hosts[from].files.contains(file) {
+                    self.violate(action, "it copies what isn't there");
+                }
+            }
             ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } | ActionKind::Settle { .. } => {}
             ActionKind::Backup { stopped, .. } if stopped.is_empty() => {}
             ActionKind::Backup { .. } | ActionKind::Migrate { .. } => {
@@ -208,6 +215,11 @@ impl Cluster {
                     }
                     if !self.backed_up.contains(&database) {
                         self.violate(action, "a migration without a backup");
+                    }
+                    let own = self.instances.iter().find(|i| i.id() == action.instance());
+                    let elsewhere = own.is_some_and(|own| own.component.backup_copies(&own.host).is_some());
+                    if elsewhere && !self.copied.contains(&database) {
+                        self.violate(action, "a migration whose backup was not copied");
                     }
                     let installed = self.installed(&action.instance());
                     let at_head = installed.is_some_and(|release| head_of(&release) == self.databases[&database]);
