@@ -393,7 +393,7 @@ async fn acquire(fleet: &Arc<Fleet<AnyConnector>>, claim: &Claim) -> Result<Leas
     Lease::acquire(fleet, claim.clone(), &hosts, &hosts, &|_: &LockRecord| false).await.map(|(lease, _)| lease)
 }
 
-fn user_of(error: Option<NotLocked>) -> Option<String> {
+fn user_of(error: Option<NotLocked>) -> Option<u32> {
     match error {
         Some(NotLocked::Held(held)) => held.record.user,
         other => panic!("{other:?}"),
@@ -411,18 +411,18 @@ async fn runs_as_two_users_meet_at_one_lock() {
     let (as_bai, as_lee) = (bench.fleet(&bai.name), bench.fleet(&lee.name));
     let host = HostName::parse("gpu07").unwrap();
     let (one, two) = (claim("aaaaaa", PLENTY), claim("bbbbbb", PLENTY));
-    let uid = |account: &Account| fs::metadata(account.home()).unwrap().uid().to_string();
+    let uid = |account: &Account| fs::metadata(account.home()).unwrap().uid();
     let (of_bai, of_lee) = (uid(&bai), uid(&lee));
 
     let lease = acquire(&as_bai, &one).await.unwrap();
-    assert_eq!(user_of(acquire(&as_lee, &two).await.err()), Some(of_bai.clone()));
+    assert_eq!(user_of(acquire(&as_lee, &two).await.err()), Some(of_bai));
     let LockAnswer::Shown(Some(shown)) = as_lee.ask_lock(&host, LockKind::Host, LockAsk::Show).await.unwrap() else {
         panic!("lee sees none")
     };
-    assert_eq!((shown.user, shown.run), (Some(of_bai.clone()), one.run.to_string()));
+    assert_eq!((shown.user, shown.run), (Some(of_bai), one.run.to_string()));
     lease.release().await;
     let lease = acquire(&as_lee, &two).await.unwrap();
-    assert_eq!(user_of(acquire(&as_bai, &one).await.err()), Some(of_lee.clone()));
+    assert_eq!(user_of(acquire(&as_bai, &one).await.err()), Some(of_lee));
     lease.release().await;
 
     // What slept over its expiry is lost where somebody else has come, and begins nothing more.

@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 const PLENTY: Duration = Duration::from_secs(120);
 
 fn command(script: &str) -> Command {
-    Command { script: script.as_bytes().to_vec(), limit: PLENTY, output_limit: 128 << 20 }
+    Command { script: script.as_bytes().to_vec(), input: Vec::new(), limit: PLENTY, output_limit: 128 << 20 }
 }
 
 struct Bench {

@@ -134,7 +134,7 @@ pub struct LockRecord {
     pub broken: Option<String>,
     /// The number of the user who has it there, where that isn't the one who was asked: only that user can break it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
+    pub user: Option<u32>,
 }
 
 impl LockRecord {
@@ -229,7 +229,7 @@ fn set(record: &mut LockRecord, key: &str, value: String) -> Option<()> {
         "ttl" => record.ttl = value.parse().ok()?,
         "released" => record.released = true,
         "broken" => record.broken = Some(value),
-        "user" => record.user = Some(value),
+        "user" => record.user = Some(value.parse().ok()?),
         _ => return None,
     }
     Some(())

@@ -63,7 +63,7 @@ fn holder(record: &LockRecord) -> String {
         broken: _,
         user,
     } = record;
-    let user = user.as_ref().map_or_else(String::new, |user| format!(", as user {user} of the host"));
+    let user = user.map_or_else(String::new, |user| format!(", as user {user} of the host"));
     format!(
         "run {run} of {holder} (process {pid} there){user} since {since}, last sign of life {age} s ago; it expires {ttl} s after one"
     )
@@ -77,7 +77,7 @@ pub fn held_text(held: &Before) -> String {
         LockKind::Cluster => format!("another run changes this cluster (its lock lies on {host})"),
         LockKind::Host => format!("another run changes {host}"),
     };
-    let as_whom = record.user.as_ref().map_or_else(String::new, |user| {
+    let as_whom = record.user.map_or_else(String::new, |user| {
         format!(" as user {user} of {host} (ansible_user, ansible_become_user), who alone can")
     });
     format!(
