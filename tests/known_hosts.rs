@@ -17,7 +17,7 @@ fn describe(keys: &HostKeys) -> String {
     let numbers = |keys: &[KnownKey]| keys.iter().map(|key| key.at.line).collect();
     lines("trusted", numbers(keys.trusted()))
         + &lines("revoked", numbers(keys.revoked()))
-        + &lines("authority", keys.authority().iter().map(|at| at.line).collect())
+        + &lines("authority", numbers(keys.authorities()))
 }
 
 /// Whether OpenSSH can read the key in a line; `ssh-keygen -F` alone doesn't look at it.

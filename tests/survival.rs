@@ -154,7 +154,12 @@ impl Site {
 
     /// The next run goes on from what is there; nothing ran twice and nothing is lost; the one after has nothing to do.
     fn goes_on(&self, after: &str) -> Ended {
-        let run = self.lab.converge(&WORDS);
+        let mut run = self.lab.converge(&WORDS);
+        if run.code == 3 {
+            // One host has got its release, and on the other nothing had been touched yet: somebody has to see that.
+            assert!(run.text.contains("--waive 'mixed-releases=REASON'"), "after {after}: {}", run.text);
+            run = self.lab.converge(&[&WORDS[..], &["--waive", "mixed-releases=a run was stopped"]].concat());
+        }
         assert_eq!(run.code, 0, "after {after}: {}", run.text);
         self.is_whole(after);
         run

@@ -184,6 +184,7 @@ fn target(host: &HostName, connection: &Connection) -> Target {
                 port: connection.port,
                 user: connection.user.clone(),
                 identity_file: connection.private_key_file.as_ref().map(file),
+                password: connection.password.clone(),
                 config: connection.ssh_arguments.config.as_ref().map(file),
                 options: connection.ssh_arguments.options.clone(),
             })

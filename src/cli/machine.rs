@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::error::CliError;
 use super::options::Options;
 use crate::model::{RunId, Secret, Timestamp};
-use crate::transport::{Notices, SshConfig, SshOptions};
+use crate::transport::{Notices, Prompt, SshConfig, SshOptions};
 
 /// More hosts at once gain nothing on any network measured, and cost the targets of a shared machine a fifth.
 const MOST_FORKS: usize = 256;
@@ -73,6 +73,10 @@ pub(super) fn ssh_options(options: &Options) -> Result<SshOptions, CliError> {
     ssh.local.uid = uid();
     ssh.local.machine = machine_name();
     ssh.local.environment = environment();
+    ssh.asker = super::ask_secret::asker();
+    if options.ask_pass {
+        ssh.password = Some(ask_password("SSH password: ")?);
+    }
     ssh.notices = Notices::to(|notice| super::output::say(&format!("note: {notice}\n")));
     Ok(ssh)
 }
@@ -225,15 +229,17 @@ pub(super) fn ask(question: &str) -> bool {
     }
 }
 
-/// Asks for a password on the terminal, without showing it.
+/// Asks for a password, without showing it.
 ///
 /// # Errors
-/// When there is no terminal, or the answer is empty.
+/// When nobody can be asked, or the answer is empty.
 pub(super) fn ask_password(prompt: &str) -> Result<Secret, CliError> {
-    let answer = rpassword::prompt_password(prompt).map_err(|error| {
-        CliError::Environment(format!("a password is to be asked for, and there is no terminal to do so: {error}"))
-    })?;
-    if answer.is_empty() { Err(CliError::Environment("no password was given".into())) } else { Ok(Secret::new(answer)) }
+    let nobody = || {
+        let message = "a password is to be asked for, and nobody can be: there is neither a terminal nor SSH_ASKPASS";
+        CliError::Environment(message.into())
+    };
+    let answer = super::ask_secret::ask(Prompt { text: prompt, echo: false }).ok_or_else(nobody)?;
+    if answer.expose().is_empty() { Err(CliError::Environment("no password was given".into())) } else { Ok(answer) }
 }
 
 /// No password is longer; a file that is larger is another one.

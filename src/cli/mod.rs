@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod ask_secret;
 mod becoming;
 mod catalogue;
 mod context;
@@ -70,6 +71,7 @@ pub fn main() -> ExitCode {
         }
     };
     let ended = runtime.block_on(interrupt::or_interrupted(dispatch(&options)));
+    ask_secret::restore_terminal();
     // Sessions that hang must not keep a finished command from ending.
     runtime.shutdown_background();
     match ended {

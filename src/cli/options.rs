@@ -36,6 +36,9 @@ pub struct Options {
     /// Private key to try first where the inventory names none [default: what SSH configuration says]
     #[arg(long, value_name = "FILE", global = true)]
     pub private_key: Option<PathBuf>,
+    /// Ask for the password to log in with, once, before anything is connected.
+    #[arg(short = 'k', long, global = true)]
+    pub ask_pass: bool,
     /// Do everything on the hosts as another user, where inventory and playbook don't say.
     #[arg(short, long, global = true)]
     pub r#become: bool,

@@ -19,6 +19,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         forks,
         user,
         private_key,
+        ask_pass,
         r#become,
         become_user,
         become_method,
@@ -75,6 +76,9 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         if *is_given {
             words.push(word.into());
         }
+    }
+    if *ask_pass {
+        words.push("--ask-pass".into());
     }
     if let Some(Verb::Apply(ApplyArguments { file })) = verb {
         words.extend(["apply".to_owned(), file.display().to_string()]);

@@ -1,8 +1,8 @@
 //! How a host is reached.
 
 use super::ssh_arguments::SshArguments;
-use crate::document::{Diagnostic, Diagnostics, Node};
-use crate::model::{BecomeUser, HostName};
+use crate::document::{Diagnostic, Diagnostics, Node, place_of};
+use crate::model::{BecomeUser, HostName, Secret};
 
 /// Over what a host is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,8 @@ pub struct Connection {
     pub user: Option<String>,
     /// Private key, as written (`~/` not expanded).
     pub private_key_file: Option<String>,
+    /// Password to log in with, where keys don't do.
+    pub password: Option<Secret>,
     /// Options of the ssh command, weaker than what is above: `ansible_ssh_args`, `ansible_ssh_common_args` and
     /// `ansible_ssh_extra_args`, in this order.
     pub ssh_arguments: SshArguments,
@@ -56,8 +58,7 @@ impl Connection {
                     (None, Some(node)) => found = Some((name, node)),
                     (Some((first, known)), Some(node)) => {
                         if known.value != node.value {
-                            let message = format!("`{name}` contradicts `{first}` at {}", known.span);
-                            mistakes.push(Diagnostic::at(&node.span, message).hint("keep one of them"));
+                            mistakes.push(contradiction(name, &node, first, known).hint("keep one of them"));
                         }
                     }
                 }
@@ -68,6 +69,7 @@ impl Connection {
         let port = either(&["ansible_port", "ansible_ssh_port"]);
         let user = either(&["ansible_user", "ansible_ssh_user"]);
         let key = either(&["ansible_ssh_private_key_file", "ansible_private_key_file"]);
+        let password = either(&PASSWORD_NAMES);
         let arguments =
             ["ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"].map(|name| either(&[name]));
         let kind = either(&["ansible_connection"]);
@@ -78,6 +80,7 @@ impl Connection {
         let port = port.and_then(|node| mistakes.keep(node.as_port()));
         let user = user.and_then(|node| mistakes.keep(word(&node, "a user name")));
         let private_key_file = key.and_then(|node| mistakes.keep(node.as_text()));
+        let password = password.and_then(|node| mistakes.keep(read_password(&node)));
         let mut ssh_arguments = SshArguments::default();
         for node in arguments.iter().flatten() {
             mistakes.keep(ssh_arguments.add(node));
@@ -89,6 +92,7 @@ impl Connection {
             port,
             user,
             private_key_file,
+            password,
             ssh_arguments,
             kind: kind.unwrap_or_else(|| {
                 if is_this_machine(default_host) && !is_reached { ConnectionKind::Local } else { ConnectionKind::Ssh }
@@ -105,6 +109,28 @@ const THIS_MACHINE: [&str; 2] = ["localhost", "127.0.0.1"];
 
 fn is_this_machine(host: &HostName) -> bool {
     THIS_MACHINE.contains(&host.as_str())
+}
+
+/// The variable of the password, and its older names.
+const PASSWORD_NAMES: [&str; 3] = ["ansible_password", "ansible_ssh_pass", "ansible_ssh_password"];
+
+/// A diagnostic shows the line that it is about: not so where that is a password's.
+fn contradiction(name: &str, node: &Node, first: &str, known: &Node) -> Diagnostic {
+    let message = format!("`{name}` contradicts `{first}` at {}", known.span);
+    if PASSWORD_NAMES.contains(&name) {
+        Diagnostic::nowhere(format!("{}: {message}", place_of(&node.span)))
+    } else {
+        Diagnostic::at(&node.span, message)
+    }
+}
+
+fn read_password(node: &Node) -> Result<Secret, Diagnostic> {
+    match node.as_text() {
+        Ok(text) => Ok(Secret::new(text)),
+        // A vaulted one has its own words, and no secret in its line.
+        Err(error) if node.tag.is_some() => Err(error),
+        Err(_) => Err(Diagnostic::nowhere(format!("{}: a password was expected, as a text", place_of(&node.span)))),
+    }
 }
 
 /// A word that may stand in a command or a message: no blanks, no control characters, no leading dash.
@@ -172,6 +198,17 @@ mod tests {
             shown.starts_with("t.yaml:2:19: `ansible_ssh_host` contradicts `ansible_host` at t.yaml:1:15"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_password_is_read_and_its_line_never_shown() {
+        let connection = read("ansible_ssh_pass: hunter2\n").unwrap();
+        assert_eq!(connection.password.as_ref().map(Secret::expose), Some("hunter2"));
+        assert!(!format!("{connection:?}").contains("hunter2"));
+        for text in ["ansible_password: hunter2\nansible_ssh_pass: hunter3\n", "ansible_password: [hunter2]\n"] {
+            let shown = read(text).unwrap_err();
+            assert!(shown.contains("t.yaml:") && !shown.contains("hunter"), "{shown}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::becoming;
 use crate::document::{Diagnostic, Node, did_you_mean};
 
 /// Connection variables that are honoured.
-const HONOURED: [&str; 14] = [
+const HONOURED: [&str; 17] = [
     "ansible_host",
     "ansible_port",
     "ansible_user",
@@ -14,6 +14,9 @@ const HONOURED: [&str; 14] = [
     "ansible_ssh_host",
     "ansible_ssh_port",
     "ansible_ssh_user",
+    "ansible_password",
+    "ansible_ssh_pass",
+    "ansible_ssh_password",
     "ansible_ssh_args",
     "ansible_ssh_common_args",
     "ansible_ssh_extra_args",
@@ -27,7 +30,7 @@ pub const MAGIC: [&str; 6] =
 
 /// Ansible's connection variables that this release doesn't honour (by the start of their name), and what to do
 /// instead. They are refused because to ignore one would be to act as another user or over another path.
-const REFUSED: [(&str, &str); 15] = [
+const REFUSED: [(&str, &str); 13] = [
     ("ansible_become_exe", "remove it: sudo, su and doas are looked for in the PATH of the login"),
     ("ansible_become_flags", "remove it: converge gives sudo, su and doas the options that it needs"),
     ("ansible_sudo", "write ansible_become, ansible_become_user, ansible_become_password"),
@@ -35,8 +38,6 @@ const REFUSED: [(&str, &str); 15] = [
         "ansible_su_",
         "write ansible_become, ansible_become_user, ansible_become_password, and ansible_become_method: su",
     ),
-    ("ansible_password", "use a key or ssh-agent; passwords aren't supported in this release"),
-    ("ansible_ssh_pass", "use a key or ssh-agent; passwords aren't supported in this release"),
     ("ansible_sftp_extra_args", "options of the sftp command aren't supported: connections don't go through it"),
     ("ansible_scp_extra_args", "options of the scp command aren't supported: connections don't go through it"),
     ("ansible_ssh_executable", "connections don't go through the ssh command"),
@@ -115,7 +116,6 @@ mod tests {
             ("ansible_become_flags", "remove it"),
             ("ansible_sudo_pass", "ansible_become_password"),
             ("ansible_becom", "did you mean `ansible_become`?"),
-            ("ansible_password", "use a key"),
             ("ansible_sftp_extra_args", "sftp command"),
             ("ansible_hots", "did you mean `ansible_host`?"),
             ("ansible_whatever", "choose another name"),

@@ -1,4 +1,4 @@
-//! Values that must never be printed.
+//! Values that must never be printed, and that don't stay in memory.
 
 use std::fmt;
 
@@ -8,12 +8,6 @@ use zeroize::Zeroize as _;
 /// overwritten when it is dropped; copies that others have made of it are theirs to see to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
 
 impl Secret {
     /// Takes over a secret.
@@ -26,6 +20,12 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -95,6 +95,8 @@ pub enum Tried {
     },
     /// The server takes signatures of this key only with SHA-1, which we don't make.
     WeakOnly,
+    /// A certificate whose key is neither in a file nor in the agent.
+    NoKey,
     /// The server took it, but wants something more that we don't do.
     NotEnough,
     /// SSH configuration doesn't allow it.
@@ -112,10 +114,11 @@ impl fmt::Display for IdentityTried {
         match tried {
             Tried::Rejected => write!(f, "{identity}: refused by the server"),
             Tried::Missing => write!(f, "{identity}: no such file"),
-            Tried::Encrypted => write!(f, "{identity}: encrypted, and not in the agent"),
+            Tried::Encrypted => write!(f, "{identity}: encrypted, not in the agent, and nobody gave its passphrase"),
             Tried::Hardware => write!(f, "{identity}: in a security device, and not in the agent"),
             Tried::Failed { reason } => write!(f, "{identity}: {reason}"),
             Tried::WeakOnly => write!(f, "{identity}: the server takes RSA only with SHA-1"),
+            Tried::NoKey => write!(f, "{identity}: its key is neither in a file nor in the agent"),
             Tried::NotEnough => write!(f, "{identity}: accepted, but the server wants more"),
             Tried::NotAllowed { reason } => write!(f, "{identity}: not allowed by SSH configuration ({reason})"),
             Tried::NotOffered => write!(f, "{identity}: not offered, too many before it"),
@@ -194,6 +197,14 @@ pub enum TransportError {
     #[error("{endpoint}: host key {algorithm} {fingerprint} is REVOKED by {at}")]
     HostKeyRevoked { endpoint: Arc<Endpoint>, algorithm: String, fingerprint: String, at: FileLine },
 
+    /// The host's key is shorter than configuration allows.
+    #[error("{endpoint}: its RSA host key has {bits} bits, and RequiredRSASize is {least}")]
+    HostKeyShort { endpoint: Arc<Endpoint>, bits: u32, least: u32 },
+
+    /// An authority is known for the host, but its certificate doesn't hold.
+    #[error("{endpoint}: the host's certificate by the authority at {authority} doesn't hold: {reason}")]
+    HostCertificate { endpoint: Arc<Endpoint>, authority: FileLine, reason: String },
+
     /// A known-hosts file exists but can't be read, so a revocation in it would be missed.
     #[error("{endpoint}: can't read {}, so no host key can be checked", path.display())]
     KnownHostsUnreadable { endpoint: Arc<Endpoint>, path: PathBuf, source: std::io::Error },
@@ -248,6 +259,8 @@ impl TransportError {
             | Self::HostKeyUnknown { .. }
             | Self::HostKeyChanged { .. }
             | Self::HostKeyRevoked { .. }
+            | Self::HostKeyShort { .. }
+            | Self::HostCertificate { .. }
             | Self::NoIdentity { .. }
             | Self::AuthRejected { .. }
             | Self::Lost { .. } => true,
@@ -295,28 +308,23 @@ impl TransportError {
             Self::Handshake { endpoint, .. } | Self::NoCommonAlgorithm { endpoint, .. } => {
                 Some(format!("see what answers there: {}", ssh_command(endpoint, "-vv", "true")))
             }
-            Self::HostKeyUnknown { endpoint, files, .. } => {
-                let file = files
-                    .first()
-                    .map_or_else(|| "~/.ssh/known_hosts".into(), |file| shell_word(&file.display().to_string()));
-                let (port, address) = (endpoint.port, shell_word(&endpoint.address));
-                Some(format!(
-                    "compare the fingerprint with what the host's console shows (ssh-keygen -lf \
-                     /etc/ssh/ssh_host_<type>_key.pub), then: ssh-keyscan -p {port} {address} >> {file}"
-                ))
-            }
+            Self::HostKeyUnknown { endpoint, files, .. } => Some(learn_hint(endpoint, files)),
             Self::HostKeyTypes { endpoint, known, .. } | Self::HostKeyChanged { endpoint, known, .. } => {
                 Some(forget_hint(endpoint, known))
             }
             Self::HostKeyRevoked { at, .. } => Some(format!(
                 "this key must not be used any more: find out who runs it; {at} may only go if the revocation was a mistake"
             )),
+            Self::HostKeyShort { .. } => Some("have the host show another key: see HostKey in its sshd_config".into()),
+            Self::HostCertificate { endpoint, .. } => Some(format!(
+                "have the authority sign the host's key anew (ssh-keygen -s CA -h -n {}), or look who answers there",
+                shell_word(endpoint.alias.as_deref().unwrap_or(&endpoint.address))
+            )),
             Self::KnownHostsUnreadable { path, .. } => {
                 Some(format!("make it readable: ls -l {}", shell_word(&path.display().to_string())))
             }
-            Self::NoIdentity { endpoint, tried } | Self::AuthRejected { endpoint, tried, .. } => {
-                Some(auth_hint(endpoint, tried))
-            }
+            Self::NoIdentity { endpoint, tried } => Some(auth_hint(endpoint, tried, &[])),
+            Self::AuthRejected { endpoint, tried, accepts } => Some(auth_hint(endpoint, tried, accepts)),
             Self::SessionRefused { .. } => Some("see MaxSessions in the server's sshd_config".into()),
             Self::ExecRefused { .. } => Some("see ForceCommand and the user's login shell on the server".into()),
             Self::LoginShell { endpoint, .. } => Some(format!(
@@ -328,6 +336,19 @@ impl TransportError {
             Self::Spawn { .. } => None,
         }
     }
+}
+
+/// How to get to know a host that isn't known.
+fn learn_hint(endpoint: &Endpoint, files: &[PathBuf]) -> String {
+    let compare = "compare the fingerprint with what the host's console shows (ssh-keygen -lf \
+                   /etc/ssh/ssh_host_<type>_key.pub), then:";
+    // ssh-keyscan knows no way through other hosts, and no aliases.
+    if endpoint.via.is_some() || endpoint.alias.is_some() {
+        return format!("{compare} {}", ssh_command(endpoint, "-o StrictHostKeyChecking=ask", "true"));
+    }
+    let file =
+        files.first().map_or_else(|| "~/.ssh/known_hosts".into(), |file| shell_word(&file.display().to_string()));
+    format!("{compare} ssh-keyscan -p {} {} >> {file}", endpoint.port, shell_word(&endpoint.address))
 }
 
 /// Where the wrong key stands and how to forget it, once it is clear why it changed.
@@ -351,7 +372,14 @@ fn configuration_hint(error: &ConfigError) -> String {
     }
 }
 
-fn auth_hint(endpoint: &Endpoint, tried: &[IdentityTried]) -> String {
+fn auth_hint(endpoint: &Endpoint, tried: &[IdentityTried], accepts: &[String]) -> String {
+    let by_password = |method: &String| matches!(method.as_str(), "password" | "keyboard-interactive");
+    if !accepts.is_empty() && accepts.iter().all(by_password) {
+        let given = tried.iter().any(|identity| by_password(&identity.identity));
+        let hint =
+            if given { "is the password right, and meant for this user?" } else { "give a password: --ask-pass" };
+        return hint.into();
+    }
     let needs_agent = |identity: &&IdentityTried| matches!(identity.tried, Tried::Encrypted | Tried::Hardware);
     if let Some(encrypted) = tried.iter().find(needs_agent) {
         return format!("ssh-add {}", shell_word(&encrypted.identity));
@@ -400,7 +428,7 @@ fn known_list(known: &[KnownKey]) -> String {
 
 fn authority_note(authority: Option<&FileLine>) -> String {
     authority.map_or_else(String::new, |at| {
-        format!(" ({at} names a certificate authority; host certificates aren't accepted yet)")
+        format!(" ({at} names a certificate authority, but the host shows no certificate by it)")
     })
 }
 

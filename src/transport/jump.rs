@@ -76,7 +76,7 @@ impl SshConnector {
         };
         let request = self.jump_request(last, key.config.as_deref());
         let chain = (!before.is_empty()).then(|| before.to_vec());
-        let hop = Hop { host: host_name(&last.name), request, chain };
+        let hop = Hop { host: host_name(&last.name), request, chain, password: self.options.password.clone() };
         self.open(hop).await.map(Jump).map(Arc::new).map_err(Arc::new)
     }
 

@@ -1,8 +1,7 @@
 //! Which host keys are known: parser and matcher of OpenSSH's `known_hosts`. Pure: it is given the files' bytes.
 //!
-//! The format is that of sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". Two deliberate differences from `ssh`, both
-//! on the strict side: a host on another port than 22 is only looked up as `[address]:port`, and a line marked
-//! `@cert-authority` never matches, because this release doesn't accept host certificates.
+//! The format is that of sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". As with `ssh`, a host on another port than 22 is looked up
+//! as `[address]:port`, and if nothing is known of that, a key that is known for `address` will do.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -44,8 +43,10 @@ pub struct KnownKey {
 #[derive(Debug, Clone, Default)]
 pub struct HostKeys {
     trusted: Vec<KnownKey>,
+    /// Keys of the same address whatever its port, where nothing is known of the very port.
+    elsewhere: Vec<KnownKey>,
     revoked: Vec<KnownKey>,
-    authority: Option<FileLine>,
+    authorities: Vec<KnownKey>,
 }
 
 /// What the files say about a key that a host presented.
@@ -69,11 +70,10 @@ impl HostKeys {
         if let Some(revoked) = self.revoked.iter().find(same) {
             return Verdict::Revoked(revoked.at.clone());
         }
-        match (self.trusted.iter().find(same), self.trusted.is_empty()) {
-            (Some(_), _) => Verdict::Trusted,
-            (None, false) => Verdict::Changed,
-            (None, true) => Verdict::Unknown,
+        if self.trusted.iter().chain(&self.elsewhere).any(|known| same(&known)) {
+            return Verdict::Trusted;
         }
+        if self.trusted.is_empty() { Verdict::Unknown } else { Verdict::Changed }
     }
 
     /// The keys known for the host, in the order of the files.
@@ -88,10 +88,10 @@ impl HostKeys {
         &self.revoked
     }
 
-    /// The first `@cert-authority` line that names the host, which this release can't use.
+    /// The authorities whose certificates are trusted for the host, in the order of the files.
     #[must_use]
-    pub const fn authority(&self) -> Option<&FileLine> {
-        self.authority.as_ref()
+    pub fn authorities(&self) -> &[KnownKey] {
+        &self.authorities
     }
 
     /// The signature algorithms to offer in the key exchange so that the host presents a key that is known;
@@ -99,7 +99,7 @@ impl HostKeys {
     #[must_use]
     pub fn algorithms(&self) -> Vec<Algorithm> {
         let mut algorithms = Vec::new();
-        for known in &self.trusted {
+        for known in self.trusted.iter().chain(&self.elsewhere) {
             let offered = match known.key.algorithm() {
                 Algorithm::Rsa { .. } => {
                     vec![Algorithm::Rsa { hash: Some(HashAlg::Sha512) }, Algorithm::Rsa { hash: Some(HashAlg::Sha256) }]
@@ -144,6 +144,8 @@ struct Entry {
 #[derive(Debug, Default)]
 pub struct KnownHosts {
     files: Vec<PathBuf>,
+    /// How many lines of each file there are.
+    lines: HashMap<Arc<Path>, usize>,
     entries: Vec<Entry>,
     /// Lines that are a plain list of names, by name: with thousands of hosts, most lookups end here.
     by_name: HashMap<String, Vec<usize>>,
@@ -156,12 +158,18 @@ impl KnownHosts {
     pub fn add_file(&mut self, path: &Path, content: &[u8]) {
         self.files.push(path.to_owned());
         let path: Arc<Path> = path.into();
-        for (index, line) in content.split(|&byte| byte == b'\n').enumerate() {
-            let line = String::from_utf8_lossy(line);
-            if let Some((marker, hosts, key)) = parse_line(&line) {
-                let at = FileLine { path: path.clone(), line: index + 1 };
-                self.add_entry(Entry { marker, hosts, key, at });
-            }
+        for line in content.split_inclusive(|&byte| byte == b'\n') {
+            self.add_line(&path, &String::from_utf8_lossy(line));
+        }
+    }
+
+    /// Adds a line behind those of its file that were added before.
+    pub fn add_line(&mut self, path: &Arc<Path>, line: &str) {
+        let lines = self.lines.entry(Arc::clone(path)).or_default();
+        *lines += 1;
+        let at = FileLine { path: Arc::clone(path), line: *lines };
+        if let Some((marker, hosts, key)) = parse_line(line.trim_end_matches('\n')) {
+            self.add_entry(Entry { marker, hosts, key, at });
         }
     }
 
@@ -175,6 +183,19 @@ impl KnownHosts {
     #[must_use]
     pub fn lookup(&self, address: &str, port: u16) -> HostKeys {
         self.lookup_name(&lookup_name(address, port))
+    }
+
+    /// The same, with what is known of the address on whatever port where nothing is known of this one.
+    #[must_use]
+    pub fn lookup_host(&self, address: &str, port: u16) -> HostKeys {
+        let mut keys = self.lookup(address, port);
+        if port != DEFAULT_PORT && keys.trusted.is_empty() && keys.authorities.is_empty() {
+            let HostKeys { trusted, elsewhere: _, revoked, authorities } = self.lookup(address, DEFAULT_PORT);
+            keys.elsewhere = trusted;
+            keys.authorities = authorities;
+            keys.revoked.extend(revoked);
+        }
+        keys
     }
 
     /// Everything that the files say about a name as it stands in them, such as a `HostKeyAlias`.
@@ -192,9 +213,7 @@ impl KnownHosts {
             match entry.marker {
                 Marker::None => keys.trusted.extend(known()),
                 Marker::Revoked => keys.revoked.extend(known()),
-                Marker::CertAuthority => {
-                    keys.authority.get_or_insert_with(|| entry.at.clone());
-                }
+                Marker::CertAuthority => keys.authorities.extend(known()),
             }
         }
         keys

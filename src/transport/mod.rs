@@ -10,16 +10,20 @@
 //! 5. Text from the other side reaches messages only through [`crate::model::printable`].
 
 mod any;
+mod asker;
 mod become_failure;
 mod become_session;
 mod capture;
 mod command;
 mod error;
 mod gate;
+mod host_key;
 mod identity;
 mod jump;
 mod key_file;
+mod key_signer;
 mod known_hosts;
+mod known_hosts_store;
 mod leash;
 mod local;
 mod nonce;
@@ -41,6 +45,7 @@ mod target;
 use std::future::Future;
 
 pub use any::{AnyConnector, AnySession};
+pub use asker::{Asker, Prompt};
 pub use become_failure::BecomeFailure;
 pub use command::{AfterTimeout, Command, Completed, Outcome, OutputChunk, OutputEnd, Stream, UnknownCause};
 pub use error::{Endpoint, IdentityTried, Stage, TransportError, Tried};

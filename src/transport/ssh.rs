@@ -2,28 +2,31 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use russh::client::{self, Handle};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use super::asker::Asker;
 use super::error::{Endpoint, Stage, TransportError};
 use super::identity::Identities;
 use super::jump::{Jump, JumpKey};
-use super::known_hosts::KnownHosts;
+use super::known_hosts_store::KnownHostsFiles;
 use super::leash::{Leash, leash};
 use super::notices::Notices;
 use super::shared::Shared;
 use super::ssh_auth::Login;
 use super::ssh_client::client_config;
-use super::ssh_config::{HostKeySettings, LocalFacts, Request, Resolver, SshConfig, SshSettings};
+use super::ssh_config::{LocalFacts, LoginMethod, Request, Resolver, SshConfig, SshSettings};
 use super::ssh_handler::{ClientHandler, Ending, handshake_error};
 use super::ssh_route::Hop;
 use super::ssh_session::SshSession;
 use super::target::SshTarget;
-use crate::model::HostName;
+use crate::model::{HostName, Secret};
 
 /// How to connect. The caller fills in what depends on its user and environment.
 #[derive(Debug, Clone)]
@@ -55,6 +58,10 @@ pub struct SshOptions {
     pub config: Option<SshConfig>,
     /// What configuration may refer to.
     pub local: LocalFacts,
+    /// The password of hosts of which the inventory has none (`--ask-pass`).
+    pub password: Option<Secret>,
+    /// Who is asked for passphrases.
+    pub asker: Asker,
     /// Who is told what deserves a word.
     pub notices: Notices,
 }
@@ -86,6 +93,8 @@ impl SshOptions {
             keepalive_interval: Duration::from_secs(15),
             config: None,
             local: LocalFacts { home: home.to_owned(), user: user.clone(), ..LocalFacts::default() },
+            password: None,
+            asker: Asker::default(),
             notices: Notices::default(),
             user,
         }
@@ -99,7 +108,7 @@ pub struct SshConnector {
     pub(super) resolver: Resolver,
     pub(super) jumps: Shared<JumpKey, Result<Arc<Jump>, Arc<TransportError>>>,
     identities: Identities,
-    known_hosts: Shared<Vec<PathBuf>, Arc<KnownHosts>>,
+    known_hosts: KnownHostsFiles,
 }
 
 /// A connection whose server has proved who it is.
@@ -107,6 +116,8 @@ pub(super) struct Connection {
     pub(super) handle: Handle<ClientHandler>,
     pub(super) leash: Leash,
     pub(super) ending: Arc<Ending>,
+    /// Whether the host may be anybody: then nothing goes there that could be used elsewhere.
+    pub(super) is_unsafe: bool,
 }
 
 impl fmt::Debug for Connection {
@@ -124,7 +135,7 @@ impl SshConnector {
             resolver: Resolver::new(),
             jumps: Shared::default(),
             identities: Identities::default(),
-            known_hosts: Shared::default(),
+            known_hosts: KnownHostsFiles::default(),
         }
     }
 
@@ -133,8 +144,13 @@ impl SshConnector {
     /// # Errors
     /// As [`super::Connector::connect`].
     pub async fn connect(&self, host: &HostName, target: &SshTarget) -> Result<SshSession, TransportError> {
-        let hop = Hop { host: host.clone(), request: self.request(target), chain: None };
+        let hop =
+            Hop { host: host.clone(), request: self.request(target), chain: None, password: self.password(target) };
         self.open(hop).await.map(SshSession::new)
+    }
+
+    fn password(&self, target: &SshTarget) -> Option<Secret> {
+        target.password.clone().or_else(|| self.options.password.clone())
     }
 
     fn request(&self, target: &SshTarget) -> Request {
@@ -153,73 +169,65 @@ impl SshConnector {
         &self,
         endpoint: &Arc<Endpoint>,
         settings: &SshSettings,
+        password: Option<&Secret>,
         connection: &mut Connection,
     ) -> Result<(), TransportError> {
         let limit = self.options.auth_timeout;
-        let login = async {
-            let offer = self.identities.offer(&settings.login.identities).await;
-            let Connection { handle, leash: _, ending } = connection;
-            Login { handle, endpoint, settings: &settings.login.identities, ending }.run(offer).await
-        };
-        match timeout(limit, login).await {
-            Ok(result) => result,
-            Err(_) => Err(TransportError::Timeout { endpoint: endpoint.clone(), stage: Stage::Authenticate, limit }),
+        let asker = Some(&self.options.asker).filter(|asker| asker.is_there() && !settings.login.batch);
+        let mut settings = settings.login.clone();
+        if connection.is_unsafe {
+            settings.methods.retain(|method| *method == LoginMethod::PublicKey);
         }
-    }
-
-    /// The known hosts of these settings, read once.
-    async fn known_hosts(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        settings: &HostKeySettings,
-    ) -> Result<Arc<KnownHosts>, TransportError> {
-        let cell = self.known_hosts.cell(settings.files.clone());
-        cell.get_or_try_init(|| read_known_hosts(endpoint, &settings.files)).await.cloned()
+        let password = password.filter(|_| !connection.is_unsafe);
+        let mut login = pin!(async {
+            let offer = self.identities.offer(&settings.identities, asker).await;
+            let Connection { handle, leash: _, ending, is_unsafe: _ } = connection;
+            Login { handle, endpoint, settings: &settings, ending, asker, password }.run(offer).await
+        });
+        // Whoever is asked for a passphrase may take the time that the server gives.
+        for _ in 0..ASKING_LIMITS {
+            match timeout(limit, &mut login).await {
+                Ok(result) => return result,
+                Err(_) if self.options.asker.is_asking() => {}
+                Err(_) => break,
+            }
+        }
+        Err(TransportError::Timeout { endpoint: endpoint.clone(), stage: Stage::Authenticate, limit })
     }
 
     pub(super) async fn shake_hands<S>(
         &self,
         endpoint: &Arc<Endpoint>,
-        settings: &SshSettings,
+        settings: &Arc<SshSettings>,
         stream: S,
     ) -> Result<Connection, TransportError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let known_hosts = self.known_hosts(endpoint, &settings.host_keys).await?;
-        let host_keys = match &endpoint.alias {
-            Some(alias) => known_hosts.lookup_name(alias),
-            None => known_hosts.lookup(&endpoint.address, endpoint.port),
-        };
+        let known_hosts = self.known_hosts.of(endpoint, &settings.host_keys).await?;
+        let host_keys = known_hosts.of(endpoint);
         let config = Arc::new(client_config(settings, &host_keys));
         let ending = Arc::<Ending>::default();
+        let is_unsafe = Arc::<AtomicBool>::default();
         let handler = ClientHandler {
             endpoint: endpoint.clone(),
+            settings: Arc::clone(settings),
             known_hosts,
             host_keys: host_keys.clone(),
+            notices: self.options.notices.clone(),
             ending: Arc::clone(&ending),
+            is_unsafe: Arc::clone(&is_unsafe),
         };
         let (leash, stream) = leash(stream);
         let limit = self.options.handshake_timeout;
         match timeout(limit, client::connect_stream(config, stream, handler)).await {
-            Ok(Ok(handle)) => Ok(Connection { handle, leash, ending }),
+            Ok(Ok(handle)) => Ok(Connection { handle, leash, ending, is_unsafe: is_unsafe.load(Ordering::Relaxed) }),
             Ok(Err(error)) => Err(handshake_error(endpoint.clone(), &host_keys, error)),
             Err(_) => Err(TransportError::Timeout { endpoint: endpoint.clone(), stage: Stage::Handshake, limit }),
         }
     }
 }
 
-async fn read_known_hosts(endpoint: &Arc<Endpoint>, files: &[PathBuf]) -> Result<Arc<KnownHosts>, TransportError> {
-    let mut known_hosts = KnownHosts::default();
-    for path in files {
-        match tokio::fs::read(path).await {
-            Ok(content) => known_hosts.add_file(path, &content),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => known_hosts.add_file(path, b""),
-            Err(source) => {
-                let (endpoint, path) = (endpoint.clone(), path.clone());
-                return Err(TransportError::KnownHostsUnreadable { endpoint, path, source });
-            }
-        }
-    }
-    Ok(Arc::new(known_hosts))
-}
+/// As long as somebody is asked, the limit for logging in is granted so often: with 30 s that is sshd's own patience of two
+/// minutes (`LoginGraceTime`).
+const ASKING_LIMITS: usize = 4;

@@ -9,7 +9,8 @@ use russh::{Limits, Preferred, compression};
 
 use super::known_hosts::HostKeys;
 use super::ssh_config::{
-    AlgorithmSettings, CIPHERS, HOST_KEY_ALGORITHMS, KEX, KEX_EXTENSIONS, MACS, NetworkSettings, SshSettings,
+    AlgorithmSettings, CIPHERS, HOST_KEY_ALGORITHMS, HostKeyChecking, KEX, KEX_EXTENSIONS, MACS, NetworkSettings,
+    SshSettings,
 };
 
 /// Messages that wait for their reader before the connection stops reading, at up to 32 KB each: enough to keep a
@@ -19,13 +20,18 @@ const CHANNEL_BUFFER: usize = 16;
 /// The client for a host of which these keys are known.
 pub(super) fn client_config(settings: &SshSettings, known: &HostKeys) -> client::Config {
     let NetworkSettings { keepalive_interval, keepalive_max, rekey_bytes, rekey_time, .. } = settings.network;
-    let AlgorithmSettings { kex, ciphers, macs, host_keys, compression } = &settings.algorithms;
+    let AlgorithmSettings { kex, ciphers, macs, host_keys, host_certificates, compression } = &settings.algorithms;
     let kex = kex.as_deref().unwrap_or(KEX).iter().chain(&KEX_EXTENSIONS).copied().collect();
     client::Config {
         preferred: Preferred {
             kex: Cow::Owned(kex),
-            key: host_key_algorithms(host_keys.as_deref(), known),
-            host_key_certificates: Cow::Borrowed(&[]),
+            key: host_key_algorithms(settings.host_keys.checking, host_keys.as_deref(), known),
+            // Named only where an authority is known: a server that has a certificate shows that instead of its key.
+            host_key_certificates: match host_certificates {
+                _ if known.authorities().is_empty() => Cow::Borrowed(&[]),
+                None => Cow::Borrowed(HOST_KEY_ALGORITHMS),
+                Some(set) => Cow::Owned(set.clone()),
+            },
             cipher: ciphers.clone().map_or(Cow::Borrowed(CIPHERS), Cow::Owned),
             mac: macs.clone().map_or(Cow::Borrowed(MACS), Cow::Owned),
             compression: Cow::Borrowed(if *compression {
@@ -44,10 +50,19 @@ pub(super) fn client_config(settings: &SshSettings, known: &HostKeys) -> client:
 }
 
 /// A host of which keys are known is only offered their algorithms, so that it presents one of those rather than another
-/// that we don't know; as far as configuration allows them.
-fn host_key_algorithms(set: Option<&[Algorithm]>, known: &HostKeys) -> Cow<'static, [Algorithm]> {
+/// that we don't know; as far as configuration allows them. Where any key is accepted, the others follow.
+fn host_key_algorithms(
+    checking: HostKeyChecking,
+    set: Option<&[Algorithm]>,
+    known: &HostKeys,
+) -> Cow<'static, [Algorithm]> {
     let of_known = known.algorithms();
     match set {
+        _ if checking == HostKeyChecking::Off => {
+            let all = set.unwrap_or(HOST_KEY_ALGORITHMS);
+            let (first, others): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|one| of_known.contains(one));
+            Cow::Owned([first, others].concat())
+        }
         None if of_known.is_empty() => Cow::Borrowed(HOST_KEY_ALGORITHMS),
         None => Cow::Owned(of_known),
         Some(set) => {

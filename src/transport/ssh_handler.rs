@@ -1,13 +1,25 @@
 //! What russh asks us during a connection: is this the right host key, and nothing else is welcome.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "certificates are valid for a time, and which time it is only the clock knows"
+)]
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{AlgorithmKind, Channel};
 
 use super::error::{Endpoint, TransportError};
-use super::known_hosts::{HostKeys, KnownHosts, Verdict};
+use super::host_key::{Judgement, Refusal, Standard};
+use super::known_hosts::{HostKeys, lookup_name};
+use super::known_hosts_store::KnownHostsStore;
+use super::notices::Notices;
+use super::ssh_config::SshSettings;
 use crate::model::printable;
 
 /// How a connection ended, told by its task to whoever waits for an answer on it.
@@ -43,30 +55,86 @@ pub(super) enum HandlerError {
 /// The callbacks of one connection.
 pub(super) struct ClientHandler {
     pub(super) endpoint: Arc<Endpoint>,
-    pub(super) known_hosts: Arc<KnownHosts>,
+    pub(super) settings: Arc<SshSettings>,
+    pub(super) known_hosts: Arc<KnownHostsStore>,
     pub(super) host_keys: HostKeys,
+    pub(super) notices: Notices,
     pub(super) ending: Arc<Ending>,
+    /// Set where the host may be anybody, and configuration wants it to be accepted.
+    pub(super) is_unsafe: Arc<AtomicBool>,
 }
 
 impl ClientHandler {
-    fn check(&self, key: &PublicKey) -> Result<(), TransportError> {
+    fn check(&self, shown: &PublicKeyOrCertificate) -> Result<(), TransportError> {
+        let Endpoint { address, port, alias, .. } = &*self.endpoint;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let name = alias.as_deref().unwrap_or(address);
+        let standard = Standard { known: &self.host_keys, settings: &self.settings.host_keys, name, now };
+        match standard.judge(shown) {
+            Judgement::Trusted => Ok(()),
+            Judgement::Learn(key) => {
+                self.learn(
+                    alias.as_ref().map_or_else(|| lookup_name(address, *port), |alias| alias.to_lowercase()),
+                    &key,
+                );
+                Ok(())
+            }
+            Judgement::Unsafe(key, refusal) => {
+                self.is_unsafe.store(true, Ordering::Relaxed);
+                let error = self.error(&key, refusal);
+                self.notices
+                    .say(&format!("{error}; accepted, as StrictHostKeyChecking is no, but no password is sent there"));
+                Ok(())
+            }
+            Judgement::Refused(key, refusal) => Err(self.error(&key, refusal)),
+        }
+    }
+
+    /// A key that is to be trusted from now on.
+    fn learn(&self, name: String, key: &PublicKey) {
+        let settings = &self.settings.host_keys;
+        let shown = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
+        let learned = self.known_hosts.learn(&name, key, settings);
+        // Who keeps known hosts in /dev/null doesn't want to hear of each.
+        let file = settings.own_file.as_deref().filter(|file| *file != Path::new("/dev/null"));
+        match (learned, file) {
+            (Ok(()), Some(file)) => self.notices.say(&format!(
+                "{}: host key {shown} was not known; it is trusted from now on, and stands in {}",
+                self.endpoint,
+                file.display()
+            )),
+            (Ok(()), None) => {}
+            (Err(error), _) => self.notices.say(&format!(
+                "{}: host key {shown} was not known; it is trusted for this run, but can't be written down: {error}",
+                self.endpoint
+            )),
+        }
+    }
+
+    fn error(&self, key: &PublicKey, refusal: Refusal) -> TransportError {
         let endpoint = Arc::clone(&self.endpoint);
         let algorithm = key.algorithm().to_string();
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
-        match self.host_keys.check(key) {
-            Verdict::Trusted => Ok(()),
-            Verdict::Unknown => Err(TransportError::HostKeyUnknown {
+        match refusal {
+            Refusal::Unknown => TransportError::HostKeyUnknown {
                 endpoint,
                 algorithm,
                 fingerprint,
-                files: self.known_hosts.files().to_vec(),
-                authority: self.host_keys.authority().cloned(),
-            }),
-            Verdict::Changed => {
+                files: self.known_hosts.files(),
+                authority: self.host_keys.authorities().first().map(|known| known.at.clone()),
+            },
+            Refusal::Changed => {
                 let known = self.host_keys.trusted().to_vec();
-                Err(TransportError::HostKeyChanged { endpoint, algorithm, fingerprint, known })
+                TransportError::HostKeyChanged { endpoint, algorithm, fingerprint, known }
             }
-            Verdict::Revoked(at) => Err(TransportError::HostKeyRevoked { endpoint, algorithm, fingerprint, at }),
+            Refusal::Revoked(at) => TransportError::HostKeyRevoked { endpoint, algorithm, fingerprint, at },
+            Refusal::Short(bits) => {
+                let least = self.settings.host_keys.least_rsa_bits;
+                TransportError::HostKeyShort { endpoint, bits, least }
+            }
+            Refusal::Certificate { authority, reason } => {
+                TransportError::HostCertificate { endpoint, authority, reason }
+            }
         }
     }
 }
@@ -88,13 +156,7 @@ impl Handler for ClientHandler {
     type Error = HandlerError;
 
     async fn check_server_key(&mut self, presented: &PublicKeyOrCertificate) -> Result<bool, HandlerError> {
-        match presented {
-            PublicKeyOrCertificate::PublicKey { key, .. } => {
-                self.check(key).map(|()| true).map_err(|error| HandlerError::HostKey(Box::new(error)))
-            }
-            // Never offered, so a server that sends one doesn't keep to the protocol.
-            PublicKeyOrCertificate::Certificate(_) => Ok(false),
-        }
+        self.check(presented).map(|()| true).map_err(|error| HandlerError::HostKey(Box::new(error)))
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<HandlerError>) -> Result<(), HandlerError> {

@@ -12,7 +12,7 @@ use super::proxy_command::{ProxyCommand, Said};
 use super::ssh::{Connection, SshConnector};
 use super::ssh_config::{JumpHost, Request, SshSettings, Way};
 use super::ssh_stream::connect_tcp;
-use crate::model::HostName;
+use crate::model::{HostName, Secret};
 
 /// A host to log in to, be it the last one or one on the way.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Hop {
     pub(super) request: Request,
     /// The jump hosts before it, where another host's ProxyJump names them; otherwise its own settings say.
     pub(super) chain: Option<Vec<JumpHost>>,
+    /// The password, where there is one.
+    pub(super) password: Option<Secret>,
 }
 
 /// A host that let us in.
@@ -64,7 +66,7 @@ impl SshConnector {
             let Wired { stream, jump, said } = self.wire(&endpoint, &settings, &way, &hop).await?;
             let connection = self.shake_hands(&endpoint, &settings, stream).await;
             let mut connection = connection.map_err(|error| blame(error, said.as_ref()))?;
-            self.log_in(&endpoint, &settings, &mut connection).await?;
+            self.log_in(&endpoint, &settings, hop.password.as_ref(), &mut connection).await?;
             Ok(Opened { endpoint, settings, connection, jump })
         })
     }

@@ -49,7 +49,8 @@ impl fmt::Debug for SshSession {
 
 impl SshSession {
     pub(super) fn new(opened: Opened) -> Self {
-        let Opened { endpoint, settings, connection: Connection { handle, leash, ending }, jump } = opened;
+        let Opened { endpoint, settings, connection, jump } = opened;
+        let Connection { handle, leash, ending, is_unsafe: _ } = connection;
         Self { endpoint, handle, ending, leash, environment: settings.environment.clone(), jump }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BecomeUser, HostName};
+use crate::model::{BecomeUser, HostName, Secret};
 
 /// A host and the way to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct SshTarget {
     pub user: Option<String>,
     /// `ansible_ssh_private_key_file`: the private key to try before anything else.
     pub identity_file: Option<PathBuf>,
+    /// `ansible_password`: never written anywhere, so a saved plan doesn't have it.
+    #[serde(skip)]
+    pub password: Option<Secret>,
     /// The file to go by instead of the usual configuration (`-F` in `ansible_ssh_common_args`).
     pub config: Option<PathBuf>,
     /// The other options of `ssh` in `ansible_ssh_common_args` and its likes, a word each.

@@ -100,5 +100,5 @@ fn what_has_no_effect_is_no_option() {
     bench.converge(&["drift", "-b", "--become-method", "runas"]).exits(1).says(&["`runas` is no way to become a user"]);
     // Nobody is asked for a password that nobody needs.
     bench.converge(&["drift", "-K"]).exits(64).says(&["--ask-become-pass has no effect"]);
-    bench.converge(&["drift", "-bK"]).exits(1).says(&["there is no terminal to do so"]);
+    bench.converge(&["drift", "-bK"]).exits(1).says(&["there is neither a terminal nor SSH_ASKPASS"]);
 }

@@ -4,6 +4,9 @@
 #[path = "../support/sshd.rs"]
 mod sshd;
 
+mod host_keys;
 mod jumps;
+mod login;
+mod security_key;
 mod settings;
 mod site;

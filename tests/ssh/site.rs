@@ -21,7 +21,7 @@ pub(crate) struct Site {
     pub(crate) key: PathBuf,
     pub(crate) sshd: Sshd,
     pub(crate) options: SshOptions,
-    heard: Arc<Mutex<Vec<String>>>,
+    pub(crate) heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Site {

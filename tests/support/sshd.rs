@@ -26,13 +26,15 @@ pub struct SshdOptions {
     pub host_keys: Vec<&'static str>,
     /// Further lines of sshd_config. As the first value of a keyword counts, these come first.
     pub config: String,
+    /// Shell commands that prepare a mount namespace of the server's own, for root only: without any, it has none.
+    pub inside: String,
     /// The home of whoever logs in; the server's own directory unless another is named.
     pub home: Option<PathBuf>,
 }
 
 impl Default for SshdOptions {
     fn default() -> Self {
-        Self { host_keys: vec!["ed25519"], config: String::new(), home: None }
+        Self { host_keys: vec!["ed25519"], config: String::new(), inside: String::new(), home: None }
     }
 }
 
@@ -102,6 +104,9 @@ impl Sshd {
         let port = free_port();
         fs::write(dir.join("authorized_keys"), authorized).expect("authorized_keys");
         fs::write(dir.join("sshd_config"), config(dir, port, &tag, options)).expect("sshd_config");
+        if !options.inside.is_empty() {
+            fs::write(dir.join("inside"), &options.inside).expect("inside");
+        }
         if is_root() {
             // Where sshd puts its unprivileged part; packages create it at boot, which a container never does.
             let _ = fs::DirBuilder::new().mode(0o755).create("/run/sshd");
@@ -178,7 +183,12 @@ impl Drop for Sshd {
 /// Starts sshd with the configuration in `dir`.
 fn launch(dir: &Path) -> Child {
     let log = fs::File::create(dir.join("log")).expect("log");
-    Command::new(program("sshd"))
+    let mut command = Command::new(program("sshd"));
+    if let Ok(inside) = fs::read_to_string(dir.join("inside")) {
+        command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &format!("set -e; {inside}; exec \"$0\" \"$@\"")]).arg(program("sshd"));
+    }
+    command
         .args(["-D", "-e", "-f"])
         .arg(dir.join("sshd_config"))
         .stdin(Stdio::null())
@@ -209,7 +219,8 @@ impl SshAgent {
             .expect("ssh-agent starts: is openssh-client installed?");
         let agent = Self { socket, child };
         let start = Instant::now();
-        while !agent.socket.exists() {
+        // The file is there before anybody listens.
+        while std::os::unix::net::UnixStream::connect(&agent.socket).is_err() {
             assert!(start.elapsed() < START_LIMIT, "ssh-agent doesn't listen");
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -309,7 +320,7 @@ fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr()).expect("a free port").port()
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }

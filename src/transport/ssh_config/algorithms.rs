@@ -73,7 +73,16 @@ pub(super) fn mac_names(list: &str) -> Vec<mac::Name> {
 }
 
 pub(super) fn host_key_algorithms(list: &str) -> Vec<Algorithm> {
-    chosen(list, |name| HOST_KEY_ALGORITHMS.iter().find(|known| known.to_string() == name).cloned())
+    chosen(list, host_key_algorithm)
+}
+
+/// The keys in host certificates.
+pub(super) fn host_certificate_algorithms(list: &str) -> Vec<Algorithm> {
+    chosen(list, |name| host_key_algorithm(name.strip_suffix("-cert-v01@openssh.com")?))
+}
+
+fn host_key_algorithm(name: &str) -> Option<Algorithm> {
+    HOST_KEY_ALGORITHMS.iter().find(|known| known.to_string() == name).cloned()
 }
 
 fn chosen<T>(list: &str, find: impl Fn(&str) -> Option<T>) -> Vec<T> {
@@ -93,12 +102,10 @@ mod tests {
         );
         assert_eq!(cipher_names("aes256-ctr,3des-cbc,aes128-gcm@openssh.com").len(), 2);
         assert_eq!(mac_names("umac-64-etm@openssh.com,hmac-sha1"), [mac::HMAC_SHA1]);
-        let plain =
-            host_key_algorithms("ssh-ed25519-cert-v01@openssh.com,rsa-sha2-512,ssh-rsa,ssh-dss,ecdsa-sha2-nistp256");
-        assert_eq!(
-            plain,
-            [Algorithm::Rsa { hash: Some(HashAlg::Sha512) }, Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }]
-        );
+        let list = "ssh-ed25519-cert-v01@openssh.com,rsa-sha2-512,ssh-rsa,ssh-dss,ecdsa-sha2-nistp256";
+        let rsa = Algorithm::Rsa { hash: Some(HashAlg::Sha512) };
+        assert_eq!(host_key_algorithms(list), [rsa, Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }]);
+        assert_eq!(host_certificate_algorithms(list), [Algorithm::Ed25519]);
         assert!(kex_names("sntrup761x25519-sha512").is_empty());
     }
 }

@@ -24,6 +24,7 @@ pub use read::SettingsError;
 pub use resolver::{ConfigError, SshConfig};
 pub(super) use resolver::{Request, Resolver};
 pub(super) use settings::{
-    AddressFamily, AlgorithmSettings, HostKeySettings, IdentitySettings, JumpHost, NetworkSettings, SshSettings, Way,
+    AddressFamily, AlgorithmSettings, HostKeyChecking, HostKeySettings, IdentitySettings, JumpHost, LoginMethod,
+    LoginSettings, NetworkSettings, SshSettings, Way,
 };
 pub use tokens::LocalFacts;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::super::known_hosts::matches_pattern;
 use super::super::ssh::SshOptions;
-use super::algorithms::{cipher_names, host_key_algorithms, kex_names, mac_names};
+use super::algorithms::{cipher_names, host_certificate_algorithms, host_key_algorithms, kex_names, mac_names};
 use super::dump::Dump;
 use super::keywords::{self, Unsupported};
 use super::settings::{
@@ -229,11 +229,18 @@ impl<'a> Reader<'a> {
     }
 
     fn algorithms(&self) -> Result<AlgorithmSettings, SettingsError> {
+        let host_certificates = self.set("hostkeyalgorithms").map(host_certificate_algorithms);
+        // A list of certificates alone is one too.
+        let host_keys = match host_certificates.as_deref() {
+            Some([_, ..]) => self.set("hostkeyalgorithms").map(host_key_algorithms),
+            Some([]) | None => self.list("HostKeyAlgorithms", "hostkeyalgorithms", host_key_algorithms)?,
+        };
         Ok(AlgorithmSettings {
             kex: self.list("KexAlgorithms", "kexalgorithms", kex_names)?,
             ciphers: self.list("Ciphers", "ciphers", cipher_names)?,
             macs: self.list("MACs", "macs", mac_names)?,
-            host_keys: self.list("HostKeyAlgorithms", "hostkeyalgorithms", host_key_algorithms)?,
+            host_keys,
+            host_certificates,
             compression: self.is_on("compression"),
         })
     }

@@ -17,7 +17,7 @@ use super::dump::Dump;
 use super::files::{self, ConfigFiles};
 use super::keep::Kept;
 use super::read::{Question, SettingsError, read};
-use super::settings::SshSettings;
+use super::settings::{HostKeyChecking, SshSettings};
 
 /// How many `ssh -G` run side by side: it is work for the processor alone, and a controller has a few of those.
 const ASKED_AT_ONCE: usize = 8;
@@ -135,17 +135,27 @@ impl Resolver {
         for ignored in ignored {
             self.tell(options, &request.name, &ignored.keyword, &ignored.value);
         }
+        if settings.host_keys.checking == HostKeyChecking::Off && self.is_new("stricthostkeychecking") {
+            options.notices.say(&format!(
+                "StrictHostKeyChecking is no (for {}, perhaps for others): whoever answers at its address is taken for it",
+                request.name
+            ));
+        }
         Ok(settings)
     }
 
     /// A keyword that is ignored is named once, whatever hosts it is set for.
     fn tell(&self, options: &SshOptions, name: &str, keyword: &str, value: &str) {
-        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(keyword.to_owned()) {
+        if self.is_new(keyword) {
             let value = crate::model::printable(value);
             options.notices.say(&format!(
                 "SSH configuration sets {keyword} to {value} (for {name}, perhaps for others); it isn't supported and is ignored"
             ));
         }
+    }
+
+    fn is_new(&self, keyword: &str) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(keyword.to_owned())
     }
 
     /// What is known of the files that this host's answer comes from: read once.

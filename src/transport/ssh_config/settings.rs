@@ -133,8 +133,10 @@ pub(crate) struct AlgorithmSettings {
     pub(crate) ciphers: Option<Vec<cipher::Name>>,
     /// `MACs`.
     pub(crate) macs: Option<Vec<mac::Name>>,
-    /// `HostKeyAlgorithms`.
+    /// `HostKeyAlgorithms` that are plain keys.
     pub(crate) host_keys: Option<Vec<Algorithm>>,
+    /// `HostKeyAlgorithms` that are certificates, by the algorithm of the key in them.
+    pub(crate) host_certificates: Option<Vec<Algorithm>>,
     /// `Compression`.
     pub(crate) compression: bool,
 }
