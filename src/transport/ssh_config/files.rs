@@ -24,12 +24,12 @@ pub(super) struct ConfigFiles {
     pub(super) digest: String,
 }
 
-/// Reads files and all that they take in. Relative names lie beside the file where configuration belongs: in the user's
-/// `.ssh`, or `/etc/ssh`.
-pub(super) fn read(roots: &[(PathBuf, PathBuf)], home: &Path) -> ConfigFiles {
+/// Reads files and all that they take in. Relative names lie where configuration belongs, in the user's `.ssh` or in
+/// `/etc/ssh`; without such a place only full ones are followed.
+pub(super) fn read(roots: &[(PathBuf, Option<PathBuf>)], home: &Path) -> ConfigFiles {
     let mut reading = Reading { home, text: ConfigText::default(), hash: Sha256::new(), count: 0 };
     for (file, beside) in roots {
-        reading.file(file, beside, 0);
+        reading.file(file, beside.as_deref(), 0);
     }
     let digest = reading.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     ConfigFiles { text: reading.text, digest }
@@ -55,7 +55,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn file(&mut self, file: &Path, beside: &Path, depth: usize) {
+    fn file(&mut self, file: &Path, beside: Option<&Path>, depth: usize) {
         self.count += 1;
         self.hash.update(file.as_os_str().as_encoded_bytes());
         if depth > DEEPEST || self.count > MOST_FILES {
@@ -79,16 +79,18 @@ impl Reading<'_> {
         }
     }
 
-    fn include(&mut self, pattern: &str, beside: &Path, depth: usize) {
+    fn include(&mut self, pattern: &str, beside: Option<&Path>, depth: usize) {
         // Tokens and variables came to Include late, and classes and braces are rare: not followed, and so not relied on.
-        if pattern.contains(['%', '$', '[', '{', '\\']) || pattern.starts_with('~') && !pattern.starts_with("~/") {
+        let is_lost = beside.is_none() && !pattern.starts_with('/');
+        let is_rare = pattern.contains(['%', '$', '[', '{', '\\']);
+        if is_lost || is_rare || pattern.starts_with('~') && !pattern.starts_with("~/") {
             self.text.single = Some("an Include has a pattern that isn't followed here");
             self.text.fleeting = self.text.single;
             return;
         }
         let pattern = match pattern.strip_prefix("~/") {
             Some(rest) => self.home.join(rest),
-            None => beside.join(pattern),
+            None => beside.unwrap_or(Path::new("/")).join(pattern),
         };
         for file in glob(&pattern) {
             self.file(&file, beside, depth + 1);
@@ -140,7 +142,7 @@ mod tests {
         file("conf.d/.hidden.conf", "Host no\n");
         let deeper = file("deeper", "Host c\n");
         file("more", "Host d\nInclude config\n");
-        let roots = [(root, dir.path().to_owned())];
+        let roots = [(root.clone(), Some(dir.path().to_owned()))];
         let files = read(&roots, dir.path());
         assert_eq!(files.text.patterns.iter().map(String::as_str).collect::<String>(), "abcd");
         // These take each other in for ever; ssh would refuse them.
@@ -151,5 +153,6 @@ mod tests {
         assert_eq!(read(&roots, dir.path()).digest, files.digest);
         fs::write(deeper, "Host e\n").unwrap();
         assert_ne!(read(&roots, dir.path()).digest, files.digest);
+        assert!(read(&[(root, None)], dir.path()).text.single.is_some());
     }
 }

@@ -169,10 +169,15 @@ impl Resolver {
         let cell = self.files.cell(instead.clone());
         cell.get_or_init(|| async {
             let home = &options.local.home;
-            let own = home.join(".ssh");
             let roots = match instead {
-                Some(file) => vec![(file, own)],
-                None => vec![(config.user_file.clone(), own), (config.system_file.clone(), "/etc/ssh".into())],
+                // A word of ssh's for no file at all.
+                Some(file) if file == Path::new("none") => Vec::new(),
+                // What lies beside it for ssh is in the home of the list of users, which may be another one.
+                Some(file) => vec![(file, None)],
+                None => vec![
+                    (config.user_file.clone(), Some(home.join(".ssh"))),
+                    (config.system_file.clone(), Some("/etc/ssh".into())),
+                ],
             };
             let files = files::read(&roots, home);
             let state = state(&files.digest, config, options);

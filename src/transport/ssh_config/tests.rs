@@ -410,3 +410,39 @@ async fn what_configuration_costs_a_host() {
         println!("{what}: {wall:.2} ms, {cpu:.2} ms of CPU a host");
     }
 }
+
+proptest::proptest! {
+    /// Whatever stands in a file or comes from `ssh`: a mistake is an error, and nothing else.
+    #[test]
+    fn any_text_is_survived(text in "\\PC{0,200}", value in "[-%$~{}@:,\\[\\] a-zA-Z0-9/.*?!\"=]{0,60}", keyword in 0..KEYWORDS.len()) {
+        let config = super::text::ConfigText::parse(&format!("{text}\n{} {value}\nMatch {value}\nInclude {value}", KEYWORDS[keyword]));
+        let _ = (config.signature(&text), config.signature(&value));
+        let dump = super::dump::Dump::parse(&format!("{text}\n{} {value}\n", KEYWORDS[keyword]));
+        let question = super::read::Question { name: "gpu07", file_is_named: true };
+        let options = SshOptions::for_home("kim", Path::new("/home/kim"));
+        let _ = super::read::read(question, &dump, &super::dump::Dump::default(), &options);
+    }
+}
+
+const KEYWORDS: [&str; 20] = [
+    "hostname",
+    "port",
+    "user",
+    "proxyjump",
+    "proxycommand",
+    "identityfile",
+    "certificatefile",
+    "identityagent",
+    "userknownhostsfile",
+    "hostkeyalias",
+    "rekeylimit",
+    "connecttimeout",
+    "serveraliveinterval",
+    "connectionattempts",
+    "ciphers",
+    "hostkeyalgorithms",
+    "setenv",
+    "sendenv",
+    "requiredrsasize",
+    "preferredauthentications",
+];
