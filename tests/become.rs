@@ -7,12 +7,17 @@ mod accounts;
 mod sshd;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use accounts::{Account, can_make};
-use converge::model::{BecomeMethod, BecomeUser, HostName, Secret};
+use converge::execute::{Attempt, Jobs, Lease, Locks as _, NotLocked};
+use converge::gather::{Fleet, Limits, Sessions};
+use converge::model::{BecomeMethod, BecomeUser, HostName, RunId, Secret, Timestamp};
+use converge::plan::Script;
+use converge::remote::{Claim, LockAnswer, LockAsk, LockKind, LockRecord};
 use converge::transport::{
     AnyConnector, AnySession, BecomeFailure, Command, Completed, Connector as _, Outcome, OutputChunk, OutputEnd,
     Session, SshOptions, SshTarget, Target, TargetKind, TransportError,
@@ -31,6 +36,7 @@ struct Bench {
     login: Account,
     _dir: tempfile::TempDir,
     sshd: Sshd,
+    options: SshOptions,
     connector: AnyConnector,
     target: Target,
 }
@@ -61,7 +67,7 @@ impl Bench {
             ..SshTarget::default()
         };
         let target = Target { name: HostName::parse("gpu07").unwrap(), kind: TargetKind::Ssh(ssh), become_user: None };
-        Self { login, _dir: dir, sshd, connector: AnyConnector::new(options), target }
+        Self { login, _dir: dir, sshd, connector: AnyConnector::new(options.clone()), options, target }
     }
 
     async fn connect(&self, method: BecomeMethod, user: &str, password: Option<&str>) -> AnySession {
@@ -76,6 +82,19 @@ impl Bench {
     ) -> Result<AnySession, TransportError> {
         let become_user = Some(BecomeUser { method, user: user.to_owned(), password: password.map(Secret::new) });
         self.connector.connect(&Target { become_user, ..self.target.clone() }).await
+    }
+
+    /// A controller that does everything as this user.
+    fn fleet(&self, user: &str) -> Arc<Fleet<AnyConnector>> {
+        let become_user = Some(BecomeUser { method: BecomeMethod::Sudo, user: user.to_owned(), password: None });
+        let target = Target { become_user, ..self.target.clone() };
+        let limits = Limits { forks: 1, probe: PLENTY };
+        Fleet::new(
+            AnyConnector::new(self.options.clone()),
+            [(target.name.clone(), target)].into(),
+            limits,
+            Sessions::Kept,
+        )
     }
 
     /// How many commands the server was asked to run.
@@ -356,4 +375,93 @@ async fn on_this_machine_itself() {
         let target = Target { name: name.clone(), kind: TargetKind::Local, become_user };
         assert_eq!(failure(&connector.connect(&target).await.unwrap()).await, BecomeFailure::NoSuchUser);
     }
+}
+
+fn claim(name: &str, ttl: Duration) -> Claim {
+    Claim {
+        run: RunId::parse(&format!("20261125T033000Z-{name}")).unwrap(),
+        holder: "kim@laptop".into(),
+        pid: 4711,
+        process: "another-boot pid:[1] 4711 99".into(),
+        since: Timestamp(1_795_577_400),
+        ttl,
+    }
+}
+
+async fn acquire(fleet: &Arc<Fleet<AnyConnector>>, claim: &Claim) -> Result<Lease<Fleet<AnyConnector>>, NotLocked> {
+    let hosts = [HostName::parse("gpu07").unwrap()];
+    Lease::acquire(fleet, claim.clone(), &hosts, &hosts, &|_: &LockRecord| false).await.map(|(lease, _)| lease)
+}
+
+fn user_of(error: Option<NotLocked>) -> Option<u32> {
+    match error {
+        Some(NotLocked::Held(held)) => held.record.user,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn runs_as_two_users_meet_at_one_lock() {
+    if !can_make(&["sudo"]) {
+        return;
+    }
+    let (bench, bai) = (Bench::new(), Account::new("/bin/bash"));
+    bench.login.may("NAME ALL=(ALL) NOPASSWD: ALL\nDefaults:NAME env_keep += CONVERGE_COMMON");
+    let lee = Account::new("/bin/bash");
+    let (as_bai, as_lee) = (bench.fleet(&bai.name), bench.fleet(&lee.name));
+    let host = HostName::parse("gpu07").unwrap();
+    let (one, two) = (claim("aaaaaa", PLENTY), claim("bbbbbb", PLENTY));
+    let uid = |account: &Account| fs::metadata(account.home()).unwrap().uid();
+    let (of_bai, of_lee) = (uid(&bai), uid(&lee));
+
+    let lease = acquire(&as_bai, &one).await.unwrap();
+    assert_eq!(user_of(acquire(&as_lee, &two).await.err()), Some(of_bai));
+    let LockAnswer::Shown(Some(shown)) = as_lee.ask_lock(&host, LockKind::Host, LockAsk::Show).await.unwrap() else {
+        panic!("lee sees none")
+    };
+    assert_eq!((shown.user, shown.run), (Some(of_bai), one.run.to_string()));
+    lease.release().await;
+    let lease = acquire(&as_lee, &two).await.unwrap();
+    assert_eq!(user_of(acquire(&as_bai, &one).await.err()), Some(of_lee));
+    lease.release().await;
+
+    // What slept over its expiry is lost where somebody else has come, and begins nothing more.
+    let short = claim("cccccc", Duration::from_secs(1));
+    let slept = acquire(&as_bai, &short).await.unwrap();
+    let jobs = Jobs::new(Arc::clone(&as_bai), short.run.clone(), PLENTY).fenced(slept.generations());
+    tokio::time::sleep(Duration::from_millis(2200)).await;
+    let lease = acquire(&as_lee, &two).await.unwrap();
+    let script = Script { text: "exit 0\n".into(), limit: PLENTY };
+    let attempt = jobs.carry_out(&host, "a", &script, &mut |_| {}).await;
+    assert!(
+        matches!(&attempt, Attempt::Fenced { reason } if reason.contains(&format!("as user {of_lee} of the host"))),
+        "{attempt:?}"
+    );
+    let (_, reason) = tokio::time::timeout(PLENTY, slept.keep()).await.unwrap();
+    assert!(reason.contains(two.run.as_str()) && reason.contains(&format!("as user {of_lee} of the host")), "{reason}");
+    let jobs = Jobs::new(Arc::clone(&as_lee), two.run.clone(), PLENTY).fenced(lease.generations());
+    let attempt = jobs.carry_out(&host, "a", &script, &mut |_| {}).await;
+    assert!(matches!(attempt, Attempt::Succeeded), "{attempt:?}");
+    lease.release().await;
+}
+
+#[tokio::test]
+async fn what_another_user_leaves_where_locks_are_shown_is_harmless() {
+    if !can_make(&["sudo", "mkfifo"]) {
+        return;
+    }
+    let (bench, eve, bai) = (Bench::new(), Account::new("/bin/bash"), Account::new("/bin/bash"));
+    bench.login.may("NAME ALL=(ALL) NOPASSWD: ALL\nDefaults:NAME env_keep += CONVERGE_COMMON");
+    let as_eve = bench.connect(BecomeMethod::Sudo, &eve.name, None).await;
+    let script = r#"cd "$CONVERGE_COMMON"
+mkdir converge-1 converge-2 converge-3 converge-4
+mkfifo converge-1/held-lock; ln -s /dev/zero converge-2/held-lock
+printf 'run r\nttl 9999999\nbeat a[$(touch "%s/caught")] x\n' "$HOME" >converge-3/held-lock
+printf 'run r\nttl x;id\nbeat 1 %s\n' "$(cat /proc/sys/kernel/random/boot_id)" >converge-4/held-lock
+"#;
+    assert_eq!(run(&as_eve, script).await.outcome, Outcome::Exited(0));
+    let claim = claim("aaaaaa", PLENTY);
+    let lease = acquire(&bench.fleet(&bai.name), &claim).await.unwrap();
+    lease.release().await;
+    assert!(!eve.home().join("caught").exists());
 }

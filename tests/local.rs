@@ -1,4 +1,4 @@
-//! The controller itself as a host (`ansible_connection: local`): a component that is stopped by SIGINT because SIGTERM
+//! The controller itself as a host (`localhost`): a component that is stopped by SIGINT because SIGTERM
 //! would do harm, and that is found by its pid file.
 
 use std::fs;
@@ -41,10 +41,10 @@ impl Site {
     fn inventory(&self, release: &str) {
         let root = self.root.path().display();
         let text = format!(
-            "all:\n  vars:\n    ansible_connection: local\n    release: \"{release}\"\n    agent_package: site-agent\n    \
+            "all:\n  vars:\n    release: \"{release}\"\n    agent_package: site-agent\n    \
              agent_directory: {root}\n    agent_venv: {root}/venv\n    agent_unit: \"\"\n    agent_title: \"\"\n    \
              agent_command: sh agent.sh\n    agent_log: {root}/agent.log\n    agent_pid_file: {root}/agent.pid\n    \
-             agent_health_url: \"\"\n    agent_start_timeout: 10\n  children:\n    agent: {{ hosts: {{ here: {{}} }} }}\n"
+             agent_health_url: \"\"\n    agent_start_timeout: 10\n  children:\n    agent: {{ hosts: {{ localhost: {{}} }} }}\n"
         );
         fs::write(self.path("inventory.yaml"), text).unwrap();
     }

@@ -200,6 +200,9 @@ pub(super) fn fleet(
     sessions: Sessions,
 ) -> Result<Arc<Fleet<AnyConnector>>, CliError> {
     becoming::add_password(options, &mut targets)?;
+    if let Some(note) = machine::note_few_forks(options, targets.len()) {
+        output::say(&format!("note: {note}\n"));
+    }
     let connector = AnyConnector::new(machine::ssh_options(options)?);
     let limits = Limits { forks: machine::forks(options), probe: PROBE_LIMIT };
     Ok(Fleet::new(connector, targets, limits, sessions))

@@ -232,6 +232,11 @@ pub(super) async fn break_locks(options: &Options, arguments: &LockBreakArgument
         let generation = line.record.as_ref().map_or(0, |record| record.generation);
         let said = match fleet.ask_lock(&line.host, kind, LockAsk::Break(&by, generation)).await {
             Ok(LockAnswer::Broke(_)) => "broken".to_owned(),
+            Ok(LockAnswer::Free) if line.record.as_ref().is_some_and(|record| record.user.is_some()) => {
+                exit = Exit::Locked;
+                "belongs to another user of the host, who alone can break it (ansible_user, ansible_become_user)"
+                    .to_owned()
+            }
             Ok(LockAnswer::Free) => "has changed hands meanwhile, and was left alone".to_owned(),
             Ok(LockAnswer::Refused(reason)) | Err(reason) => {
                 exit = Exit::Unreachable;

@@ -24,18 +24,38 @@ const DESCRIPTORS_PER_HOST: usize = 2;
 
 /// How many hosts are worked on at once, unless the operator says.
 pub(super) fn forks(options: &Options) -> usize {
-    if let Some(forks) = options.forks {
-        return usize::try_from(forks).unwrap_or(MOST_FORKS);
-    }
-    let limit = descriptor_limit().unwrap_or(1024);
-    (limit.saturating_sub(OTHER_DESCRIPTORS) / DESCRIPTORS_PER_HOST).clamp(1, MOST_FORKS)
+    let wanted = wanted_forks(options);
+    let limit = raised_descriptors(OTHER_DESCRIPTORS + DESCRIPTORS_PER_HOST * wanted);
+    wanted.min(limit.saturating_sub(OTHER_DESCRIPTORS) / DESCRIPTORS_PER_HOST).max(1)
 }
 
-/// The soft limit of open files, from `/proc/self/limits`.
-fn descriptor_limit() -> Option<usize> {
-    let limits = fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
-    line.split_whitespace().nth(3)?.parse().ok()
+/// How many there would be if nothing set a limit.
+fn wanted_forks(options: &Options) -> usize {
+    options.forks.map_or(MOST_FORKS, |forks| usize::try_from(forks).unwrap_or(MOST_FORKS))
+}
+
+/// Says so where this machine bears fewer hosts at a time than a command could work on.
+pub(super) fn note_few_forks(options: &Options, hosts: usize) -> Option<String> {
+    let (forks, wanted) = (forks(options), wanted_forks(options).min(hosts));
+    (forks < wanted).then(|| {
+        format!(
+            "only {forks} of {hosts} hosts at a time: this process may open no more files, and its hard limit can't be \
+             raised; next: ulimit -Hn {}",
+            OTHER_DESCRIPTORS + DESCRIPTORS_PER_HOST * wanted
+        )
+    })
+}
+
+/// The limit of open files, with the soft one raised towards `needed` as far as the hard one lets it. No further: what is
+/// started from here inherits it.
+fn raised_descriptors(needed: usize) -> usize {
+    let as_usize = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+    let Ok((soft, hard)) = rlimit::getrlimit(rlimit::Resource::NOFILE) else { return OTHER_DESCRIPTORS };
+    let raised = u64::try_from(needed).unwrap_or(u64::MAX).min(hard);
+    if raised > soft && rlimit::setrlimit(rlimit::Resource::NOFILE, raised, hard).is_ok() {
+        return as_usize(raised);
+    }
+    as_usize(soft)
 }
 
 /// How SSH is spoken, from the options, the environment and SSH configuration.

@@ -75,6 +75,7 @@ impl Connection {
         let kind = either(&["ansible_connection"]);
         let python = either(&["ansible_python_interpreter"]);
 
+        let is_reached = address.is_some() || port.is_some();
         let host = address.and_then(|node| mistakes.keep(word(&node, "a host name or address")));
         let port = port.and_then(|node| mistakes.keep(node.as_port()));
         let user = user.and_then(|node| mistakes.keep(word(&node, "a user name")));
@@ -93,12 +94,21 @@ impl Connection {
             private_key_file,
             password,
             ssh_arguments,
-            kind: kind.unwrap_or(ConnectionKind::Ssh),
+            kind: kind.unwrap_or_else(|| {
+                if is_this_machine(default_host) && !is_reached { ConnectionKind::Local } else { ConnectionKind::Ssh }
+            }),
             python,
             become_user: None,
         };
         mistakes.or_ok(connection)
     }
+}
+
+/// Names that mean the machine that converge runs on, as Ansible has it.
+const THIS_MACHINE: [&str; 2] = ["localhost", "127.0.0.1"];
+
+fn is_this_machine(host: &HostName) -> bool {
+    THIS_MACHINE.contains(&host.as_str())
 }
 
 /// The variable of the password, and its older names.
@@ -157,6 +167,25 @@ mod tests {
         let connection = read("").unwrap();
         assert_eq!((connection.host.as_str(), connection.port, connection.user), ("mgr1", None, None));
         assert_eq!(connection.kind, ConnectionKind::Ssh);
+    }
+
+    #[test]
+    fn localhost_is_this_machine_unless_it_says_how_it_is_reached() {
+        let kind_of = |name: &str, text: &str| {
+            let node = Node::parse(&Source::new("t.yaml", text)).unwrap();
+            Connection::read(&HostName::parse(name).unwrap(), |name| Ok(node.get(name).cloned())).unwrap().kind
+        };
+        for (name, text, kind) in [
+            ("localhost", "ansible_user: bai\n", ConnectionKind::Local),
+            ("127.0.0.1", "", ConnectionKind::Local),
+            ("localhost", "ansible_connection: ssh\n", ConnectionKind::Ssh),
+            ("localhost", "ansible_port: 2222\n", ConnectionKind::Ssh),
+            ("localhost", "ansible_host: gpu07\n", ConnectionKind::Ssh),
+            ("localhost.example.org", "", ConnectionKind::Ssh),
+            ("mgr1", "ansible_connection: local\n", ConnectionKind::Local),
+        ] {
+            assert_eq!(kind_of(name, text), kind, "{name} {text}");
+        }
     }
 
     #[test]

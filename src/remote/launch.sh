@@ -1,7 +1,10 @@
 say() { printf '\n%s\t%s\t%s\n' "$N" "$1" "$2"; }
 fence() {
 [ "$G" ] || return 0
-ours "$S/lock" && return 0
+if ours "$S/lock"; then
+others lock || return 0
+say fenced "run $R0 of $H0 has it since $S0, as user $o of the host"; return 1
+fi
 whose "$S/lock"; say fenced "$WHY"; return 1
 }
 prepare() {

@@ -5,6 +5,11 @@
 //! `N.beat` (the holder's last sign of life), `N.released` and `N.broken`. Ages are measured by the host's uptime in
 //! this boot, never by a clock that somebody can set.
 //!
+//! Each user of a host has locks of its own, since none can write to another's. So that two runs as two users meet all the
+//! same, who gets a lock shows it to all others, in `/var/tmp/converge-UID/held-KIND`, and then looks whether another
+//! user shows one that is alive: then it is given back. Two that come at the same moment both step back.
+//! (`CONVERGE_COMMON` in the environment names another place, for several hosts on one machine.)
+//!
 //! `open-N/` is the fence: a job gets through by making a directory in it, and whoever takes the lock over moves it away
 //! before doing anything else. A job of an earlier generation that was on its way can't begin after that.
 
@@ -127,6 +132,9 @@ pub struct LockRecord {
     pub released: bool,
     /// Who broke it, when and why.
     pub broken: Option<String>,
+    /// The number of the user who has it there, where that isn't the one who was asked: only that user can break it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<u32>,
 }
 
 impl LockRecord {
@@ -221,6 +229,7 @@ fn set(record: &mut LockRecord, key: &str, value: String) -> Option<()> {
         "ttl" => record.ttl = value.parse().ok()?,
         "released" => record.released = true,
         "broken" => record.broken = Some(value),
+        "user" => record.user = Some(value.parse().ok()?),
         _ => return None,
     }
     Some(())
@@ -250,6 +259,7 @@ mod tests {
             ttl: 8,
             released: false,
             broken: None,
+            user: None,
         };
         assert!(!record.holds() && LockRecord { age: 8, ..record.clone() }.holds());
         assert_eq!(read("n\theld\t-\n"), Some(LockAnswer::Held(record.clone())));

@@ -11,8 +11,17 @@ while read -r k v; do
 case $k in run) R0=$v;; holder) H0=$v;; controller) C0=$v;; process) I0=$v;; pid) P0=$v;; since) S0=$v;; ttl) V0=$v;; beat) U0=${v%% *}; B0=${v##* };; esac
 done <"$1"
 [ ! -s "$1.beat" ] || read -r U0 B0 <"$1.beat"
+n0=; case $U0 in ''|*[!0-9]*) U0=0 n0=1;; esac
+case $V0 in ''|*[!0-9]*) V0=0 n0=1;; esac
 read -r u v </proc/uptime; u=${u%.*}; read -r b </proc/sys/kernel/random/boot_id
 age=$u; [ "$B0" != "$b" ] || age=$((u - U0))
+}
+others() {
+for f in "${CONVERGE_COMMON:-/var/tmp}"/converge-[0-9]*/held-"$1"; do
+[ -f "$f" ] && [ ! -L "$f" ] && [ ! -O "$f" ] && record "$f" && [ "$R0" ] && [ ! "$n0" ] && [ "$age" -le "$V0" ] || continue
+o=${f%/*}; o=${o##*-}; return 0
+done
+return 1
 }
 free() { [ -e "$1.released" ] || [ -e "$1.broken" ]; }
 ours() {

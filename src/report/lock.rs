@@ -61,9 +61,11 @@ fn holder(record: &LockRecord) -> String {
         ttl,
         released: _,
         broken: _,
+        user,
     } = record;
+    let user = user.map_or_else(String::new, |user| format!(", as user {user} of the host"));
     format!(
-        "run {run} of {holder} (process {pid} there) since {since}, last sign of life {age} s ago; it expires {ttl} s after one"
+        "run {run} of {holder} (process {pid} there){user} since {since}, last sign of life {age} s ago; it expires {ttl} s after one"
     )
 }
 
@@ -75,9 +77,12 @@ pub fn held_text(held: &Before) -> String {
         LockKind::Cluster => format!("another run changes this cluster (its lock lies on {host})"),
         LockKind::Host => format!("another run changes {host}"),
     };
+    let as_whom = record.user.map_or_else(String::new, |user| {
+        format!(" as user {user} of {host} (ansible_user, ansible_become_user), who alone can")
+    });
     format!(
         "\nLOCKED: {what}\n  {}\n  nothing was changed\n  next: wait for its end with --lock-wait 10m; if {} is gone, its lock \
-         expires by itself, or: converge lock break --reason TEXT\n",
+         expires by itself, or: converge lock break --reason TEXT{as_whom}\n",
         holder(record),
         record.holder
     )
@@ -131,6 +136,7 @@ mod tests {
             ttl: 120,
             released: false,
             broken: None,
+            user: None,
         }
     }
 

@@ -2,15 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::become_session::{Becomer, PasswordState};
 use super::capture::Ran;
+use super::nonce::some_of;
 use super::start::Start;
 use super::{
     Command, Completed, Connector, LocalConnector, LocalSession, OutputChunk, Session, SshConnector, SshOptions,
-    SshSession, Target, TargetKind, TransportError,
+    SshSession, SshTarget, Target, TargetKind, TransportError,
 };
 use crate::model::HostName;
+
+/// Waits before a server that turned us away is tried again; half as long again at most, at random. sshd's MaxStartups
+/// (10 logins under way, by default) lets somebody in each time that a login ends, which takes a tenth of a second or two. After
+/// eight to twelve seconds it has another reason.
+const TURNED_AWAY: [Duration; 4] =
+    [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// Connects to any target in the way that it says, and becomes whom it says there.
 #[derive(Debug)]
@@ -26,6 +36,19 @@ impl AnyConnector {
     #[must_use]
     pub fn new(options: SshOptions) -> Self {
         Self { ssh: SshConnector::new(options), local: LocalConnector, passwords: Mutex::default() }
+    }
+
+    async fn connect_by_ssh(&self, host: &HostName, target: &SshTarget) -> Result<SshSession, TransportError> {
+        for wait in TURNED_AWAY {
+            match self.ssh.connect(host, target).await {
+                Err(error) if error.is_turned_away() => {
+                    tracing::info!(%host, %error, "turned away, trying again");
+                    sleep(wait + some_of(wait / 2)).await;
+                }
+                connected => return connected,
+            }
+        }
+        self.ssh.connect(host, target).await
     }
 
     fn becomer(&self, target: &Target) -> Option<Becomer> {
@@ -75,7 +98,7 @@ impl Connector for AnyConnector {
             becomer.check_password()?;
         }
         let way = match &target.kind {
-            TargetKind::Ssh(ssh) => Way::Ssh(self.ssh.connect(&target.name, ssh).await?),
+            TargetKind::Ssh(ssh) => Way::Ssh(self.connect_by_ssh(&target.name, ssh).await?),
             TargetKind::Local => Way::Local(self.local.connect(&target.name)),
         };
         Ok(AnySession { way, becomer })

@@ -166,7 +166,7 @@ pub enum TransportError {
 
     /// Whoever answered doesn't speak SSH as we do, or broke off.
     #[error("{endpoint}: the SSH handshake failed: {reason}")]
-    Handshake { endpoint: Arc<Endpoint>, reason: String },
+    Handshake { endpoint: Arc<Endpoint>, reason: String, closed: bool },
 
     /// We have no algorithm in common.
     #[error("{endpoint}: no {kind} algorithm in common: we offer {}, the server {}", ours.join(", "), theirs.join(", "))]
@@ -276,6 +276,12 @@ impl TransportError {
         }
     }
 
+    /// Whether the server closed the connection before it had introduced itself, as one does that has too many of them.
+    #[must_use]
+    pub const fn is_turned_away(&self) -> bool {
+        matches!(self, Self::Handshake { closed: true, .. })
+    }
+
     /// What the operator can do about it: mostly a command to type.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -294,6 +300,11 @@ impl TransportError {
             Self::Connect { endpoint, .. } | Self::Timeout { endpoint, .. } | Self::Lost { endpoint, .. } => {
                 Some(format!("try by hand: {}", ssh_command(endpoint, "-v", "true")))
             }
+            Self::Handshake { endpoint, closed: true, .. } => Some(format!(
+                "see what answers there: {}; sshd turns away whoever comes when many are logging in at once (MaxStartups): \
+                 lower --forks",
+                ssh_command(endpoint, "-vv", "true")
+            )),
             Self::Handshake { endpoint, .. } | Self::NoCommonAlgorithm { endpoint, .. } => {
                 Some(format!("see what answers there: {}", ssh_command(endpoint, "-vv", "true")))
             }

@@ -186,14 +186,21 @@ impl Handler for ClientHandler {
 /// The error in words, printable and short.
 pub(super) fn describe(error: &HandlerError) -> String {
     match error {
-        HandlerError::Protocol(russh::Error::Disconnect | russh::Error::HUP) => {
-            "the server closed the connection".into()
-        }
-        HandlerError::Protocol(russh::Error::IO(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "the server closed the connection".into()
-        }
+        closed if is_closed(closed) => "the server closed the connection".into(),
         HandlerError::Protocol(error) => shorten(&printable(error.to_string())),
         HandlerError::HostKey(error) => error.to_string(),
+    }
+}
+
+/// Whether the server went away, whatever it may have thought of us.
+fn is_closed(error: &HandlerError) -> bool {
+    use std::io::ErrorKind;
+    match error {
+        HandlerError::Protocol(russh::Error::Disconnect | russh::Error::HUP) => true,
+        HandlerError::Protocol(russh::Error::IO(error)) => {
+            matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+        }
+        HandlerError::Protocol(_) | HandlerError::HostKey(_) => false,
     }
 }
 
@@ -229,7 +236,9 @@ pub(super) fn handshake_error(endpoint: Arc<Endpoint>, host_keys: &HostKeys, err
                 }
             }
         }
-        error @ HandlerError::Protocol(_) => TransportError::Handshake { endpoint, reason: describe(&error) },
+        error @ HandlerError::Protocol(_) => {
+            TransportError::Handshake { endpoint, reason: describe(&error), closed: is_closed(&error) }
+        }
     }
 }
 

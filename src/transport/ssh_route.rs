@@ -115,10 +115,10 @@ fn via(way: &Way) -> Option<String> {
 /// A handshake that fails behind a command mostly fails because of that: what it said is told too.
 fn blame(error: TransportError, said: Option<&Said>) -> TransportError {
     match (error, said) {
-        (TransportError::Handshake { endpoint, reason }, Some(said)) => {
+        (TransportError::Handshake { endpoint, reason, closed }, Some(said)) => {
             let text = said.text();
             let words = if text.is_empty() { "nothing".into() } else { format!("{text:?}") };
-            TransportError::Handshake { endpoint, reason: format!("{reason}; its ProxyCommand said {words}") }
+            TransportError::Handshake { endpoint, reason: format!("{reason}; its ProxyCommand said {words}"), closed }
         }
         (error, _) => error,
     }

@@ -15,6 +15,7 @@ mod bench;
 mod controllers;
 mod faults;
 mod journal;
+mod limits;
 mod locking;
 mod looking;
 mod partial;

@@ -294,15 +294,26 @@ KbdInteractiveAuthentication no
 PrintMotd no
 PrintLastLog no
 UseDNS no
-MaxStartups 1000
+{startups}
 LogLevel INFO
-SetEnv CONVERGE_TEST_SSHD={tag} HOME={home}
+SetEnv CONVERGE_TEST_SSHD={tag} CONVERGE_COMMON={common} HOME={home}
 ",
         extra = options.config,
+        // Of this keyword the last counts.
+        startups = if options.config.contains("MaxStartups") { "" } else { "MaxStartups 1000" },
+        // What users of one host see of each other: each server is a host.
+        common = common(dir).display(),
         // What the user's own shell start-up files do (and how long they take) is not what is tested.
         home = options.home.as_deref().unwrap_or(dir).display(),
         authorized = dir.join("authorized_keys").display(),
     )
+}
+
+fn common(dir: &Path) -> PathBuf {
+    let common = dir.join("common");
+    fs::create_dir_all(&common).expect("a directory for all users");
+    fs::set_permissions(&common, fs::Permissions::from_mode(0o1777)).expect("a directory for all users");
+    common
 }
 
 fn free_port() -> u16 {

@@ -309,6 +309,7 @@ fn host_environment(home: &Path) -> BTreeMap<String, String> {
     [
         ("HOME", text(home)),
         ("TMPDIR", text(home)),
+        ("CONVERGE_COMMON", text(home)),
         ("PATH", path),
         ("USER", ssh::user()),
         ("LANG", "C.UTF-8".to_owned()),
