@@ -9,9 +9,12 @@ use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::model::printable;
 
@@ -27,30 +30,44 @@ pub(super) struct ProxyCommand {
     said: Said,
 }
 
+/// How long the rest of what a command says is waited for. It has ended by then, or is killed, so that this is a pipe's
+/// last bytes; only what it left running elsewhere can hold it open.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// The end of what a command wrote to standard error.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Said(Arc<Mutex<VecDeque<u8>>>);
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    words: Words,
+    /// Closed when nothing more comes.
+    over: watch::Receiver<()>,
+}
+
+type Words = Arc<Mutex<VecDeque<u8>>>;
 
 impl Said {
-    /// In one line, printable.
-    pub(super) fn text(&self) -> String {
-        let bytes: Vec<u8> = self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+    /// In one line, printable, once it has said all.
+    pub(super) async fn text(&self) -> String {
+        // Nothing is ever sent: it ends when the other side does.
+        let _ = timeout(LAST_WORDS, self.over.clone().changed()).await;
+        let bytes: Vec<u8> = self.words.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         text.lines().map(printable).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
     }
+}
 
-    async fn listen(self, mut stderr: ChildStderr) {
-        let mut piece = [0; 1024];
-        while let Ok(read) = stderr.read(&mut piece).await {
-            if read == 0 {
-                return;
-            }
-            let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            said.extend(&piece[..read]);
-            let beyond = said.len().saturating_sub(SAID_LIMIT);
-            said.drain(..beyond);
+/// Keeps the end of what a command says, and `over` as long as it may still speak.
+async fn listen(words: Words, mut stderr: ChildStderr, over: watch::Sender<()>) {
+    let mut piece = [0; 1024];
+    while let Ok(read) = stderr.read(&mut piece).await {
+        if read == 0 {
+            break;
         }
+        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.extend(&piece[..read]);
+        let beyond = words.len().saturating_sub(SAID_LIMIT);
+        words.drain(..beyond);
     }
+    drop(over);
 }
 
 impl ProxyCommand {
@@ -65,9 +82,10 @@ impl ProxyCommand {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let said = Said::default();
+        let (speaks, over) = watch::channel(());
+        let said = Said { words: Words::default(), over };
         if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(said.clone().listen(stderr));
+            tokio::spawn(listen(Arc::clone(&said.words), stderr, speaks));
         }
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("it has no standard input and output"));

@@ -65,7 +65,10 @@ impl SshConnector {
             });
             let Wired { stream, jump, said } = self.wire(&endpoint, &settings, &way, &hop).await?;
             let connection = self.shake_hands(&endpoint, &settings, stream).await;
-            let mut connection = connection.map_err(|error| blame(error, said.as_ref()))?;
+            let mut connection = match connection {
+                Ok(connection) => connection,
+                Err(error) => return Err(blame(error, said.as_ref()).await),
+            };
             self.log_in(&endpoint, &settings, hop.password.as_ref(), &mut connection).await?;
             Ok(Opened { endpoint, settings, connection, jump })
         })
@@ -113,10 +116,10 @@ fn via(way: &Way) -> Option<String> {
 }
 
 /// A handshake that fails behind a command mostly fails because of that: what it said is told too.
-fn blame(error: TransportError, said: Option<&Said>) -> TransportError {
+async fn blame(error: TransportError, said: Option<&Said>) -> TransportError {
     match (error, said) {
         (TransportError::Handshake { endpoint, reason, closed }, Some(said)) => {
-            let text = said.text();
+            let text = said.text().await;
             let words = if text.is_empty() { "nothing".into() } else { format!("{text:?}") };
             TransportError::Handshake { endpoint, reason: format!("{reason}; its ProxyCommand said {words}"), closed }
         }
