@@ -1,20 +1,42 @@
 //! The independent checker, held against plans that break its rules.
 
+use std::collections::BTreeMap;
+
+use converge::facts::HostFacts;
+use converge::model::HostName;
 use converge::plan::{Action, ActionKind, Plan, check};
 
 use crate::clusters::{at, before_a_major, cluster};
 use crate::simulated::{Simulated, host, release};
 use crate::turns::{Asked, plan_as, plan_of};
 
+/// What is done to a sound plan.
+type Breakage = fn(&mut Plan);
+
+fn remove(plan: &mut Plan, verb: &str) {
+    for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
+        track.actions.retain(|action| action.verb() != verb);
+    }
+}
+
+/// The plan is sound, and each breakage is told in words of its own.
+fn each_is_noticed<const N: usize>(
+    sound: &Plan,
+    facts: &BTreeMap<HostName, HostFacts>,
+    breakages: [(&str, Breakage); N],
+) {
+    assert_eq!(check(sound, facts), []);
+    for (expected, breakage) in breakages {
+        let mut broken = sound.clone();
+        breakage(&mut broken);
+        let violations: Vec<String> = check(&broken, facts).iter().map(ToString::to_string).collect();
+        assert!(violations.iter().any(|rule| rule.contains(expected)), "{expected:?} is not in {violations:#?}");
+    }
+}
+
 /// Each rule of the independent checker catches a plan that breaks it.
 #[test]
 fn the_checker_catches_broken_plans() {
-    type Breakage = fn(&mut Plan);
-    fn remove(plan: &mut Plan, verb: &str) {
-        for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
-            track.actions.retain(|action| action.verb() != verb);
-        }
-    }
     let breakages: [(&str, Breakage); 8] = [
         ("may run while its package or schema changes", |plan| remove(plan, "stop")),
         ("no backup was made", |plan| remove(plan, "backup")),
@@ -44,26 +66,19 @@ fn the_checker_catches_broken_plans() {
     let simulated = Simulated::new(at(cluster(1, 1, false, "25.6.4"), "25.6.1"));
     let sound = plan_of(&simulated);
     let facts = simulated.observe_all();
-    assert_eq!(check(&sound, &facts), []);
-    for (expected, breakage) in breakages {
-        let mut broken = sound.clone();
-        breakage(&mut broken);
-        let violations: Vec<String> = check(&broken, &facts).iter().map(ToString::to_string).collect();
-        assert!(violations.iter().any(|rule| rule.contains(expected)), "{expected:?} is not in {violations:#?}");
-    }
+    each_is_noticed(&sound, &facts, breakages);
 }
 
 /// Where a host for backups is declared, the checker asks for it, whatever the planner thinks.
 #[test]
 fn a_backup_that_is_not_copied_is_noticed() {
-    type Breakage = fn(&mut Plan);
     fn each(plan: &mut Plan, change: impl Fn(&mut Action)) {
         let tracks = plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks);
         tracks.flat_map(|track| &mut track.actions).for_each(change);
     }
-    fn remove(plan: &mut Plan, verb: &str) {
+    fn remove_beside(plan: &mut Plan) {
         for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
-            track.actions.retain(|action| action.verb() != verb || action.id.ends_with("/copy"));
+            track.actions.retain(|action| action.verb() != "copy" || action.id.ends_with("/copy"));
         }
     }
     let breakages: [(&str, Breakage); 6] = [
@@ -71,7 +86,7 @@ fn a_backup_that_is_not_copied_is_noticed() {
             plan.stages.retain(|stage| !stage.title.contains("copy the backup"));
         }),
         // The snapshot alone.
-        (".etcd is not copied to bak1", |plan| remove(plan, "copy")),
+        (".etcd is not copied to bak1", remove_beside),
         ("is not copied to bak1", |plan| {
             each(plan, |action| {
                 if let ActionKind::Copy { to, .. } = &mut action.kind {
@@ -102,13 +117,7 @@ fn a_backup_that_is_not_copied_is_noticed() {
     cluster.keep_copies_on("bak1");
     let simulated = Simulated::new(cluster);
     let (sound, facts) = (plan_as(&Asked::major(), &simulated), simulated.observe_all());
-    assert_eq!(check(&sound, &facts), []);
-    for (expected, breakage) in breakages {
-        let mut broken = sound.clone();
-        breakage(&mut broken);
-        let violations: Vec<String> = check(&broken, &facts).iter().map(ToString::to_string).collect();
-        assert!(violations.iter().any(|rule| rule.contains(expected)), "{expected:?} is not in {violations:#?}");
-    }
+    each_is_noticed(&sound, &facts, breakages);
     // On the host that makes it, a backup is there already.
     let mut cluster = before_a_major(2, 1, false);
     cluster.keep_copies_on("mgr1");
@@ -132,12 +141,6 @@ fn a_migration_that_is_left_out_is_noticed() {
 
 #[test]
 fn the_checker_catches_broken_major_plans() {
-    type Breakage = fn(&mut Plan);
-    fn remove(plan: &mut Plan, verb: &str) {
-        for track in plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks) {
-            track.actions.retain(|action| action.verb() != verb);
-        }
-    }
     fn each(plan: &mut Plan, change: impl Fn(&mut ActionKind)) {
         let tracks = plan.stages.iter_mut().flat_map(|stage| &mut stage.tracks);
         tracks.flat_map(|track| &mut track.actions).for_each(|action| change(&mut action.kind));
@@ -194,11 +197,5 @@ fn the_checker_catches_broken_major_plans() {
     let simulated = Simulated::new(before_a_major(1, 1, false));
     let sound = plan_as(&Asked::major(), &simulated);
     let facts = simulated.observe_all();
-    assert_eq!(check(&sound, &facts), []);
-    for (expected, breakage) in breakages {
-        let mut broken = sound.clone();
-        breakage(&mut broken);
-        let violations: Vec<String> = check(&broken, &facts).iter().map(ToString::to_string).collect();
-        assert!(violations.iter().any(|rule| rule.contains(expected)), "{expected:?} is not in {violations:#?}");
-    }
+    each_is_noticed(&sound, &facts, breakages);
 }

@@ -53,7 +53,7 @@ pub(crate) async fn careless(plan: &Plan, simulated: &Simulated, habits: Habits)
     let plan = Arc::new(plan.clone());
     let (mut outcome, journal) = (RunOutcome::default(), simulated.journal());
     if habits.forgets_the_generation {
-        simulated.lock().fence = None;
+        simulated.lock().unfenced = true;
     }
     for stage in &plan.stages {
         let mut tracks = JoinSet::new();

@@ -68,12 +68,11 @@ impl Simulated {
     pub fn begin(&self, checked: Option<&Plan>) -> watch::Receiver<bool> {
         self.stop.send_replace(false);
         let mut cluster = self.lock();
-        (cluster.stopping, cluster.taken_over, cluster.barred_from) = (false, false, None);
+        (cluster.stopping, cluster.taken_over, cluster.unfenced, cluster.barred_from) = (false, false, false, None);
         cluster.lost.clear();
         cluster.done.clear();
         cluster.waiting.clear();
-        cluster.generation += 1;
-        (cluster.fence, cluster.disturbances_before) = (Some(cluster.generation), cluster.disturbances);
+        cluster.disturbances_before = cluster.disturbances;
         if let Some(plan) = checked {
             let recoveries = plan.recoveries.iter().flat_map(|recovery| &recovery.stages);
             let actions = plan.stages.iter().chain(recoveries).flat_map(|stage| stage.actions());
@@ -202,7 +201,7 @@ impl Cluster {
         if self.takeovers.remove(&number) {
             self.take_over(plan, action);
         }
-        if self.fence.is_some_and(|fence| fence < self.generation) {
+        if self.taken_over && !self.unfenced {
             self.disturbances += 1;
             self.log.push(format!("{}: fenced", action.id));
             return Err(Attempt::Fenced { reason: "the lock is another run's".into() });
@@ -305,7 +304,6 @@ impl Cluster {
             return;
         }
         self.disturbances += 1;
-        self.generation += 1;
         self.taken_over = true;
         let stages = plan.stages.iter().skip_while(|stage| stage.actions().all(|action| action.id != at.id));
         let actions = stages.flat_map(|stage| stage.actions());

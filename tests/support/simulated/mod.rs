@@ -168,12 +168,10 @@ pub struct Cluster {
     pub interrupts: BTreeSet<usize>,
     /// The numbers of the actions at which another controller breaks this run's locks and goes on in its place.
     pub takeovers: BTreeSet<usize>,
-    /// The generation of the locks on the hosts.
-    pub generation: u64,
-    /// The generation that comes with the run's orders; `None` where nobody sends one.
-    pub fence: Option<u64>,
     /// Whether another controller has gone on in this run's place.
     taken_over: bool,
+    /// Whether the run's orders come without the generation of its locks, so that no host can tell that they are late.
+    pub unfenced: bool,
     /// Starts of this run whose host was seen to run the component already: there is only to wait for its answer.
     waiting: BTreeSet<String>,
     /// The clocks were set back, and show this time for the second time only later.
@@ -292,9 +290,8 @@ impl Cluster {
             clock_jumps: BTreeMap::new(),
             interrupts: BTreeSet::new(),
             takeovers: BTreeSet::new(),
-            generation: 0,
-            fence: None,
             taken_over: false,
+            unfenced: false,
             waiting: BTreeSet::new(),
             repeated_until: 0,
             done: BTreeSet::new(),
