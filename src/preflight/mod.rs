@@ -6,6 +6,7 @@
 
 mod finding;
 mod known;
+mod room;
 mod rule;
 mod rules;
 mod subject;

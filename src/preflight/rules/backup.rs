@@ -2,6 +2,7 @@
 
 use crate::facts::{DatabaseKind, Observed};
 use crate::preflight::finding::Severity;
+use crate::preflight::room::{Lack, lack_of_room};
 use crate::preflight::rule::{Breach, Rule};
 use crate::preflight::subject::Subject;
 
@@ -40,20 +41,16 @@ fn check(subject: &Subject<'_>) -> Vec<Breach> {
             (Some(_), _) => {}
         }
     }
-    let needed = schema.bytes / 1024;
-    match subject.facts.disk(&query) {
-        Observed::Known(disk) if !disk.writable => breach(
-            format!("{} is no directory that can be written to", disk.existing),
-            "declare another directory for backups, or give the user who logs in access to this one",
-        ),
-        Observed::Known(disk) if disk.available_kib > needed => Vec::new(),
-        Observed::Known(disk) => breach(
-            format!("{} has {} KiB free, the database has {needed} KiB", query.path, disk.available_kib),
-            "make room, or declare another directory for backups",
-        ),
-        Observed::Absent => breach(format!("{} was not found", query.path), "make the directory"),
-        Observed::Unknown(reason) => {
-            breach(format!("free space of {} is unknown: {reason}", query.path), "mend what hinders df")
-        }
-    }
+    let Some((lack, observed)) = lack_of_room(&subject.facts.disk(&query), &query.path, schema.bytes) else {
+        return Vec::new();
+    };
+    breach(
+        observed,
+        match lack {
+            Lack::Access => "declare another directory for backups, or give the user who logs in access to this one",
+            Lack::Room => "make room, or declare another directory for backups",
+            Lack::Directory => "make the directory",
+            Lack::Answer => "mend what hinders df",
+        },
+    )
 }

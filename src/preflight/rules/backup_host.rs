@@ -2,6 +2,7 @@
 
 use crate::facts::{Observed, facts_of};
 use crate::preflight::finding::Severity;
+use crate::preflight::room::{Lack, lack_of_room};
 use crate::preflight::rule::{Breach, Rule};
 use crate::preflight::subject::Subject;
 
@@ -42,20 +43,21 @@ fn check(subject: &Subject<'_>) -> Vec<Breach> {
             return breach(format!("which programs it has is unknown: {reason}"), format!("see what hinders {host}"));
         }
     }
-    let (query, needed) = (copies.disk_query(), schema.bytes / 1024);
-    match facts.disk(&query) {
-        Observed::Known(disk) if !disk.writable => breach(
-            format!("{} is no directory that can be written to", disk.existing),
-            "declare another directory there (`backup_host_directory`), or give the user who logs in access to this one".into(),
-        ),
-        Observed::Known(disk) if disk.available_kib > needed => Vec::new(),
-        Observed::Known(disk) => breach(
-            format!("{} has {} KiB free, the database has {needed} KiB", query.path, disk.available_kib),
-            format!("make room on {host}, or declare another directory there (`backup_host_directory`)"),
-        ),
-        Observed::Absent => breach(format!("{} was not found", query.path), "make the directory".into()),
-        Observed::Unknown(reason) => {
-            breach(format!("free space of {} is unknown: {reason}", query.path), "mend what hinders df".into())
-        }
-    }
+    let query = copies.disk_query();
+    let Some((lack, observed)) = lack_of_room(&facts.disk(&query), &query.path, schema.bytes) else {
+        return Vec::new();
+    };
+    breach(
+        observed,
+        match lack {
+            Lack::Access => {
+                "declare another directory there (`backup_host_directory`), or give the user who logs in access \
+                             to this one"
+                    .into()
+            }
+            Lack::Room => format!("make room on {host}, or declare another directory there (`backup_host_directory`)"),
+            Lack::Directory => "make the directory".into(),
+            Lack::Answer => "mend what hinders df".into(),
+        },
+    )
 }
