@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Observed;
 use super::probe::{Answer, quote};
+use crate::model::directory_of;
 
 /// A pattern.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,8 +33,7 @@ e looked "$p"; for p; do [ -e "$p" ] && [ "$m" != 0 ] && m=$((m-1)) && e path "$
 
 pub(super) fn call(query: &PathsQuery) -> String {
     let literal: &str = query.pattern.split(['*', '?']).next().unwrap_or("/");
-    let directory =
-        literal.rsplit_once('/').map_or("/", |(directory, _)| if directory.is_empty() { "/" } else { directory });
+    let directory = directory_of(literal);
     format!("g {MOST} {} {}", at_home(directory, quote), at_home(&query.pattern, quote_pattern))
 }
 

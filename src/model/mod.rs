@@ -2,6 +2,7 @@
 
 mod become_user;
 mod digest;
+mod directory;
 mod name;
 mod printable;
 mod redact;
@@ -14,6 +15,7 @@ mod window;
 
 pub use become_user::{BecomeMethod, BecomeUser};
 pub use digest::Digest;
+pub use directory::directory_of;
 pub use name::{GroupName, HostName, NameError};
 pub use printable::printable;
 pub use redact::redacted;

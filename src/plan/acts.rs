@@ -8,7 +8,7 @@ use super::databases::Databases;
 use super::member::Member;
 use crate::desired::InstanceId;
 use crate::facts::{CommandQuery, Database, DatabaseKind, HostFacts, Observed, WorkQuery, normalize_name};
-use crate::model::{HostName, Timestamp, shell_quote as q};
+use crate::model::{HostName, Timestamp, directory_of, shell_quote as q};
 use crate::release::{Catalogue, PendingRevision, Release, RevisionId, SchemaPreview};
 use crate::resource::component::{BackupCopies, Component, Running, SchemaSpec, mending_of, upstream_version};
 
@@ -381,7 +381,7 @@ impl<'m, 'a> Store<'m, 'a> {
         let sum = q(&format!("{file}.sha256"));
         Some(format!(
             "a copy of that backup is kept on {host}: {file}; `cd {} && sha256sum -c {sum}` there tells whether it is whole",
-            q(file.rsplit_once('/').map_or("/", |(directory, _)| directory))
+            q(directory_of(&file))
         ))
     }
 

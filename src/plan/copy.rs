@@ -9,7 +9,7 @@ use super::action::{Action, CopyAt};
 use super::judge::{World, mismatch};
 use super::{Confirmation, Readiness};
 use crate::facts::{Observed, Sum, SumQuery, facts_of};
-use crate::model::{HostName, shell_quote as q};
+use crate::model::{HostName, directory_of, shell_quote as q};
 
 const FINISH: &str = include_str!("copy.sh");
 
@@ -91,7 +91,7 @@ pub(super) fn lacks_copy(host: &HostName, backup: &str, copy: &CopyAt, world: &W
 /// It prints `copied FILE BYTES`, then `removed FILE` for each old one that went.
 #[must_use]
 pub fn finish_copy(to: &str, keep: Option<u32>, snapshots: &[&str]) -> String {
-    let (directory, name) = to.rsplit_once('/').unwrap_or(("/", to));
+    let (directory, name) = (directory_of(to), to.rsplit_once('/').map_or(to, |(_, name)| name));
     let mut text = format!("F={}; D={}; W={}\n", q(to), q(directory), q(name));
     let parts = name.rsplit_once("-before-").zip(name.rsplit_once('.'));
     match (keep, parts) {

@@ -11,7 +11,7 @@ use super::installer::{Wanted, install_into};
 use super::schema_job::{self, SchemaJob};
 use super::staging::{ASKED, Staging, locked_for, prune, stage, switch};
 use crate::facts::{DatabaseKind, HostFacts, MIGRATION_NOTE, Observed, Process, normalize_name};
-use crate::model::shell_quote as q;
+use crate::model::{directory_of, shell_quote as q};
 use crate::release::LockedSet;
 use crate::resource::component::{Component, FreezeSpec, Running, SchemaSpec, Signal, Supervisor, assess};
 
@@ -257,7 +257,7 @@ fn tried(command: &str) -> String {
 
 /// An empty answer is no state worth a name, and an unfinished one ends in `.part`.
 fn snapshot(command: &str, file: &str, sum: bool) -> String {
-    let directory = file.rsplit_once('/').map_or("/", |(directory, _)| directory);
+    let directory = directory_of(file);
     let part = format!("{file}.part");
     format!(
         "umask 077; mkdir -p -- {} || exit\n/bin/sh -c {} >{part} || exit\n\

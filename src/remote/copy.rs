@@ -7,7 +7,7 @@
 
 use super::PLACE;
 use super::lock::READ;
-use crate::model::{RunId, printable, shell_quote as q};
+use crate::model::{RunId, directory_of, printable, shell_quote as q};
 
 const COPY: &str = include_str!("copy.sh");
 
@@ -58,7 +58,7 @@ impl CopyStep<'_> {
     #[must_use]
     pub fn script(&self) -> String {
         let Self { nonce, run, fence, file, ask } = self;
-        let directory = file.rsplit_once('/').map_or("/", |(directory, _)| directory);
+        let directory = directory_of(file);
         let (offset, bytes, call) = match ask {
             CopyAsk::Read { offset, bytes } => (*offset, *bytes, "read_piece </dev/null"),
             CopyAsk::Begin => (0, 0, "begin </dev/null"),

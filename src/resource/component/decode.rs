@@ -13,7 +13,7 @@ use super::spec::{
     Asked, Component, HealthSpec, LeftOut, Precautions, ProcessSpec, Rehearsal, SchemaSpec, Signal, Supervisor,
 };
 use crate::document::{Diagnostic, Diagnostics, Fields, Node, Span, Value, did_you_mean};
-use crate::model::{Share, Window};
+use crate::model::{Share, Window, directory_of};
 use crate::release::Release;
 
 /// How long a stop may take unless declared: systemd's own default.
@@ -254,8 +254,7 @@ fn schema(node: &Node) -> Result<Option<SchemaSpec>, Diagnostics> {
     }
     fields.build(|| {
         Some(ini.map(|ini| {
-            let beside =
-                ini.rsplit_once('/').map_or("/", |(directory, _)| if directory.is_empty() { "/" } else { directory });
+            let beside = directory_of(&ini);
             SchemaSpec {
                 chdir: chdir.unwrap_or_else(|| beside.to_owned()),
                 ini,
