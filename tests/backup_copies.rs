@@ -24,7 +24,7 @@ use converge::model::{Digest, HostName, RunId, Timestamp};
 use converge::plan::{BackupJob, Script, backup, finish_copy, restore_command};
 use converge::remote::{Claim, LockAsk, LockKind, PIECE};
 use converge::transport::{AnyConnector, SshOptions, SshTarget, Target, TargetKind};
-use sshd::{Sshd, SshdOptions, keygen, public_key, user};
+use sshd::{Sshd, SshdOptions, keygen, knowing, public_key, user};
 
 /// Far longer than anything here takes.
 const PLENTY: Duration = Duration::from_secs(120);
@@ -49,9 +49,7 @@ impl Site {
         keygen(&key, "ed25519", "");
         let servers = Sshd::start_many(dir.path(), 2, &public_key(&key), &SshdOptions::default());
         let servers: BTreeMap<HostName, Sshd> = [host("mgr1"), host("bak1")].into_iter().zip(servers).collect();
-        let mut options = SshOptions::for_home(user(), dir.path());
-        options.known_hosts = vec![dir.path().join("known_hosts")];
-        fs::write(&options.known_hosts[0], servers.values().map(Sshd::known_hosts).collect::<String>()).unwrap();
+        let options = knowing(&user(), dir.path(), servers.values());
         Self { servers, options, key, _dir: dir }
     }
 

@@ -22,7 +22,7 @@ use converge::transport::{
     AnyConnector, AnySession, BecomeFailure, Command, Completed, Connector as _, Outcome, OutputChunk, OutputEnd,
     Session, SshOptions, SshTarget, Target, TargetKind, TransportError,
 };
-use sshd::{Sshd, SshdOptions, keygen, public_key};
+use sshd::{Sshd, SshdOptions, knowing, serve};
 
 /// Longer than anything here takes.
 const PLENTY: Duration = Duration::from_secs(60);
@@ -48,18 +48,10 @@ impl Bench {
 
     fn of(login: Account) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // sshd reads the keys as the user.
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let key = dir.path().join("id");
-        keygen(&key, "ed25519", "");
-        let server = dir.path().join("sshd");
-        fs::create_dir(&server).unwrap();
         let config = "LogLevel VERBOSE".to_owned();
         let options = SshdOptions { config, home: Some(login.home()), ..SshdOptions::default() };
-        let sshd = Sshd::start(&server, &public_key(&key), &options);
-        let mut options = SshOptions::for_home(login.name.clone(), dir.path());
-        options.known_hosts = vec![dir.path().join("known_hosts")];
-        fs::write(&options.known_hosts[0], sshd.known_hosts()).unwrap();
+        let (key, sshd) = serve(dir.path(), "ed25519", &options);
+        let options = knowing(&login.name, dir.path(), [&sshd]);
         let ssh = SshTarget {
             address: "127.0.0.1".into(),
             port: Some(sshd.port),

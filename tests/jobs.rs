@@ -19,7 +19,7 @@ use converge::model::{HostName, RunId};
 use converge::plan::Script;
 use converge::remote::{Ask, JobName, Launch, Reply, Told};
 use converge::transport::{AnyConnector, SshOptions, SshTarget, Target, TargetKind};
-use sshd::{Sshd, SshdOptions, keygen, public_key, user};
+use sshd::{Sshd, SshdOptions, knowing, serve, user};
 
 /// Far longer than anything here takes.
 const PLENTY: Duration = Duration::from_secs(60);
@@ -47,14 +47,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let key = dir.path().join("id");
-        keygen(&key, "ed25519", "");
-        let server = dir.path().join("sshd");
-        fs::create_dir(&server).unwrap();
-        let sshd = Sshd::start(&server, &public_key(&key), &SshdOptions::default());
-        let mut options = SshOptions::for_home(user(), dir.path());
-        options.known_hosts = vec![dir.path().join("known_hosts")];
-        fs::write(&options.known_hosts[0], sshd.known_hosts()).unwrap();
+        let (key, sshd) = serve(dir.path(), "ed25519", &SshdOptions::default());
+        let options = knowing(&user(), dir.path(), [&sshd]);
         Self { sshd, options, key, _dir: dir }
     }
 

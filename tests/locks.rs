@@ -17,7 +17,7 @@ use converge::model::{HostName, RunId, Timestamp};
 use converge::plan::Script;
 use converge::remote::{Claim, LockAnswer, LockAsk, LockKind, LockRecord};
 use converge::transport::{AnyConnector, SshOptions, SshTarget, Target, TargetKind};
-use sshd::{Sshd, SshdOptions, keygen, public_key, user};
+use sshd::{Sshd, SshdOptions, keygen, knowing, public_key, user};
 
 const PLENTY: Duration = Duration::from_secs(60);
 
@@ -37,9 +37,7 @@ impl Bench {
         let key = dir.path().join("id");
         keygen(&key, "ed25519", "");
         let servers = Sshd::start_many(dir.path(), count, &public_key(&key), &SshdOptions::default());
-        let mut options = SshOptions::for_home(user(), dir.path());
-        options.known_hosts = vec![dir.path().join("known_hosts")];
-        fs::write(&options.known_hosts[0], servers.iter().map(Sshd::known_hosts).collect::<String>()).unwrap();
+        let options = knowing(&user(), dir.path(), &servers);
         Self { servers, options, key, _dir: dir }
     }
 

@@ -8,7 +8,6 @@ mod sshd;
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +19,7 @@ use converge::transport::{
     AnyConnector, AnySession, Command, Completed, Connector as _, Outcome, OutputEnd, Session, SshOptions, SshTarget,
     Target, TargetKind, UnknownCause,
 };
-use sshd::{Sshd, SshdOptions, keygen, public_key, user};
+use sshd::{Sshd, SshdOptions, knowing, serve, user};
 use tokio::task::JoinSet;
 
 /// Longer than anything here takes.
@@ -44,15 +43,8 @@ impl Bench {
 
     fn of(login: &str, options: SshdOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let key = dir.path().join("id");
-        keygen(&key, "ed25519", "");
-        let server = dir.path().join("sshd");
-        fs::create_dir(&server).unwrap();
-        let sshd = Sshd::start(&server, &public_key(&key), &options);
-        let mut options = SshOptions::for_home(login, dir.path());
-        options.known_hosts = vec![dir.path().join("known_hosts")];
-        fs::write(&options.known_hosts[0], sshd.known_hosts()).unwrap();
+        let (key, sshd) = serve(dir.path(), "ed25519", &options);
+        let options = knowing(login, dir.path(), [&sshd]);
         Self { _dir: dir, key, sshd, options }
     }
 

@@ -14,7 +14,7 @@ use converge::transport::{
     AfterTimeout, AnyConnector, AnySession, Command, Completed, Connector as _, Outcome, OutputChunk, OutputEnd,
     Session, SshOptions, SshTarget, Stage, Target, TargetKind, TransportError, Tried, UnknownCause,
 };
-use sshd::{SshAgent, Sshd, SshdOptions, keygen, public_key, user};
+use sshd::{SshAgent, Sshd, SshdOptions, keygen, knowing, public_key, serve, user};
 
 /// Longer than anything here takes, so that only what must time out does.
 const PLENTY: Duration = Duration::from_secs(60);
@@ -42,14 +42,8 @@ impl Bench {
 
     fn with(key_type: &str, options: &SshdOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let key = dir.path().join("id");
-        keygen(&key, key_type, "");
-        let server = dir.path().join("sshd");
-        fs::create_dir(&server).unwrap();
-        let sshd = Sshd::start(&server, &public_key(&key), options);
-        let mut options = SshOptions::for_home(user(), dir.path());
-        options.known_hosts = vec![dir.path().join("known_hosts")];
-        fs::write(&options.known_hosts[0], sshd.known_hosts()).unwrap();
+        let (key, sshd) = serve(dir.path(), key_type, options);
+        let options = knowing(&user(), dir.path(), [&sshd]);
         Self { dir, key, sshd, options }
     }
 

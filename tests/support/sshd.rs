@@ -13,6 +13,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use converge::transport::SshOptions;
+
 /// How long sshd may take to listen. It takes 10 ms; a loaded machine that starts fifty of them needs more.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -36,6 +38,26 @@ impl Default for SshdOptions {
     fn default() -> Self {
         Self { host_keys: vec!["ed25519"], config: String::new(), inside: String::new(), home: None }
     }
+}
+
+/// A key of a client, and a server that lets its holder in; both lie in `dir`, which everybody may read.
+pub fn serve(dir: &Path, key_type: &str, options: &SshdOptions) -> (PathBuf, Sshd) {
+    let (key, server) = (dir.join("id"), dir.join("sshd"));
+    // sshd reads authorized keys as the user that logs in.
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).expect("permissions can be set");
+    keygen(&key, key_type, "");
+    fs::create_dir(&server).expect("a directory can be made");
+    let sshd = Sshd::start(&server, &public_key(&key), options);
+    (key, sshd)
+}
+
+/// How a client that logs in as `login`, with its home in `dir`, speaks SSH to servers that it knows.
+pub fn knowing<'a>(login: &str, dir: &Path, servers: impl IntoIterator<Item = &'a Sshd>) -> SshOptions {
+    let mut options = SshOptions::for_home(login, dir);
+    options.known_hosts = vec![dir.join("known_hosts")];
+    let known: String = servers.into_iter().map(Sshd::known_hosts).collect();
+    fs::write(&options.known_hosts[0], known).expect("a file can be written");
+    options
 }
 
 /// A running server.
