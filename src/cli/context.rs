@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalogue::catalogue;
+use super::declared::Places;
 use super::error::CliError;
 use super::options::Options;
 use super::survey::{Subject, backup_hosts};
-use super::{becoming, lock, machine, output, project};
-use crate::desired::{Declaration, Desired, Instance, Rolling, Serial, SkippedPlay, resolve, resolve_connections};
-use crate::document::{Diagnostic, Diagnostics, Node, did_you_mean, place_of};
+use super::{becoming, declared, lock, machine, output, project};
+use crate::desired::{Declaration, Instance, Resource, SkippedPlay, resolve, resolve_connections};
+use crate::document::{Diagnostic, Diagnostics};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, Inventory, read_extra_vars};
 use crate::model::HostName;
-use crate::playbook::{Origin, TaskKind};
+use crate::playbook::Origin;
 use crate::preflight::{Request, Waiver, parse_waiver, parse_waivers};
 use crate::release::Catalogue;
-use crate::resource::component;
 use crate::transport::{AnyConnector, SshTarget, Target, TargetKind};
 
 /// How long a host may take to answer a probe: what it asks takes milliseconds, a database that is slow to answer
@@ -29,6 +29,8 @@ const PROBE_LIMIT: Duration = Duration::from_secs(60);
 pub(super) struct Context {
     /// Within the limit, in the order of plays and hosts.
     pub(super) instances: Vec<Instance>,
+    /// What else is declared within the limit, in the order of plays, tasks and hosts.
+    pub(super) resources: Vec<Resource>,
     /// Left out by the limit.
     pub(super) out_of_scope: Vec<Instance>,
     /// How each host is reached.
@@ -44,6 +46,7 @@ impl Context {
     pub(super) fn subject<'a>(&'a self, options: &'a Options) -> Subject<'a> {
         Subject {
             instances: &self.instances,
+            resources: &self.resources,
             out_of_scope: &self.out_of_scope,
             catalogue: &self.catalogue,
             request: &self.request,
@@ -115,11 +118,14 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
             output::say(&format!("note: the play \"{play}\" is skipped: no host of the inventory matches {pattern}\n"));
         }
     }
-    let all = mistakes.keep(decode(&desired, &inventory));
+    let places = Places { root: root.to_owned(), playbook: project::playbook_directory(root, playbook_path) };
+    let all = mistakes.keep(declared::decode(&desired, &inventory, &places));
     let Some(all) = all.filter(|_| mistakes.is_empty()) else { return Err(mistakes.into()) };
+    let is_within = |host: &HostName| within.as_ref().is_none_or(|hosts| hosts.contains(host));
     let (instances, out_of_scope): (Vec<Instance>, Vec<Instance>) =
-        all.into_iter().partition(|instance| within.as_ref().is_none_or(|hosts| hosts.contains(&instance.host)));
-    if instances.is_empty() {
+        all.instances.into_iter().partition(|instance| is_within(&instance.host));
+    let resources: Vec<Resource> = all.resources.into_iter().filter(|resource| is_within(&resource.host)).collect();
+    if instances.is_empty() && resources.is_empty() {
         let limit = limit.unwrap_or_default();
         let nothing = Diagnostic::nowhere(format!("--limit {limit} leaves no host that any play is about"));
         return Err(CliError::Declaration(nothing.into()));
@@ -135,43 +141,7 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
     }
     becoming::check_effect(options, &targets)?;
     let catalogue = catalogue(options)?;
-    Ok(Context { instances, out_of_scope, targets, catalogue, request })
-}
-
-/// A host for backups is one of the inventory: that says how it is reached.
-fn check_backup_host(task: &Node, inventory: &Inventory) -> Result<(), Diagnostic> {
-    let Some(node) = task.get("schema").and_then(|schema| schema.get("backup_host")) else { return Ok(()) };
-    let name = node.as_text()?;
-    if name.trim().is_empty() || inventory.host(&name).is_some() {
-        return Ok(());
-    }
-    let known = inventory.hosts().iter().map(HostName::as_str);
-    let message = format!("`backup_host` is a host of the inventory, and there is no {name}");
-    Err(Diagnostic::at(&node.span, message).maybe_hint(did_you_mean(&name, known)))
-}
-
-fn decode(desired: &Desired, inventory: &Inventory) -> Result<Vec<Instance>, Diagnostics> {
-    let mut mistakes = Diagnostics::new();
-    let mut seen: BTreeMap<(HostName, String), String> = BTreeMap::new();
-    let mut instances = Vec::new();
-    for task in &desired.tasks {
-        match task.kind {
-            TaskKind::Component => {
-                let Some(component) = mistakes.keep(component::decode(&task.body)) else { continue };
-                mistakes.keep(check_backup_host(&task.body, inventory));
-                let key = (task.host.clone(), component.name.clone());
-                if let Some(first) = seen.insert(key, component.declared_at.clone()) {
-                    let message = format!("{}/{} is declared twice, first at {first}", task.host, component.name);
-                    mistakes.push(Diagnostic::at(&task.span, message).hint("give one of them another `name`"));
-                }
-                let crate::playbook::Rolling { serial, settle, max_fail_percentage } = task.rolling.clone();
-                let serial = serial.map(|(sizes, span)| Serial { sizes, declared_at: place_of(&span) });
-                let rolling = Rolling { serial, settle, max_fail_percentage };
-                instances.push(Instance { host: task.host.clone(), play: task.play_index, rolling, component });
-            }
-        }
-    }
-    mistakes.or_ok(instances)
+    Ok(Context { instances, resources, out_of_scope, targets, catalogue, request })
 }
 
 fn target(host: &HostName, connection: &Connection) -> Target {

@@ -21,7 +21,7 @@ pub(super) async fn run(options: &Options, arguments: &FactsArguments) -> Result
         }
     };
     let fleet = context::fleet(options, context.targets, Sessions::Closed)?;
-    let facts = fleet.gather(questions_of(&context.instances)).await;
+    let facts = fleet.gather(questions_of(&context.instances, &context.resources)).await;
     match arguments.output {
         Format::Text => output::answer(&facts.values().map(facts_text).collect::<String>())?,
         Format::Json => {

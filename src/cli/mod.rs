@@ -6,6 +6,7 @@ mod ask_secret;
 mod becoming;
 mod catalogue;
 mod context;
+mod declared;
 mod drift;
 mod error;
 mod exit;

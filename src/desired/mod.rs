@@ -10,10 +10,12 @@ mod instance;
 mod magic;
 mod mistakes;
 mod resolve;
+mod resource;
 mod scope;
 
 pub use instance::{Instance, InstanceId, Rolling, Serial};
 pub use resolve::{Declaration, Desired, ResolvedTask, SkippedPlay, resolve, resolve_connections};
+pub use resource::{Phase, Resource, Turn, files_that_change, turns};
 pub use scope::Scope;
 
 #[cfg(test)]

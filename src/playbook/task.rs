@@ -11,24 +11,33 @@ use crate::inventory::{Becoming, GivenVariables, Level, read_variables};
 pub enum TaskKind {
     /// One component: its package, its schema, its process.
     Component,
+    /// One of the plain kinds, by its word.
+    Plain(&'static str),
 }
 
+/// The words of the plain kinds, in alphabetical order.
+const PLAIN: [&str; 12] =
+    ["block", "command", "copy", "cron", "file", "group", "http", "line", "package", "service", "user", "wait_for"];
+
 impl TaskKind {
-    /// All kinds, in alphabetical order.
-    pub const ALL: [Self; 1] = [Self::Component];
+    /// All kinds, in alphabetical order but for the component.
+    pub fn all() -> impl Iterator<Item = Self> {
+        std::iter::once(Self::Component).chain(PLAIN.map(Self::Plain))
+    }
 
     /// The word that tasks use.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Component => "component",
+            Self::Plain(word) => word,
         }
     }
 
     /// The kind of a word.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
+        Self::all().find(|kind| kind.word() == word)
     }
 }
 
@@ -57,7 +66,7 @@ pub struct Task {
 
 /// The words of all kinds, for messages.
 pub(super) fn kinds() -> String {
-    TaskKind::ALL.map(TaskKind::word).join(", ")
+    TaskKind::all().map(TaskKind::word).collect::<Vec<_>>().join(", ")
 }
 
 /// Reads a list of tasks; nothing stands for none.
@@ -110,7 +119,7 @@ pub(super) fn head(node: &Node) -> Span {
 
 fn unknown(key: &Node) -> Diagnostic {
     let word = key.key_text();
-    let known = TaskKind::ALL.map(TaskKind::word).into_iter().chain(["name", "vars"]).chain(becoming::FIELDS);
+    let known = TaskKind::all().map(TaskKind::word).chain(["name", "vars"]).chain(becoming::FIELDS);
     let hint = did_you_mean(word, known).unwrap_or_else(|| format!("the kinds are: {}", kinds()));
     Diagnostic::at(&key.span, format!("`{word}` is neither a kind of task nor a field of one")).hint(hint)
 }

@@ -56,6 +56,7 @@ impl<'a> Case<'a> {
     fn findings(&self) -> Vec<Finding> {
         check(&Input {
             instances: self.instances,
+            resources: &[],
             out_of_scope: self.out_of_scope,
             facts: &self.facts,
             catalogue: &self.catalogue,
