@@ -112,6 +112,7 @@ fn fetch(source: &Node, role: Option<&str>, places: &Places) -> Result<Vec<u8>, 
             .collect(),
     };
     for path in &candidates {
+        #[expect(clippy::disallowed_methods, reason = "files of the project are read here")]
         match std::fs::read(path) {
             Ok(content) => return Ok(content),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
