@@ -196,7 +196,8 @@ fn playbooks_mean_what_is_expected_of_them() {
 /// The text without the temporary directory that paths in it begin with.
 fn without_root(text: &str) -> String {
     let root = std::env::temp_dir().display().to_string();
-    let mut parts = text.split(&format!("{root}/.tmp"));
+    let marker = format!("{root}/.tmp");
+    let mut parts = text.split(marker.as_str());
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |shown, part| shown + part.split_once('/').map_or(part, |(_, rest)| rest))
 }

@@ -57,7 +57,8 @@ pub struct SkippedPlay {
 pub struct Desired {
     /// In the order of the plays, then of their sections and tasks (roles first), then of the hosts of the play.
     pub tasks: Vec<ResolvedTask>,
-    /// Handlers that a task of their host notifies, in the order in which they are defined: those of roles first.
+    /// Handlers that a task of their host notifies, in the order in which they are defined: those of roles first. One that
+    /// no task refers to was replaced by a later one of its name.
     pub handlers: Vec<ResolvedTask>,
     /// What tasks say to whoever reads the plan.
     pub messages: Vec<Message>,
@@ -199,7 +200,8 @@ impl<'d> Resolver<'d> {
         let members = self.members(play, &hosts);
         let within = |host: &&HostName| self.declaration.within.is_none_or(|within| within.contains(*host));
         let first = hosts.iter().find(within).or(hosts.first()).cloned();
-        self.state = PlayState { first, ..PlayState::default() };
+        self.state = PlayState::default();
+        self.state.first = first;
         let way = Way::new(index, play, self.declaration.becoming);
         self.entries(&play.pre_tasks, &way.of(Section::Pre), &members);
         // Roles are looked up even when no host takes part: a typo shouldn't wait for its first host.

@@ -132,12 +132,14 @@ impl<'d> Resolver<'d> {
             Contents::Block { tasks, rescue, always } => any(tasks) || any(rescue) || any(always),
             Contents::File { tasks, .. } => any(tasks),
             Contents::Role(call) => match self.declaration.roles.get(&call.name) {
-                Some(role) if depth < DEPTH => role.tasks_of(call.tasks_from.as_ref()).is_ok_and(|tasks| {
-                    tasks.iter().any(|entry| match entry {
+                // What is wrong with it is told where it is resolved.
+                Some(role) if depth < DEPTH => match role.tasks_of(call.tasks_from.as_ref()) {
+                    Ok(tasks) => tasks.iter().any(|entry| match entry {
                         Entry::Task(task) => selection.takes(&with(&task.shared.tags)),
                         Entry::Group(group) => self.takes_any(&group.contents, &with(&group.shared.tags), depth + 1),
-                    })
-                }),
+                    }),
+                    Err(_) => true,
+                },
                 Some(_) | None => true,
             },
         }
@@ -438,7 +440,7 @@ impl<'d> Resolver<'d> {
             let scope = Rc::new(scope.within([variables], locals));
             let label = match &repeat.label {
                 Some(label) => scope.render(label).and_then(|label| Ok(label.as_text()?)),
-                None => shown,
+                None => shown.map_err(Diagnostics::from),
             };
             all.extend(self.keep(&scope, "a loop", span, label).map(|label| (Some(label), scope)));
         }

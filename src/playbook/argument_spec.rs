@@ -152,7 +152,7 @@ fn read_argument(key: &Node, node: &Node) -> Result<Argument, Diagnostics> {
     let elements = fields.given("elements", ArgumentKind::read);
     let options = fields.optional("options", read_options);
     let choices = fields.optional("choices", |node| -> Result<Vec<Json>, Diagnostics> {
-        node.as_list()?.iter().map(Node::to_json).collect()
+        node.as_list()?.iter().map(|item| item.to_json().map_err(Diagnostics::from)).collect()
     });
     let default = fields.optional("default", |node| Ok::<_, Diagnostic>(node.clone()));
     for word in ["description", "version_added", "removed_in_version", "aliases", "no_log"] {
@@ -329,11 +329,11 @@ mod tests {
 
     #[test]
     fn a_specification_is_checked_itself() {
-        let text = "main:\n  options:\n    a: {type: strin}\n    b: {elements: str}\n    c: {required: yes, default: 1}\n    d: {options: {}}\n    e: {aliases: [x]}\n    f: {tpye: int}\n";
+        let text = "main:\n  options:\n    a: {type: itn}\n    b: {elements: str}\n    c: {required: yes, default: 1}\n    d: {options: {}}\n    e: {aliases: [x]}\n    f: {tpye: int}\n";
         let shown = read_specs(&Node::parse(&Source::new("s.yaml", text)).unwrap()).unwrap_err().to_string();
         for part in [
-            "s.yaml:3:15: `strin` is no type of an argument",
-            "did you mean `str`?",
+            "s.yaml:3:15: `itn` is no type of an argument",
+            "did you mean `int`?",
             "s.yaml:4:5: `elements` is for lists",
             "s.yaml:5:5: an argument that is required has no default",
             "s.yaml:6:5: `options` is for mappings",

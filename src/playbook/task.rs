@@ -195,7 +195,7 @@ mod tests {
         let node = Node::parse(&Source::new("t.yaml", text)).unwrap();
         let entries = Reader::new(&KnownFiles::default(), "").entries(&node).map_err(|d| d.to_string())?;
         let task = |entry| match entry {
-            Entry::Task(task) => task,
+            Entry::Task(task) => *task,
             Entry::Group(group) => panic!("{group:?}"),
         };
         Ok(entries.into_iter().map(task).collect())

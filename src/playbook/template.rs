@@ -136,7 +136,10 @@ fn parse(text: &str) -> Result<Template, TemplateError> {
     }
     let mut parsed = handlebars::Template::compile(text).map_err(|error| syntax(text, &error))?;
     let mut names = Names::default();
-    rewrite(&mut parsed, &mut names, &Inside::root())?;
+    rewrite(&mut parsed, &mut names, &Inside::root()).map_err(|error| match jinja(text) {
+        Some(hint) => TemplateError { hint: Some(hint.to_owned()), ..error },
+        None => error,
+    })?;
     Ok(Template { parsed, required: names.required, possible: names.possible })
 }
 
@@ -154,16 +157,23 @@ fn syntax(text: &str, error: &handlebars::TemplateError) -> TemplateError {
             let arguments = arguments.replace(',', "").replace('\'', "\"");
             wrong.hint(helpers::instead_of(&filter, value, arguments.trim()))
         }
-        None if inside(text, "[") => {
-            wrong.hint("a field is written {{groups.web}} or {{lookup groups \"web\"}}, an item {{lookup list 0}}")
-        }
-        None if inside(text, " if ") => wrong.hint("write {{#if y}}x{{else}}z{{/if}}"),
-        None if inside(text, "==") || inside(text, "!=") => {
-            wrong.hint("comparisons are helpers: {{#if (eq x \"y\")}}…{{/if}}; ne, lt, le, gt, ge as well")
-        }
+        None if jinja(text).is_some() => wrong.hint(jinja(text).unwrap_or_default()),
         None => {
             wrong.hint("an expression is {{name}}, {{name.field}} or {{helper argument}}; write \\{{ for two braces")
         }
+    }
+}
+
+/// What to write instead of an expression of Jinja's.
+fn jinja(text: &str) -> Option<&'static str> {
+    if inside(text, "[") {
+        Some("a field is written {{groups.web}} or {{lookup groups \"web\"}}, an item {{lookup list 0}}")
+    } else if inside(text, " if ") {
+        Some("write {{#if y}}x{{else}}z{{/if}}")
+    } else if inside(text, "==") || inside(text, "!=") {
+        Some("comparisons are helpers: {{#if (eq x \"y\")}}…{{/if}}; ne, lt, le, gt, ge as well")
+    } else {
+        None
     }
 }
 
@@ -362,7 +372,7 @@ mod tests {
 
     fn values() -> Json {
         json!({"home": "/home/bai", "db": {"host": "h", "port": 5432}, "hosts": ["a", "b"], "on": true, "off": false,
-               "nothing": null, "user": "o'neil", "people": [{"name": "x"}, {"name": "y"}], "home_x": "no"})
+               "nothing": null, "lines": "a\nb", "user": "o'neil", "people": [{"name": "x"}, {"name": "y"}], "home_x": "no"})
     }
 
     fn render(text: &str) -> Result<String, String> {
@@ -396,7 +406,7 @@ mod tests {
             ("{{upper home}} {{lower 'AB'}} {{trim ' x '}}", "/HOME/BAI ab x"),
             ("{{join hosts ','}} {{length hosts}} {{first hosts}} {{last hosts}}", "a,b 2 a b"),
             ("{{b64 home}} {{b64decode 'eA=='}}", "L2hvbWUvYmFp x"),
-            ("{{indent 'a\nb' 2}}", "a\n  b"),
+            ("{{indent lines 2}}", "a\n  b"),
             ("{{replace home '/' '.'}} {{basename home}} {{dirname home}}", ".home.bai bai /home"),
             (
                 "{{#if (version '25.6.10' '>' '25.6.9')}}a{{/if}}{{#if (lt db.port 6000)}}b{{/if}}{{#if (ge 'b' 'a')}}c{{/if}}",
@@ -428,7 +438,7 @@ mod tests {
             ("{{default db 'x'}}", "is a mapping"),
             ("{{nothing}}", "`nothing` is empty"),
             ("{{this}}", "is a mapping"),
-            ("{{join home ','}}", "`home` isn't a list"),
+            ("{{join home ','}}", "isn't a list"),
             ("{{join people ','}}", "has an item that isn't a single value"),
             ("{{#if (lt home 5)}}{{/if}}", "can't be compared"),
             ("{{#if (version home '~' '1')}}{{/if}}", "`~` doesn't compare versions"),
@@ -461,7 +471,7 @@ mod tests {
             ("{{ x | upper }}", "write {{upper x}}"),
             ("{{ x | int }}", "keeps its type"),
             ("{{ x | nosuch }}", "helpers are and, b64"),
-            ("{{ groups['web'] }}", "write {{groups.web}} or {{lookup groups \"web\"}}"),
+            ("{{ groups['web'] }}", "is written {{groups.web}} or {{lookup groups \"web\"}}"),
             ("{{ x if y else z }}", "{{#if y}}x{{else}}z{{/if}}"),
             ("{{ x == 'y' }}", "(eq x \"y\")"),
             ("{% if x %}", "{{#if x}}"),
