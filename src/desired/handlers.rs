@@ -146,7 +146,7 @@ impl<'d> Resolver<'d> {
                 let of_host = || self.state.found.iter().filter(|found| found.host == notification.host);
                 // Of several with one name the last holds; all that listen to a name are done.
                 let named = of_host().filter(|found| found.names.contains(name));
-                let last = named.clone().last().and_then(|last| last.names.first());
+                let last = named.clone().next_back().and_then(|last| last.names.first());
                 places.extend(named.filter(|found| found.names.first() == last).map(|found| found.place));
                 places.extend(of_host().filter(|found| found.listen.contains(name)).map(|found| found.place));
                 if !self.state.known.contains(name) {

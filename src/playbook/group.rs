@@ -46,7 +46,7 @@ pub enum Contents {
         tasks: Vec<Entry>,
     },
     /// `import_role`, `include_role`.
-    Role(RoleCall),
+    Role(Box<RoleCall>),
 }
 
 /// The words that make an entry a group.
@@ -74,7 +74,9 @@ pub(super) fn read(reader: &Reader<'_>, node: &Node, word: &'static str) -> Resu
     for (key, value) in fields.rest() {
         if key.key_text().trim_start_matches("ansible.builtin.") == word {
             included = match word {
-                "import_role" | "include_role" => problems.keep(read_role_call(value, word)).map(Contents::Role),
+                "import_role" | "include_role" => {
+                    problems.keep(read_role_call(value, word)).map(|call| Contents::Role(Box::new(call)))
+                }
                 _ => problems.keep(read_file(reader, value)),
             };
         } else if matches!(key.key_text(), "loop" | "loop_control") {

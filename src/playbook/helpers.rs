@@ -119,7 +119,7 @@ pub(super) fn instead_of(filter: &str, value: &str, arguments: &str) -> String {
 pub(super) fn register(registry: &mut Handlebars<'static>) {
     registry.register_helper(CHECKED, Box::new(Function(checked)));
     registry.register_helper(PRINTED, Box::new(Function(printed)));
-    let own: [(&str, fn(&Helper<'_>) -> Result<Json, RenderError>); 33] = [
+    let own: [(&str, Compute); 33] = [
         ("b64", b64),
         ("b64decode", b64decode),
         ("b64encode", b64),
@@ -159,8 +159,11 @@ pub(super) fn register(registry: &mut Handlebars<'static>) {
     }
 }
 
+/// How a helper computes a value from its arguments.
+type Compute = fn(&Helper<'_>) -> Result<Json, RenderError>;
+
 /// A helper that computes a value from its arguments.
-struct Function(fn(&Helper<'_>) -> Result<Json, RenderError>);
+struct Function(Compute);
 
 impl HelperDef for Function {
     fn call_inner<'reg: 'rc, 'rc>(
