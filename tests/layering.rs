@@ -26,7 +26,19 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("execute", &["model", "facts", "plan", "event", "transport", "gather", "remote"]),
     (
         "report",
-        &["model", "facts", "release", "resource", "desired", "preflight", "plan", "event", "journal", "remote"],
+        &[
+            "model",
+            "playbook",
+            "facts",
+            "release",
+            "resource",
+            "desired",
+            "preflight",
+            "plan",
+            "event",
+            "journal",
+            "remote",
+        ],
     ),
 ];
 

@@ -54,6 +54,7 @@ pub(super) async fn go_on(
         resources: &resources,
         out_of_scope: &out_of_scope,
         catalogue: &catalogue,
+        declared: &[],
         request: &saved.request,
         options,
     };

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalogue::catalogue;
-use super::declared::Places;
+use super::decode::Places;
 use super::error::CliError;
 use super::options::Options;
+use super::project::ProjectFiles;
 use super::survey::{Subject, backup_hosts};
-use super::{becoming, declared, lock, machine, output, project};
-use crate::desired::{Declaration, Instance, Resource, SkippedPlay, resolve, resolve_connections};
+use super::{asked, becoming, declared, decode, lock, machine, output, project};
+use crate::desired::{Declaration, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
 use crate::document::{Diagnostic, Diagnostics};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, Inventory, read_extra_vars};
 use crate::model::HostName;
-use crate::playbook::Origin;
-use crate::preflight::{Request, Waiver, parse_waiver, parse_waivers};
+use crate::playbook::{Origin, TagSelection};
+use crate::preflight::{Finding, Request, Waiver, parse_waiver, parse_waivers};
 use crate::release::Catalogue;
 use crate::transport::{AnyConnector, SshTarget, Target, TargetKind};
 
@@ -39,6 +40,8 @@ pub(super) struct Context {
     pub(super) catalogue: Catalogue,
     /// What the operator asks for and answers for.
     pub(super) request: Request,
+    /// What the declaration itself finds: conditions that don't hold, and tasks that depend on unknown facts.
+    pub(super) declared: Vec<Finding>,
 }
 
 impl Context {
@@ -50,6 +53,7 @@ impl Context {
             out_of_scope: &self.out_of_scope,
             catalogue: &self.catalogue,
             request: &self.request,
+            declared: &self.declared,
             options,
         }
     }
@@ -70,24 +74,24 @@ fn request(options: &Options) -> Result<Request, Diagnostics> {
 }
 
 /// Reads inventory, playbook and roles, and decodes every task: all mistakes of all files in one go.
-pub(super) fn load(options: &Options) -> Result<Context, CliError> {
-    load_limited(options, options.limit.as_deref())
+pub(super) async fn load(options: &Options) -> Result<Context, CliError> {
+    load_limited(options, options.limit.as_deref()).await
 }
 
 /// The same within another limit.
-pub(super) fn load_limited(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
-    let mut context = read(options, limit)?;
+pub(super) async fn load_limited(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
+    let mut context = read(options, limit).await?;
     lock::attach(&mut context.instances)?;
     lock::attach(&mut context.out_of_scope)?;
     Ok(context)
 }
 
 /// The same without the lock file, which is about to be written.
-pub(super) fn load_to_lock(options: &Options) -> Result<Context, CliError> {
-    read(options, options.limit.as_deref())
+pub(super) async fn load_to_lock(options: &Options) -> Result<Context, CliError> {
+    read(options, options.limit.as_deref()).await
 }
 
-fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
+async fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
     let path = options.inventory.as_deref().ok_or(CliError::NoInventory)?;
     let root = Path::new(".");
     let playbook_path = options.playbook.as_deref();
@@ -104,13 +108,28 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
     };
     // Everything is resolved, also what the limit leaves out: a migration concerns it all the same.
     let becoming = &becoming::of_command_line(options);
-    let declaration =
-        Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &extra, becoming, limit: None };
     let within: Option<BTreeSet<HostName>> = match limit {
         None => None,
         Some(limit) => mistakes.keep(inventory.limit(limit)).map(|hosts| hosts.into_iter().collect()),
     };
-    let desired = mistakes.keep(resolve(&declaration));
+    let tags = TagSelection::of(&options.tags, &options.skip_tags);
+    let declaration = Declaration {
+        inventory: &inventory,
+        playbook: &playbook,
+        roles: &roles,
+        files: &ProjectFiles,
+        extra: &extra,
+        becoming,
+        limit: None,
+        within: within.as_ref(),
+        tags: &tags,
+        facts: Facts::Unasked,
+    };
+    let mut desired = mistakes.keep(resolve(&declaration));
+    if let Some(first) = desired.take_if(|desired| mistakes.is_empty() && !desired.wanting.is_empty()) {
+        let asked = asked::systems(options, &inventory, &extra, &first).await?;
+        desired = mistakes.keep(resolve(&Declaration { facts: Facts::Asked(&asked), ..declaration }));
+    }
     let Some(desired) = desired else { return Err(mistakes.into()) };
     // The bundled playbook names every component there is; a project's own names what somebody meant to have.
     if playbook.origin == Origin::Project {
@@ -119,13 +138,20 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
         }
     }
     let places = Places { root: root.to_owned(), playbook: project::playbook_directory(root, playbook_path) };
-    let all = mistakes.keep(declared::decode(&desired, &inventory, &places));
+    let all = mistakes.keep(decode::decode(&desired, &inventory, &places));
     let Some(all) = all.filter(|_| mistakes.is_empty()) else { return Err(mistakes.into()) };
     let is_within = |host: &HostName| within.as_ref().is_none_or(|hosts| hosts.contains(host));
     let (instances, out_of_scope): (Vec<Instance>, Vec<Instance>) =
         all.instances.into_iter().partition(|instance| is_within(&instance.host));
     let resources: Vec<Resource> = all.resources.into_iter().filter(|resource| is_within(&resource.host)).collect();
-    if instances.is_empty() && resources.is_empty() {
+    let declared = declared::findings(&desired, is_within);
+    declared::say(&desired, options, is_within);
+    if instances.is_empty() && resources.is_empty() && declared.is_empty() {
+        if !tags.is_everything() {
+            let nothing = Diagnostic::nowhere("the tags that are chosen leave nothing to do");
+            let hint = "`--list-tags` shows the tags of each play";
+            return Err(CliError::Declaration(nothing.hint(hint).into()));
+        }
         let limit = limit.unwrap_or_default();
         let nothing = Diagnostic::nowhere(format!("--limit {limit} leaves no host that any play is about"));
         return Err(CliError::Declaration(nothing.into()));
@@ -141,10 +167,10 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
     }
     becoming::check_effect(options, &targets)?;
     let catalogue = catalogue(options)?;
-    Ok(Context { instances, resources, out_of_scope, targets, catalogue, request })
+    Ok(Context { instances, resources, out_of_scope, targets, catalogue, request, declared })
 }
 
-fn target(host: &HostName, connection: &Connection) -> Target {
+pub(super) fn target(host: &HostName, connection: &Connection) -> Target {
     let kind = match connection.kind {
         ConnectionKind::Local => TargetKind::Local,
         ConnectionKind::Ssh => {

@@ -31,6 +31,8 @@ pub(super) struct Subject<'a> {
     pub(super) catalogue: &'a Catalogue,
     /// What the operator asks for and answers for.
     pub(super) request: &'a Request,
+    /// What the declaration itself finds.
+    pub(super) declared: &'a [Finding],
     /// Where packages come from, and how old an answer may be.
     pub(super) options: &'a Options,
 }
@@ -53,7 +55,7 @@ impl Survey {
 
 /// Looks at everything that is declared.
 pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'_>) -> Result<Survey, CliError> {
-    let Subject { instances, resources, out_of_scope, catalogue, request, options } = *subject;
+    let Subject { instances, resources, out_of_scope, catalogue, request, declared, options } = *subject;
     // Who mends a database does nothing else.
     let resources = if request.mend { &[] } else { resources };
     let mut facts = fleet.gather(questions_of(instances, resources)).await;
@@ -85,6 +87,7 @@ pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'
         request,
         now,
     });
+    let findings = preflight::with_declared(findings, declared);
     let expired = preflight::expired(&request.waivers, &findings, now).into_iter().cloned().collect();
     let manual_steps = preflight::manual_steps(&findings);
     let input = plan::Input {

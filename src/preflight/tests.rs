@@ -131,6 +131,7 @@ fn codes_are_unique_and_stable() {
     job-running mandatory
     unknown-fact mandatory
     in-the-way mandatory
+    assertion mandatory
     downgrade mandatory
     major-unasked mandatory
     major-rolling mandatory
