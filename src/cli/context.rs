@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use super::catalogue::catalogue;
 use super::error::CliError;
+use super::inventories::{read_inventories, read_limit_files};
 use super::options::Options;
 use super::survey::{Subject, backup_hosts};
 use super::{becoming, lock, machine, output, project};
 use crate::desired::{Declaration, Desired, Instance, Rolling, Serial, SkippedPlay, resolve, resolve_connections};
-use crate::document::{Diagnostic, Diagnostics, Node, did_you_mean, place_of};
+use crate::document::{Diagnostic, Diagnostics, Node, Source, did_you_mean, place_of};
 use crate::gather::{Fleet, Limits, Sessions};
-use crate::inventory::{Connection, ConnectionKind, Inventory, read_extra_vars};
+use crate::inventory::{Connection, ConnectionKind, Inventory, InventorySources, read_extra_vars};
 use crate::model::HostName;
 use crate::playbook::{Origin, TaskKind};
 use crate::preflight::{Request, Waiver, parse_waiver, parse_waivers};
@@ -68,12 +69,12 @@ fn request(options: &Options) -> Result<Request, Diagnostics> {
 
 /// Reads inventory, playbook and roles, and decodes every task: all mistakes of all files in one go.
 pub(super) fn load(options: &Options) -> Result<Context, CliError> {
-    load_limited(options, options.limit.as_deref())
+    load_limited(options, options.limit.as_deref().as_slice())
 }
 
-/// The same within another limit.
-pub(super) fn load_limited(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
-    let mut context = read(options, limit)?;
+/// The same within other limits, all of which hold.
+pub(super) fn load_limited(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
+    let mut context = read(options, limits)?;
     lock::attach(&mut context.instances)?;
     lock::attach(&mut context.out_of_scope)?;
     Ok(context)
@@ -81,21 +82,28 @@ pub(super) fn load_limited(options: &Options, limit: Option<&str>) -> Result<Con
 
 /// The same without the lock file, which is about to be written.
 pub(super) fn load_to_lock(options: &Options) -> Result<Context, CliError> {
-    read(options, options.limit.as_deref())
+    read(options, options.limit.as_deref().as_slice())
 }
 
-fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
-    let path = options.inventory.as_deref().ok_or(CliError::NoInventory)?;
+fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
+    if options.inventory.is_empty() {
+        return Err(CliError::NoInventory(options.configuration.named_inventory.clone()));
+    }
     let root = Path::new(".");
     let playbook_path = options.playbook.as_deref();
     let mut mistakes = Diagnostics::new();
-    let sources = mistakes.keep(project::read_inventory(path, Some(&project::playbook_directory(root, playbook_path))));
+    let playbook_directory = project::playbook_directory(root, playbook_path);
+    let sources = mistakes.keep(read_inventories(&options.inventory, Some(&playbook_directory)));
+    let sources =
+        sources.map(|sources| InventorySources { defaults: options.configuration.connection.clone(), ..sources });
     let inventory = sources.and_then(|sources| mistakes.keep(Inventory::parse(&sources)));
-    let playbook = mistakes.keep(project::read_playbook(root, playbook_path));
+    let playbook = mistakes.keep(project::read_playbook(root, playbook_path, &options.configuration.roles_path));
     let extra = mistakes.keep(project::read_extra_arguments(&options.extra));
     let extra = extra.and_then(|extra| mistakes.keep(read_extra_vars(&extra)));
     let request = mistakes.keep(request(options));
-    let (Some(inventory), Some((playbook, roles)), Some(extra), Some(request)) = (inventory, playbook, extra, request)
+    let limit_files = mistakes.keep(read_limit_files(limits));
+    let (Some(inventory), Some((playbook, roles)), Some(extra), Some(request), Some(limit_files)) =
+        (inventory, playbook, extra, request, limit_files)
     else {
         return Err(mistakes.into());
     };
@@ -103,10 +111,7 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
     let becoming = &becoming::of_command_line(options);
     let declaration =
         Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &extra, becoming, limit: None };
-    let within: Option<BTreeSet<HostName>> = match limit {
-        None => None,
-        Some(limit) => mistakes.keep(inventory.limit(limit)).map(|hosts| hosts.into_iter().collect()),
-    };
+    let within = mistakes.keep(within(&inventory, limits, &limit_files));
     let desired = mistakes.keep(resolve(&declaration));
     let Some(desired) = desired else { return Err(mistakes.into()) };
     // The bundled playbook names every component there is; a project's own names what somebody meant to have.
@@ -117,10 +122,11 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
     }
     let all = mistakes.keep(decode(&desired, &inventory));
     let Some(all) = all.filter(|_| mistakes.is_empty()) else { return Err(mistakes.into()) };
+    let is_within = |host: &HostName| within.as_ref().is_some_and(|hosts| hosts.contains(host));
     let (instances, out_of_scope): (Vec<Instance>, Vec<Instance>) =
-        all.into_iter().partition(|instance| within.as_ref().is_none_or(|hosts| hosts.contains(&instance.host)));
+        all.into_iter().partition(|instance| is_within(&instance.host));
     if instances.is_empty() {
-        let limit = limit.unwrap_or_default();
+        let limit = limits.join(" and ");
         let nothing = Diagnostic::nowhere(format!("--limit {limit} leaves no host that any play is about"));
         return Err(CliError::Declaration(nothing.into()));
     }
@@ -136,6 +142,21 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
     becoming::check_effect(options, &targets)?;
     let catalogue = catalogue(options)?;
     Ok(Context { instances, out_of_scope, targets, catalogue, request })
+}
+
+/// The hosts that all limits choose.
+fn within(
+    inventory: &Inventory,
+    limits: &[&str],
+    files: &BTreeMap<String, Arc<Source>>,
+) -> Result<BTreeSet<HostName>, Diagnostics> {
+    let mut mistakes = Diagnostics::new();
+    let mut hosts: BTreeSet<HostName> = inventory.hosts().iter().cloned().collect();
+    for limit in limits {
+        let chosen = mistakes.keep(inventory.limit_with(limit, files)).unwrap_or_default();
+        hosts.retain(|host| chosen.contains(host));
+    }
+    mistakes.or_ok(hosts)
 }
 
 /// A host for backups is one of the inventory: that says how it is reached.

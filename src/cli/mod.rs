@@ -5,6 +5,7 @@ mod apply;
 mod ask_secret;
 mod becoming;
 mod catalogue;
+mod configuration;
 mod context;
 mod drift;
 mod error;
@@ -14,7 +15,11 @@ mod facts;
 mod fetch;
 mod history;
 mod interrupt;
+pub mod inventories;
+mod inventory;
+mod inventory_program;
 mod jobs;
+mod list_hosts;
 mod lock;
 mod locks;
 mod machine;
@@ -42,6 +47,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use configuration::Configuration;
 pub use error::CliError;
 pub use exit::Exit;
 pub use options::Options;
@@ -52,7 +58,7 @@ use options::{LockVerb, SchemaVerb, Verb};
 /// Runs the program with the process's own arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let options = match Options::try_parse() {
+    let mut options = match Options::try_parse() {
         Ok(options) => options,
         Err(error) => {
             // Help and version are asked for; everything else is a mistake on the command line.
@@ -62,6 +68,13 @@ pub fn main() -> ExitCode {
         }
     };
     interrupt::note_start();
+    if takes_configuration(options.verb.as_ref())
+        && let Err(mistakes) = configuration::apply(&mut options)
+    {
+        let error = CliError::from(mistakes);
+        output::say(&error.in_full());
+        return error.exit().into();
+    }
     machine::start_logging(options.verbose);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -83,8 +96,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Whether a command has anything to do with what is set for a project. A mistake there is no reason not to explain a rule.
+fn takes_configuration(verb: Option<&Verb>) -> bool {
+    !matches!(
+        verb,
+        Some(Verb::Explain(_) | Verb::Path(_) | Verb::Fetch(_) | Verb::Inventory(options::InventoryVerb::Import(_)))
+    )
+}
+
 async fn dispatch(options: &Options) -> Result<Exit, CliError> {
     match &options.verb {
+        None if options.list_hosts => list_hosts::run(options),
         None => run::run(options).await,
         Some(Verb::Plan(arguments)) => plan::run(options, arguments).await,
         Some(Verb::Apply(arguments)) => apply::run(options, arguments).await,
@@ -92,6 +114,7 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Preflight(arguments)) => preflight::run(options, arguments).await,
         Some(Verb::Explain(arguments)) => explain::run(arguments),
         Some(Verb::Facts(arguments)) => facts::run(options, arguments).await,
+        Some(Verb::Inventory(verb)) => inventory::run(options, verb),
         Some(Verb::Releases(arguments)) => releases::run(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Check(arguments))) => schema::check(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Mend(arguments))) => schema::mend(options, arguments).await,
