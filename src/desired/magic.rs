@@ -50,7 +50,6 @@ fn short_name(host: &HostName) -> &str {
     let is_address = name.split('.').count() == 4 && name.split('.').all(|part| part.parse::<u8>().is_ok());
     if is_address { name } else { name.split('.').next().unwrap_or(name) }
 }
-}
 
 /// `ansible_play_hosts`: the hosts that a play acts on, in order.
 pub(super) fn play_hosts(hosts: &[HostName]) -> Arc<Node> {
