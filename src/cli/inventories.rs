@@ -154,22 +154,10 @@ fn list_hint(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::project::tests::project;
     use super::*;
     use crate::inventory::Inventory;
     use crate::model::HostName;
-
-    fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let directory = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = directory.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, text).unwrap();
-            if text.starts_with("#!") {
-                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-            }
-        }
-        directory
-    }
 
     fn names(root: &Path, names: &[&str]) -> Vec<String> {
         let name =

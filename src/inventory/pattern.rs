@@ -25,8 +25,8 @@ pub enum PatternError {
     /// `a[0`
     #[error("`{0}`: its brackets don't match")]
     Brackets(String),
-    /// Not a regular expression, or not a glob.
-    #[error("`{text}` isn't a pattern: {reason}")]
+    /// Not a regular expression, or not a glob, which becomes one.
+    #[error("`{text}` isn't a regular expression: {reason}")]
     Regex {
         /// The part of the pattern.
         text: String,

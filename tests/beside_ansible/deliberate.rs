@@ -107,7 +107,12 @@ fn all() -> Vec<Difference> {
         difference("i.ini", "h", Chooses("h:typo", &["h"]), Unmatched("h:typo", "typo")),
         difference("i.ini", "h\n[g]\nx", Chooses("g:!h,h", &["h"]), NoPattern("g:!h,h", "write commas only")),
         difference("i.ini", "h\n[g]\nx\ny", Chooses("g[0-1]", &["x", "y"]), NoPattern("g[0-1]", "[first:last]")),
-        difference("i.ini", "h\nx", Chooses("~(?!h|all|un)", &["x"]), NoPattern("~(?!h|all|un)", "isn't a pattern")),
+        difference(
+            "i.ini",
+            "h\nx",
+            Chooses("~(?!h|all|un)", &["x"]),
+            NoPattern("~(?!h|all|un)", "isn't a regular expression"),
+        ),
     ]);
     all
 }
