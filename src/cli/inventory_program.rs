@@ -23,17 +23,20 @@ const ANSWER: u64 = 16 * 1024 * 1024;
 /// Most that is shown of what a program says beside its answer, in bytes.
 const SAID: usize = 2000;
 
+/// What a program printed: its list, and what it said of each host, where it was asked.
+pub(super) type Answers = (Arc<Source>, BTreeMap<String, Arc<Source>>);
+
 /// Asks a program for its list, and for each host where the list doesn't hold what hosts have. Messages call it `name`.
 ///
 /// # Errors
 /// When it can't be run, fails, takes too long, or prints something else.
-pub(super) fn run(program: &Path, name: &str) -> Result<(Arc<Source>, BTreeMap<String, Arc<Source>>), Diagnostics> {
+pub(super) fn run(program: &Path, name: &str) -> Result<Answers, Diagnostics> {
     // A thread and a runtime of its own, so that reading declarations stays an ordinary function call.
     let asked = std::thread::scope(|scope| scope.spawn(|| ask_all(program, name)).join());
     asked.unwrap_or_else(|_| Err(Diagnostic::nowhere(format!("{name} could not be asked")).into()))
 }
 
-fn ask_all(program: &Path, name: &str) -> Result<(Arc<Source>, BTreeMap<String, Arc<Source>>), Diagnostics> {
+fn ask_all(program: &Path, name: &str) -> Result<Answers, Diagnostics> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Diagnostic::nowhere(format!("{name} can't be run: {error}")))?;
     runtime.block_on(async {
