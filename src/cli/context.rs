@@ -154,6 +154,7 @@ fn within(
     let mut hosts: BTreeSet<HostName> = inventory.hosts().iter().cloned().collect();
     for limit in limits {
         let chosen = mistakes.keep(inventory.limit_with(limit, files)).unwrap_or_default();
+        let chosen: BTreeSet<HostName> = chosen.into_iter().collect();
         hosts.retain(|host| chosen.contains(host));
     }
     mistakes.or_ok(hosts)

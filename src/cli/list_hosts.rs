@@ -1,5 +1,6 @@
 //! `converge --list-hosts`: which hosts each play is about, within the limit. No host is asked.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -32,6 +33,7 @@ fn plays_text(inventory: &Inventory, playbook: &Playbook, within: &[HostName]) -
         Origin::Bundled => "the bundled one",
         Origin::Project => playbook.source.path.as_str(),
     };
+    let within: BTreeSet<&HostName> = within.iter().collect();
     let mut text = format!("\nplaybook: {}\n", printable(name));
     for (number, play) in playbook.plays.iter().enumerate() {
         let hosts = mistakes.keep(hosts_of(inventory, play)).unwrap_or_default();
