@@ -270,10 +270,9 @@ fn vars_files(random: &mut Random, directory: &Path, groups: &[&'static str]) {
         if exists || !random.one_in(4) {
             continue;
         }
-        let mut text = |random: &mut Random| {
+        let text = |random: &mut Random| {
             let variables = variables(random);
-            let lines = variables.iter().filter(|(name, _)| name.starts_with("ansible_") || !name.is_empty());
-            lines.map(|(key, value)| format!("{key}: {}\n", yaml(random, value))).collect::<String>()
+            variables.iter().map(|(key, value)| format!("{key}: {}\n", yaml(random, value))).collect::<String>()
         };
         let place = directory.join(kind);
         fs::create_dir_all(&place).unwrap();

@@ -64,7 +64,7 @@ fn question(case: &Case) -> Json {
         "inventories": case.inventories,
         "playbook_directory": case.playbook_directory,
         "patterns": case.patterns,
-        "commands": if case.seed % 20 == 0 { COMMANDS.to_vec() } else { Vec::new() },
+        "commands": if case.seed.is_multiple_of(20) { COMMANDS.to_vec() } else { Vec::new() },
     })
 }
 
