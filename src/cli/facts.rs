@@ -11,7 +11,7 @@ use crate::report::facts_text;
 
 pub(super) async fn run(options: &Options, arguments: &FactsArguments) -> Result<Exit, CliError> {
     let limits: Vec<&str> = options.limit.as_deref().into_iter().chain(arguments.host.as_deref()).collect();
-    let context = context::load_limited(options, &limits)?;
+    let context = context::load_limited(options, &limits).await?;
     let fleet = context::fleet(options, context.targets, Sessions::Closed)?;
     let facts = fleet.gather(questions_of(&context.instances)).await;
     match arguments.output {

@@ -3,10 +3,12 @@
 mod access;
 mod apply;
 mod ask_secret;
+mod asked;
 mod becoming;
 mod catalogue;
 mod configuration;
 mod context;
+mod declared;
 mod drift;
 mod error;
 mod exit;
@@ -20,6 +22,7 @@ mod inventory;
 mod inventory_program;
 mod jobs;
 mod list_hosts;
+mod listing;
 mod lock;
 mod locks;
 mod machine;
@@ -105,6 +108,13 @@ fn takes_configuration(verb: Option<&Verb>) -> bool {
 }
 
 async fn dispatch(options: &Options) -> Result<Exit, CliError> {
+    if options.start_at_task.is_some() {
+        let instead = "a run finds by itself what is left to do; to do a part of it, choose by --tags or --limit";
+        return Err(CliError::Usage(format!("--start-at-task isn't supported: {instead}")));
+    }
+    if options.list_tasks || options.list_tags {
+        return listing::run(options);
+    }
     match &options.verb {
         None if options.list_hosts => list_hosts::run(options),
         None => run::run(options).await,

@@ -25,7 +25,7 @@ const HONOURED: [&str; 17] = [
 ];
 
 /// Names that templates may use and nobody may set.
-pub const MAGIC: [&str; 9] = [
+pub const MAGIC: [&str; 12] = [
     "inventory_hostname",
     "inventory_hostname_short",
     "inventory_file",
@@ -35,6 +35,9 @@ pub const MAGIC: [&str; 9] = [
     "group_names",
     "hostvars",
     "ansible_play_hosts",
+    "ansible_facts",
+    "role_name",
+    "role_path",
 ];
 
 /// Ansible's connection variables that this release doesn't honour (by the start of their name), and what to do
