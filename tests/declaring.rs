@@ -1,4 +1,4 @@
-//! Declarations from files: every `tests/cases/inventory/NAME.yaml` against what `NAME.expected` says that it means,
+//! Declarations from files: every `tests/cases/inventory/NAME.yaml` and `.ini` against what `NAME.expected` says that it means,
 //! or how its mistakes read. `CONVERGE_WRITE_EXPECTED=1 cargo test --test declaring` writes the expectations anew;
 //! read the difference before committing it.
 
@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use converge::cli::inventories::read_inventories;
 use converge::cli::project::{self, ProjectFiles};
 use converge::desired::{Declaration, Desired, Facts, ResolvedTask, resolve, resolve_connections};
 use converge::document::{Diagnostics, Source};
@@ -13,10 +14,10 @@ use converge::inventory::{Becoming, Inventory, InventorySources, Pattern, read_e
 use converge::model::{GroupName, HostName};
 use converge::playbook::TagSelection;
 
-fn cases(below: &str, kind: &str) -> Vec<PathBuf> {
+fn cases(below: &str, kind: &[&str]) -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(below);
     let mut files: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == kind));
+    files.retain(|path| path.extension().is_some_and(|extension| kind.contains(&extension.to_str().unwrap())));
     files.sort();
     files
 }
@@ -76,7 +77,7 @@ fn compare(cases: &[PathBuf], mean: impl Fn(&str, String) -> Result<String, Diag
 
 #[test]
 fn inventories_mean_what_is_expected_of_them() {
-    let all = cases("inventory", "yaml");
+    let all = cases("inventory", &["yaml", "ini"]);
     assert!(all.len() >= 12, "the cases are gone: {all:?}");
     compare(&all, |name, text| {
         let source = Source::new(name, text);
@@ -151,9 +152,9 @@ fn desired_of_case(text: &str) -> Result<String, Diagnostics> {
         words.windows(2).filter(|pair| pair[0] == option).map(|pair| pair[1].to_owned()).collect()
     };
     let playbook = root.join("site.yaml");
-    let sources = project::read_inventory(&root.join("inventory.yaml"), None)?;
+    let sources = read_inventories(&[root.join("inventory.yaml").display().to_string()], None)?;
     let inventory = Inventory::parse(&sources)?;
-    let (playbook, roles) = project::read_playbook(root, Some(&playbook))?;
+    let (playbook, roles) = project::read_playbook(root, Some(&playbook), &[])?;
     let desired = resolve(&Declaration {
         inventory: &inventory,
         playbook: &playbook,
@@ -171,7 +172,7 @@ fn desired_of_case(text: &str) -> Result<String, Diagnostics> {
 
 #[test]
 fn playbooks_mean_what_is_expected_of_them() {
-    let all = cases("playbooks", "project");
+    let all = cases("playbooks", &["project"]);
     assert!(all.len() >= 8, "the cases are gone: {all:?}");
     compare(&all, |_, text| {
         // Paths begin at the project, wherever it lies.
@@ -208,18 +209,18 @@ fn patterns_choose_what_ansible_chooses() {
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/inventory/nested.yaml")).unwrap();
     let inventory = Inventory::parse(&InventorySources::of(Source::new("nested.yaml", text))).unwrap();
     for (pattern, expected) in [
-        ("all", "lone mgr1 mgr2 store1 gpu01 gpu02 gpu03"),
+        ("all", "lone gpu03 mgr2 mgr1 store1 gpu01 gpu02"),
         ("site", "mgr1 mgr2 store1 gpu01 gpu02 gpu03"),
         ("site:!agent", "mgr1 mgr2 store1"),
         ("site:&edge", "mgr2 gpu03"),
         ("!edge", "mgr1 store1 gpu01 gpu02"),
-        ("agent[0]:manager[-1]", "store1 gpu01"),
+        ("agent[0]:manager[-1]", "gpu01 store1"),
         ("agent[0:1]", "gpu01 gpu02"),
         ("site[0]", "mgr1"),
         ("~gpu0[23]", "gpu02 gpu03"),
         ("*1", "mgr1 store1 gpu01"),
         ("ungrouped", ""),
-        ("e*:&a*", "lone mgr2 gpu03"),
+        ("e*:&a*", "gpu03 lone mgr2"),
     ] {
         let chosen = Pattern::parse(pattern).unwrap().select(&inventory).hosts;
         assert_eq!(chosen.iter().map(HostName::as_str).collect::<Vec<_>>().join(" "), expected, "{pattern}");
@@ -229,9 +230,10 @@ fn patterns_choose_what_ansible_chooses() {
 /// The way that the command line goes: files of a project to what each host should have.
 fn desired_of(root: &Path, inventory: &Path, extra: &[&str], limit: Option<&str>) -> Result<Desired, Diagnostics> {
     let extra: Vec<String> = extra.iter().map(|text| (*text).to_owned()).collect();
-    let sources = project::read_inventory(inventory, Some(&project::playbook_directory(root, None)))?;
+    let names = [inventory.display().to_string()];
+    let sources = read_inventories(&names, Some(&project::playbook_directory(root, None)))?;
     let inventory = Inventory::parse(&sources)?;
-    let (playbook, roles) = project::read_playbook(root, None)?;
+    let (playbook, roles) = project::read_playbook(root, None, &[])?;
     let extra = read_extra_vars(&project::read_extra_arguments(&extra)?)?;
     let becoming = &Becoming::default();
     resolve(&Declaration {

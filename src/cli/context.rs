@@ -8,14 +8,15 @@ use std::time::Duration;
 use super::catalogue::catalogue;
 use super::decode::Places;
 use super::error::CliError;
+use super::inventories::{read_inventories, read_limit_files};
 use super::options::Options;
 use super::project::ProjectFiles;
 use super::survey::{Subject, backup_hosts};
 use super::{asked, becoming, declared, decode, lock, machine, output, project};
 use crate::desired::{Declaration, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
-use crate::document::{Diagnostic, Diagnostics};
+use crate::document::{Diagnostic, Diagnostics, Source};
 use crate::gather::{Fleet, Limits, Sessions};
-use crate::inventory::{Connection, ConnectionKind, Inventory, read_extra_vars};
+use crate::inventory::{Connection, ConnectionKind, Inventory, InventorySources, read_extra_vars};
 use crate::model::HostName;
 use crate::playbook::{Origin, TagSelection};
 use crate::preflight::{Finding, Request, Waiver, parse_waiver, parse_waivers};
@@ -75,12 +76,12 @@ fn request(options: &Options) -> Result<Request, Diagnostics> {
 
 /// Reads inventory, playbook and roles, and decodes every task: all mistakes of all files in one go.
 pub(super) async fn load(options: &Options) -> Result<Context, CliError> {
-    load_limited(options, options.limit.as_deref()).await
+    load_limited(options, options.limit.as_deref().as_slice()).await
 }
 
-/// The same within another limit.
-pub(super) async fn load_limited(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
-    let mut context = read(options, limit).await?;
+/// The same within other limits, all of which hold.
+pub(super) async fn load_limited(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
+    let mut context = read(options, limits).await?;
     lock::attach(&mut context.instances)?;
     lock::attach(&mut context.out_of_scope)?;
     Ok(context)
@@ -88,30 +89,34 @@ pub(super) async fn load_limited(options: &Options, limit: Option<&str>) -> Resu
 
 /// The same without the lock file, which is about to be written.
 pub(super) async fn load_to_lock(options: &Options) -> Result<Context, CliError> {
-    read(options, options.limit.as_deref()).await
+    read(options, options.limit.as_deref().as_slice()).await
 }
 
-async fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
-    let path = options.inventory.as_deref().ok_or(CliError::NoInventory)?;
+async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
+    if options.inventory.is_empty() {
+        return Err(CliError::NoInventory(options.configuration.named_inventory.clone()));
+    }
     let root = Path::new(".");
     let playbook_path = options.playbook.as_deref();
     let mut mistakes = Diagnostics::new();
-    let sources = mistakes.keep(project::read_inventory(path, Some(&project::playbook_directory(root, playbook_path))));
+    let playbook_directory = project::playbook_directory(root, playbook_path);
+    let sources = mistakes.keep(read_inventories(&options.inventory, Some(&playbook_directory)));
+    let sources =
+        sources.map(|sources| InventorySources { defaults: options.configuration.connection.clone(), ..sources });
     let inventory = sources.and_then(|sources| mistakes.keep(Inventory::parse(&sources)));
-    let playbook = mistakes.keep(project::read_playbook(root, playbook_path));
+    let playbook = mistakes.keep(project::read_playbook(root, playbook_path, &options.configuration.roles_path));
     let extra = mistakes.keep(project::read_extra_arguments(&options.extra));
     let extra = extra.and_then(|extra| mistakes.keep(read_extra_vars(&extra)));
     let request = mistakes.keep(request(options));
-    let (Some(inventory), Some((playbook, roles)), Some(extra), Some(request)) = (inventory, playbook, extra, request)
+    let limit_files = mistakes.keep(read_limit_files(limits));
+    let (Some(inventory), Some((playbook, roles)), Some(extra), Some(request), Some(limit_files)) =
+        (inventory, playbook, extra, request, limit_files)
     else {
         return Err(mistakes.into());
     };
     // Everything is resolved, also what the limit leaves out: a migration concerns it all the same.
     let becoming = &becoming::of_command_line(options);
-    let within: Option<BTreeSet<HostName>> = match limit {
-        None => None,
-        Some(limit) => mistakes.keep(inventory.limit(limit)).map(|hosts| hosts.into_iter().collect()),
-    };
+    let within = mistakes.keep(within(&inventory, limits, &limit_files)).flatten();
     let tags = TagSelection::of(&options.tags, &options.skip_tags);
     let declaration = Declaration {
         inventory: &inventory,
@@ -152,7 +157,7 @@ async fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliErro
             let hint = "`--list-tags` shows the tags of each play";
             return Err(CliError::Declaration(nothing.hint(hint).into()));
         }
-        let limit = limit.unwrap_or_default();
+        let limit = limits.join(" and ");
         let nothing = Diagnostic::nowhere(format!("--limit {limit} leaves no host that any play is about"));
         return Err(CliError::Declaration(nothing.into()));
     }
@@ -168,6 +173,22 @@ async fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliErro
     becoming::check_effect(options, &targets)?;
     let catalogue = catalogue(options)?;
     Ok(Context { instances, resources, out_of_scope, targets, catalogue, request, declared })
+}
+
+/// The hosts that all limits choose; nothing where there is no limit.
+fn within(
+    inventory: &Inventory,
+    limits: &[&str],
+    files: &BTreeMap<String, Arc<Source>>,
+) -> Result<Option<BTreeSet<HostName>>, Diagnostics> {
+    let mut mistakes = Diagnostics::new();
+    let mut hosts: BTreeSet<HostName> = inventory.hosts().iter().cloned().collect();
+    for limit in limits {
+        let chosen = mistakes.keep(inventory.limit_with(limit, files)).unwrap_or_default();
+        let chosen: BTreeSet<HostName> = chosen.into_iter().collect();
+        hosts.retain(|host| chosen.contains(host));
+    }
+    mistakes.or_ok((!limits.is_empty()).then_some(hosts))
 }
 
 pub(super) fn target(host: &HostName, connection: &Connection) -> Target {

@@ -67,9 +67,12 @@ pub enum CliError {
     /// What was asked for on the command line makes no sense.
     #[error("{0}")]
     Usage(String),
-    /// An inventory is needed.
-    #[error("no inventory: name one with --inventory FILE (nothing else ever chooses hosts)")]
-    NoInventory,
+    /// An inventory is needed. One is named elsewhere, perhaps, and isn't taken from there.
+    #[error(
+        "no inventory: name one with --inventory FILE (nothing else ever chooses hosts){}",
+        .0.as_ref().map_or_else(String::new, |named| format!("; next: converge {named}"))
+    )]
+    NoInventory(Option<String>),
     /// A journal can't be kept or read.
     #[error("{0}")]
     Journal(#[from] JournalError),
@@ -112,7 +115,7 @@ impl CliError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            CliError::NoInventory | CliError::Usage(_) => Exit::Usage,
+            CliError::NoInventory(_) | CliError::Usage(_) => Exit::Usage,
             CliError::Interrupted | CliError::InterruptedProof => Exit::Interrupted,
             CliError::Declaration(_)
             | CliError::File { .. }

@@ -10,16 +10,8 @@ use crate::gather::Sessions;
 use crate::report::facts_text;
 
 pub(super) async fn run(options: &Options, arguments: &FactsArguments) -> Result<Exit, CliError> {
-    let context = match &arguments.host {
-        None => context::load(options).await?,
-        Some(host) => {
-            let limit = match &options.limit {
-                None => host.clone(),
-                Some(limit) => format!("{limit},&{host}"),
-            };
-            context::load_limited(options, Some(&limit)).await?
-        }
-    };
+    let limits: Vec<&str> = options.limit.as_deref().into_iter().chain(arguments.host.as_deref()).collect();
+    let context = context::load_limited(options, &limits).await?;
     let fleet = context::fleet(options, context.targets, Sessions::Closed)?;
     let facts = fleet.gather(questions_of(&context.instances, &context.resources)).await;
     match arguments.output {

@@ -10,7 +10,8 @@ use crate::playbook::{TagSelection, list_plays};
 use crate::report::{Listed, listing_text};
 
 pub(super) fn run(options: &Options) -> Result<Exit, CliError> {
-    let (playbook, roles) = project::read_playbook(Path::new("."), options.playbook.as_deref())?;
+    let roles_path = &options.configuration.roles_path;
+    let (playbook, roles) = project::read_playbook(Path::new("."), options.playbook.as_deref(), roles_path)?;
     let plays = list_plays(&playbook, &roles, &TagSelection::of(&options.tags, &options.skip_tags));
     let listed = Listed { tasks: options.list_tasks, tags: options.list_tags };
     output::answer(&listing_text(&playbook.source.path, &plays, listed))?;

@@ -6,6 +6,7 @@ mod ask_secret;
 mod asked;
 mod becoming;
 mod catalogue;
+mod configuration;
 mod context;
 mod declared;
 mod decode;
@@ -17,7 +18,11 @@ mod facts;
 mod fetch;
 mod history;
 mod interrupt;
+pub mod inventories;
+mod inventory;
+mod inventory_program;
 mod jobs;
+mod list_hosts;
 mod listing;
 mod lock;
 mod locks;
@@ -46,6 +51,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use configuration::Configuration;
 pub use error::CliError;
 pub use exit::Exit;
 pub use options::Options;
@@ -56,7 +62,7 @@ use options::{LockVerb, SchemaVerb, Verb};
 /// Runs the program with the process's own arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let options = match Options::try_parse() {
+    let mut options = match Options::try_parse() {
         Ok(options) => options,
         Err(error) => {
             // Help and version are asked for; everything else is a mistake on the command line.
@@ -66,6 +72,13 @@ pub fn main() -> ExitCode {
         }
     };
     interrupt::note_start();
+    if takes_configuration(options.verb.as_ref())
+        && let Err(mistakes) = configuration::apply(&mut options)
+    {
+        let error = CliError::from(mistakes);
+        output::say(&error.in_full());
+        return error.exit().into();
+    }
     machine::start_logging(options.verbose);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -87,6 +100,14 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Whether a command has anything to do with what is set for a project. A mistake there is no reason not to explain a rule.
+fn takes_configuration(verb: Option<&Verb>) -> bool {
+    !matches!(
+        verb,
+        Some(Verb::Explain(_) | Verb::Path(_) | Verb::Fetch(_) | Verb::Inventory(options::InventoryVerb::Import(_)))
+    )
+}
+
 async fn dispatch(options: &Options) -> Result<Exit, CliError> {
     if options.start_at_task.is_some() {
         let instead = "a run finds by itself what is left to do; to do a part of it, choose by --tags or --limit";
@@ -96,6 +117,7 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         return listing::run(options);
     }
     match &options.verb {
+        None if options.list_hosts => list_hosts::run(options),
         None => run::run(options).await,
         Some(Verb::Plan(arguments)) => plan::run(options, arguments).await,
         Some(Verb::Apply(arguments)) => apply::run(options, arguments).await,
@@ -103,6 +125,7 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Preflight(arguments)) => preflight::run(options, arguments).await,
         Some(Verb::Explain(arguments)) => explain::run(arguments),
         Some(Verb::Facts(arguments)) => facts::run(options, arguments).await,
+        Some(Verb::Inventory(verb)) => inventory::run(options, verb),
         Some(Verb::Releases(arguments)) => releases::run(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Check(arguments))) => schema::check(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Mend(arguments))) => schema::mend(options, arguments).await,

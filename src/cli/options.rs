@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::configuration::Configuration;
 use super::path::PathArguments;
 
 /// Moves a cluster of Python services from the release that it runs to the release that is declared, over SSH, and
@@ -15,13 +16,15 @@ use super::path::PathArguments;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "converge", version, propagate_version = true, subcommand_negates_reqs = true)]
 pub struct Options {
-    /// Inventory in Ansible's YAML. Nothing else ever chooses hosts.
+    /// Inventory: a file in YAML or INI, a directory of them, a program, or a list (`host1,host2,`). Several are one; the
+    /// later wins. Nothing else ever chooses hosts.
     #[arg(short, long, value_name = "FILE", global = true)]
-    pub inventory: Option<PathBuf>,
+    pub inventory: Vec<String>,
     /// Playbook [default: playbooks/site.yaml of the current directory, or the bundled one]
     #[arg(short, long, value_name = "FILE", global = true)]
     pub playbook: Option<PathBuf>,
-    /// Only hosts that match this pattern, such as 'gpu*:!gpu07'; what matches nothing is an error.
+    /// Only hosts that match this pattern, such as 'gpu*:!gpu07'; `@FILE` for a file of hosts or patterns, a line each. What
+    /// matches nothing is an error.
     #[arg(short, long, value_name = "PATTERN", global = true)]
     pub limit: Option<String>,
     /// A variable that wins over all others: name=value, or @FILE.
@@ -127,9 +130,15 @@ pub struct Options {
     /// Stop after the plan: nothing is changed.
     #[arg(short = 'C', long)]
     pub check: bool,
+    /// Say which hosts each play is about, and stop. No host is asked.
+    #[arg(long)]
+    pub list_hosts: bool,
     /// Don't ask before carrying the plan out.
     #[arg(short, long, global = true)]
     pub yes: bool,
+    /// What is set elsewhere and is no option.
+    #[arg(skip)]
+    pub configuration: Configuration,
     /// The command.
     #[command(subcommand)]
     pub verb: Option<Verb>,
@@ -156,6 +165,9 @@ pub enum Verb {
     Explain(ExplainArguments),
     /// Show everything that is observed on the hosts.
     Facts(FactsArguments),
+    /// Show what the inventories say, as `ansible-inventory` does; no host is asked.
+    #[command(subcommand)]
+    Inventory(InventoryVerb),
     /// List what is published, by train; save it with --save for --offline.
     Releases(ReleasesArguments),
     /// Look at databases, whether they have all that their revisions bring, and complete them.
@@ -168,6 +180,74 @@ pub enum Verb {
     Fetch(FetchArguments),
     /// Show the releases to go through from one to another: exit code 0 with a path, 3 without.
     Path(PathArguments),
+}
+
+/// Commands about inventories.
+#[derive(Debug, Clone, Subcommand)]
+pub enum InventoryVerb {
+    /// All hosts within the limit, groups and variables, in the form that an inventory program prints.
+    List(ExportArguments),
+    /// The variables of one host.
+    Host(HostArguments),
+    /// The groups as a tree, with their hosts.
+    Graph(GraphArguments),
+    /// Make an inventory of a cluster file of bssh.
+    Import(ImportArguments),
+}
+
+/// In which form an inventory is shown, and where.
+#[derive(Debug, Clone, Args)]
+pub struct ShapeArguments {
+    /// YAML instead of JSON; a list in it is an inventory itself.
+    #[arg(long)]
+    pub yaml: bool,
+    /// Write to a file instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Arguments of `inventory list`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportArguments {
+    /// In which form.
+    #[command(flatten)]
+    pub shape: ShapeArguments,
+    /// Show each variable at the group or host that it is given to, rather than all of a host's at the host.
+    #[arg(long)]
+    pub export: bool,
+}
+
+/// Arguments of `inventory host`.
+#[derive(Debug, Clone, Args)]
+pub struct HostArguments {
+    /// The host.
+    #[arg(value_name = "HOST")]
+    pub host: String,
+    /// How it is shown.
+    #[command(flatten)]
+    pub list: ExportArguments,
+}
+
+/// Arguments of `inventory graph`.
+#[derive(Debug, Clone, Args)]
+pub struct GraphArguments {
+    /// The group at the top [default: all]
+    #[arg(value_name = "GROUP")]
+    pub group: Option<String>,
+    /// Show variables too.
+    #[arg(long)]
+    pub vars: bool,
+}
+
+/// Arguments of `inventory import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArguments {
+    /// The cluster file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Write to a file instead of standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// Commands about schemas.
@@ -411,7 +491,7 @@ mod tests {
     #[test]
     fn options_may_stand_before_or_behind_the_command() {
         for words in [["converge", "-i", "x.yaml", "drift"], ["converge", "drift", "-i", "x.yaml"]] {
-            assert_eq!(Options::try_parse_from(words).unwrap().inventory, Some("x.yaml".into()));
+            assert_eq!(Options::try_parse_from(words).unwrap().inventory, ["x.yaml"]);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Finds and reads the files of a project: the inventory with its vars files, playbooks and roles. I/O.
+//! Finds and reads the files of a project: vars files, playbooks and roles. I/O.
 //!
 //! All reading of declarations from the file system happens here; the texts then go to the pure modules.
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::document::{Diagnostic, Diagnostics, Source};
-use crate::inventory::{Beside, ExtraVars, InventorySources, Scope, VarsFile};
+use crate::inventory::{Beside, ExtraVars, Scope, VarsFile};
 use crate::playbook::{
     Files, KnownFiles, Origin, Playbook, Role, RoleRest, RoleSources, Roles, bundled_playbook, bundled_role,
     bundled_role_names,
@@ -44,28 +44,6 @@ pub fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostic> {
     }
 }
 
-/// Reads the inventory file and the `group_vars/` and `host_vars/` beside it and beside the playbook.
-///
-/// # Errors
-/// Every file that can't be read, and every name that has more than one file.
-pub fn read_inventory(inventory: &Path, playbook_directory: Option<&Path>) -> Result<InventorySources, Diagnostics> {
-    let mut mistakes = Diagnostics::new();
-    let source = mistakes.keep(read_source(inventory));
-    let beside = directory_of(inventory);
-    let mut vars = Vec::new();
-    read_vars_beside(&beside, Beside::Inventory, &mut vars, &mut mistakes);
-    if let Some(directory) = playbook_directory {
-        // The same directory twice would give each variable twice.
-        if !is_same(directory, &beside) {
-            read_vars_beside(directory, Beside::Playbook, &mut vars, &mut mistakes);
-        }
-    }
-    match source {
-        Some(inventory) => mistakes.or_ok(InventorySources { inventory, vars }),
-        None => Err(mistakes),
-    }
-}
-
 /// Reads the `-e` arguments: `key=value …`, `{…}`, or `@file`.
 ///
 /// # Errors
@@ -87,12 +65,16 @@ pub fn playbook_directory(root: &Path, playbook: Option<&Path>) -> PathBuf {
 }
 
 /// Reads a playbook and the roles that it names. Without a path, that is `playbooks/site.yaml` below `root` (the
-/// current directory) or, when there is none, the bundled one. Each role is `roles/NAME/` below `root`, or the
-/// bundled one of that name.
+/// current directory) or, when there is none, the bundled one. Each role is `roles/NAME/` below `root`, or `NAME/` in the
+/// first directory of `roles_path` that has it, or the bundled one of that name.
 ///
 /// # Errors
 /// All mistakes of the playbook, or else all mistakes of its roles.
-pub fn read_playbook(root: &Path, playbook: Option<&Path>) -> Result<(Playbook, Roles), Diagnostics> {
+pub fn read_playbook(
+    root: &Path,
+    playbook: Option<&Path>,
+    roles_path: &[PathBuf],
+) -> Result<(Playbook, Roles), Diagnostics> {
     let (source, origin) = match playbook {
         Some(path) => (read_source(path)?, Origin::Project),
         None => match read_either(&root.join("playbooks"), "site")? {
@@ -102,7 +84,9 @@ pub fn read_playbook(root: &Path, playbook: Option<&Path>) -> Result<(Playbook, 
     };
     let playbook = Playbook::read(&source, origin, &ProjectFiles)?;
     let beside = directory_of(Path::new(&source.path)).join("roles");
-    let roles = read_roles(&[root.join("roles"), beside], &playbook)?;
+    let mut directories = vec![root.join("roles"), beside];
+    directories.extend_from_slice(roles_path);
+    let roles = read_roles(&directories, &playbook)?;
     Ok((playbook, roles))
 }
 
@@ -196,21 +180,23 @@ pub fn read_either(directory: &Path, stem: &str) -> Result<Option<Arc<Source>>, 
 }
 
 /// The directory that a file lies in, as it would be written.
-fn directory_of(file: &Path) -> PathBuf {
+pub(super) fn directory_of(file: &Path) -> PathBuf {
     match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
         Some(_) | None => PathBuf::from("."),
     }
 }
 
-fn is_same(a: &Path, b: &Path) -> bool {
+/// Whether two paths lead to one directory.
+pub(super) fn is_same(a: &Path, b: &Path) -> bool {
     match (fs::canonicalize(a), fs::canonicalize(b)) {
         (Ok(a), Ok(b)) => a == b,
         (Ok(_) | Err(_), _) => false,
     }
 }
 
-fn read_vars_beside(directory: &Path, beside: Beside, vars: &mut Vec<VarsFile>, mistakes: &mut Diagnostics) {
+/// Reads the `group_vars/` and `host_vars/` of a directory.
+pub(super) fn read_vars_beside(directory: &Path, beside: Beside, vars: &mut Vec<VarsFile>, mistakes: &mut Diagnostics) {
     type MakeScope = fn(String) -> Scope;
     let kinds: [(&str, MakeScope); 2] = [("group_vars", Scope::Group), ("host_vars", Scope::Host)];
     for (kind, scope) in kinds {
@@ -257,7 +243,8 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     let mut files = Vec::new();
     for entry in entries(path)? {
         let extension = entry.extension().and_then(|extension| extension.to_str()).unwrap_or("");
-        if entry.is_dir() || EXTENSIONS.contains(&extension) {
+        // As for Ansible, a directory with an extension is none of variables.
+        if EXTENSIONS.contains(&extension) && (!entry.is_dir() || extension.is_empty()) {
             files.extend(files_of(&entry)?);
         }
     }
@@ -265,7 +252,10 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
 }
 
 /// The entries of a directory in ASCII order, without hidden files and editors' back-ups.
-fn entries(directory: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+///
+/// # Errors
+/// When it can't be read.
+pub(super) fn entries(directory: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     let cant = |error: std::io::Error| Diagnostic::nowhere(format!("can't read {}: {error}", directory.display()));
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).map_err(cant)? {
@@ -280,74 +270,40 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
 }
 
 /// `./group_vars` reads better as `group_vars`.
-fn without_dot(path: &Path) -> PathBuf {
+pub(super) fn without_dot(path: &Path) -> PathBuf {
     path.strip_prefix(".").map_or_else(|_| path.to_path_buf(), Path::to_path_buf)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
-    fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
+    /// A directory with these files; those that begin as programs do may be executed.
+    pub(in crate::cli) fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = directory.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
+            fs::write(&path, text).unwrap();
+            if text.starts_with("#!") {
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            }
         }
         directory
     }
 
     #[test]
-    fn vars_files_are_found_as_ansible_finds_them() {
-        let project = project(&[
-            ("inventories/prod.yaml", "all: {}"),
-            ("inventories/group_vars/all/b.yml", ""),
-            ("inventories/group_vars/all/a.yaml", ""),
-            ("inventories/group_vars/all/.hidden.yaml", ""),
-            ("inventories/group_vars/all/sub/c.yaml", ""),
-            ("inventories/group_vars/all/notes.txt", ""),
-            ("inventories/group_vars/web.yaml~", ""),
-            ("inventories/group_vars/web", ""),
-            ("inventories/host_vars/web1.example.org", ""),
-            ("playbooks/group_vars/web.yml", ""),
-        ]);
-        let root = project.path();
-        let sources = read_inventory(&root.join("inventories/prod.yaml"), Some(&root.join("playbooks"))).unwrap();
-        let shown: Vec<String> = sources
-            .vars
-            .iter()
-            .map(|file| {
-                let path = Path::new(&file.source.path).strip_prefix(root).unwrap().display().to_string();
-                format!("{path} {:?} {:?}", file.scope, file.beside)
-            })
-            .collect();
-        assert_eq!(
-            shown,
-            [
-                "inventories/group_vars/all/a.yaml Group(\"all\") Inventory",
-                "inventories/group_vars/all/b.yml Group(\"all\") Inventory",
-                "inventories/group_vars/all/sub/c.yaml Group(\"all\") Inventory",
-                "inventories/group_vars/web Group(\"web\") Inventory",
-                "inventories/host_vars/web1.example.org Host(\"web1.example.org\") Inventory",
-                "playbooks/group_vars/web.yml Group(\"web\") Playbook",
-            ]
-        );
-        // A playbook directory that is the inventory's own isn't read twice.
-        let same = read_inventory(&root.join("inventories/prod.yaml"), Some(&root.join("inventories"))).unwrap();
-        assert_eq!(same.vars.len(), 5);
-    }
-
-    #[test]
     fn an_empty_directory_has_the_bundled_playbook_and_a_project_overrides_role_by_role() {
         let empty = project(&[]);
-        let (playbook, _) = read_playbook(empty.path(), None).unwrap();
+        let (playbook, _) = read_playbook(empty.path(), None, &[]).unwrap();
         assert_eq!(playbook.origin, Origin::Bundled);
         let project = project(&[
             ("playbooks/site.yml", "- {hosts: all, roles: [manager, agent]}"),
             ("roles/manager/tasks/main.yaml", "- component: {a: 1}\n- component: {b: 1}"),
         ]);
-        let (playbook, roles) = read_playbook(project.path(), None).unwrap();
+        let (playbook, roles) = read_playbook(project.path(), None, &[]).unwrap();
         assert_eq!(playbook.origin, Origin::Project);
         assert_eq!((roles.get("manager").unwrap().tasks.len(), roles.get("agent").unwrap().tasks.len()), (2, 1));
         assert_eq!(
@@ -355,27 +311,17 @@ mod tests {
             (Origin::Project, Origin::Bundled)
         );
         fs::write(project.path().join("playbooks/site.yaml"), "").unwrap();
-        assert!(read_playbook(project.path(), None).unwrap_err().to_string().contains("site.yml are there"));
+        assert!(read_playbook(project.path(), None, &[]).unwrap_err().to_string().contains("site.yml are there"));
     }
 
     #[test]
     fn a_role_without_tasks_and_an_unreadable_extra_file_are_mistakes() {
         let project = project(&[("p.yaml", "- {hosts: all, roles: [x]}"), ("roles/x/defaults/main.yml", "a: 1")]);
-        let shown = read_playbook(project.path(), Some(&project.path().join("p.yaml"))).unwrap_err().to_string();
+        let shown = read_playbook(project.path(), Some(&project.path().join("p.yaml")), &[]).unwrap_err().to_string();
         assert!(shown.contains("roles/x has no tasks"), "{shown}");
         let extra = ["a=1".to_owned(), "@/nowhere/x.yaml".to_owned()];
+        assert!(read_source(project.path()).unwrap_err().to_string().contains("it is a directory"));
         assert!(read_extra_arguments(&extra).unwrap_err().to_string().contains("can't read /nowhere/x.yaml"));
         assert_eq!(read_extra_arguments(&extra[..1]).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn all_unreadable_files_are_named_at_once() {
-        let project = project(&[("group_vars/web.yaml", ""), ("group_vars/web.yml", ""), ("group_vars/x", "")]);
-        fs::write(project.path().join("group_vars/x"), [0xff, 0xfe]).unwrap();
-        let shown = read_inventory(&project.path().join("prod.yaml"), None).unwrap_err().to_string();
-        for part in ["prod.yaml: No such file", "are for `web`", "x: it isn't UTF-8 (byte 0)"] {
-            assert!(shown.contains(part), "{shown}");
-        }
-        assert!(read_source(project.path()).unwrap_err().to_string().contains("it is a directory"));
     }
 }

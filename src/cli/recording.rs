@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::CliError;
+use super::inventories::full_names;
 use super::options::Options;
 use super::words::words;
 use super::{machine, output};
@@ -23,7 +24,7 @@ pub(super) struct Begun {
     /// The run that it goes on with, as the operator asked.
     pub(super) resumes: Option<RunId>,
     words: Vec<String>,
-    /// The inventory's path, in full.
+    /// The inventories' paths, in full.
     pub(super) inventory: Option<String>,
 }
 
@@ -37,7 +38,7 @@ impl Begun {
             store,
             resumes,
             words: words(options),
-            inventory: options.inventory.as_deref().map(machine::full_path),
+            inventory: full_names(&options.inventory),
         })
     }
 

@@ -27,9 +27,9 @@ pub(super) async fn run(options: &Options, arguments: &ReleasesArguments) -> Res
     }
     refuse_unused(options, &arguments.source)?;
     let access = Access::of(options)?;
-    let listed = match &options.inventory {
-        Some(_) if !arguments.source.is_named() => of_inventory(options, &access, &arguments.packages).await?,
-        Some(_) | None => of_controller(&access, arguments).await?,
+    let listed = match options.inventory.is_empty() || arguments.source.is_named() {
+        false => of_inventory(options, &access, &arguments.packages).await?,
+        true => of_controller(&access, arguments).await?,
     };
     let reports: Vec<PackageReleases<'_>> = listed
         .iter()

@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::options::{Options, ResumeArguments, SchemaVerb, Verb};
 use super::words::{HIDDEN, hidden, words};
-use super::{apply, machine, output, run, schema};
+use super::{apply, configuration, machine, output, run, schema};
 use crate::journal::{JournalError, Kept, Reach, RunStarted, Store, named};
 use crate::model::{RunId, printable, shell_quote};
 
@@ -26,9 +26,10 @@ pub(super) async fn run(options: &Options, arguments: &ResumeArguments) -> Resul
             "the journal of {run} is damaged at its beginning: run converge with the run's arguments"
         ))
     })?;
-    let resumed = resumed(options, started, machine::full_path(&state))?;
+    let mut resumed = resumed(options, started, machine::full_path(&state))?;
     tell(&run, started, doubts);
     machine::enter(&started.directory)?;
+    resumed.configuration = configuration::read()?;
     match &resumed.verb {
         Some(Verb::Schema(SchemaVerb::Mend(arguments))) => schema::mend_on(&resumed, arguments, Some(run)).await,
         Some(Verb::Apply(arguments)) => apply::go_on(&resumed, arguments, Some(run)).await,

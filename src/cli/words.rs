@@ -48,7 +48,10 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         state_dir: _,
         verbose: _,
         check: _,
+        list_hosts: _,
         yes: _,
+        // Whoever goes on finds it again.
+        configuration: _,
         verb,
     } = options;
     let mut words: Vec<String> = Vec::new();
@@ -58,7 +61,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         }
     };
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    named("--inventory", path(inventory));
+    inventory.iter().for_each(|name| named("--inventory", Some(name.clone())));
     named("--playbook", path(playbook));
     named("--limit", limit.clone());
     extra.iter().for_each(|argument| named("--extra-vars", Some(kept(argument))));
@@ -150,6 +153,7 @@ mod tests {
     fn the_words_make_the_same_run_again() {
         for words in [
             &["-i", "prod.yaml"][..],
+            &["-i", "prod.yaml", "-i", "extra/", "--inventory", "h1,h2,"],
             &["-i", "prod.yaml", "-l", "gpu*:!gpu07", "-e", "release=25.6.4", "-e", "@site.yaml", "--major", "-f", "3"],
             &["-i", "p", "--waive", "change-log@25.6.4=read on Monday", "--drain-timeout", "8h", "--max-age", "0"],
             &["-i", "p", "--waivers", "w.yaml", "--offline", "s", "--releases", "r", "-u", "bai", "--private-key", "k"],

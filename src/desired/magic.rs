@@ -26,14 +26,29 @@ pub(super) fn groups(inventory: &Inventory) -> Arc<Node> {
 
 /// All magic variables of one host.
 pub(super) fn of_host(inventory: &Inventory, groups: &Arc<Node>, host: &HostName) -> Magic {
-    let short = host.as_str().split('.').next().unwrap_or(host.as_str());
     let names = inventory.groups_of(host);
-    BTreeMap::from([
+    let mut magic = BTreeMap::from([
         ("inventory_hostname", Arc::new(Node::text_from(ORIGIN, host.as_str()))),
-        ("inventory_hostname_short", Arc::new(Node::text_from(ORIGIN, short))),
+        ("inventory_hostname_short", Arc::new(Node::text_from(ORIGIN, short_name(host)))),
         ("group_names", Arc::new(Node::texts_from(ORIGIN, names.iter().map(|name| name.as_str())))),
         ("groups", groups.clone()),
-    ])
+    ]);
+    let place = inventory.place_of_inventory(host);
+    for (name, value) in [
+        ("inventory_file", place.map(|place| place.file.as_str())),
+        ("inventory_dir", place.map(|place| place.directory.as_str())),
+        ("playbook_dir", inventory.playbook_directory()),
+    ] {
+        magic.extend(value.map(|value| (name, Arc::new(Node::text_from(ORIGIN, value)))));
+    }
+    magic
+}
+
+/// A name up to its first dot; an address is whole.
+fn short_name(host: &HostName) -> &str {
+    let name = host.as_str();
+    let is_address = name.split('.').count() == 4 && name.split('.').all(|part| part.parse::<u8>().is_ok());
+    if is_address { name } else { name.split('.').next().unwrap_or(name) }
 }
 
 /// `ansible_play_hosts`: the hosts that a play acts on, in order.

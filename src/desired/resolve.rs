@@ -346,7 +346,7 @@ fn nobody(declaration: &Declaration<'_>) -> Diagnostic {
         .collect();
     let whom = match limit {
         Some(limit) => format!("any host of --limit {limit}"),
-        None => format!("any host of {}", inventory.source().path),
+        None => format!("any host of {}", inventory.name()),
     };
     let bundled = match playbook.origin {
         Origin::Bundled => "the bundled playbook",

@@ -3,16 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::sources::{Beside, InventorySources, Scope};
-use super::tree::{self, RawTree};
+use super::cycles::find_cycles;
+use super::sources::{Beside, InventoryFormat, InventoryPlace, InventorySources, Scope};
+use super::tree::{RawHost, RawTree};
 use super::variables::{GivenVariables, Level, Variables, read_variables};
-use crate::document::{Diagnostic, Diagnostics, Node, Source, Span};
+use super::{host_list, ini, program, yaml};
+use crate::document::{Diagnostic, Diagnostics, Node, Source, Span, place_of};
 use crate::model::{GroupName, HostName};
 
 /// A group with its place in the tree.
 #[derive(Debug, Clone)]
 struct Group {
     first: Span,
+    /// Own hosts, in order.
+    own: Vec<HostName>,
     /// Own hosts, then those of the groups below, in Ansible's order (level by level); each once.
     hosts: Vec<HostName>,
     children: Vec<GroupName>,
@@ -29,56 +33,74 @@ struct Host {
     first: Span,
     /// All groups up to `all`, weakest first: by depth, priority, name.
     groups: Vec<GroupName>,
+    place: Option<Arc<InventoryPlace>>,
     variables: GivenVariables,
 }
 
-/// Hosts, groups and variables of one inventory.
+/// Variables of vars files: by level, by the number of the directory, by group or host.
+type FileVariables = BTreeMap<(Level, usize, String), GivenVariables>;
+
+/// Hosts, groups and variables of one or several inventories, which are one from here on.
 #[derive(Debug, Clone)]
 pub struct Inventory {
-    source: Arc<Source>,
+    name: String,
+    playbook_directory: Option<String>,
+    defaults: GivenVariables,
+    /// As the group `all` has them.
     order: Vec<HostName>,
+    /// In the order of their first mention.
+    mentioned: Vec<HostName>,
     hosts: BTreeMap<HostName, Host>,
     groups: BTreeMap<GroupName, Group>,
-    /// Variables of vars files: by level, then by group or host.
-    files: BTreeMap<(Level, String), GivenVariables>,
+    /// `all`, `ungrouped`, then all others in the order of their first mention.
+    group_order: Vec<GroupName>,
+    files: FileVariables,
 }
 
 impl Inventory {
     /// Reads an inventory.
     ///
     /// # Errors
-    /// All mistakes of the inventory file and of the vars files.
+    /// All mistakes of the inventories and of the vars files.
     pub fn parse(sources: &InventorySources) -> Result<Self, Diagnostics> {
         let mut mistakes = Diagnostics::new();
         let files = read_files(sources, &mut mistakes);
-        let document = Node::parse(&sources.inventory).map_err(|wrong| with_format_hint(&sources.inventory, &wrong));
-        let Some(document) = mistakes.keep(document) else { return Err(mistakes) };
-        let mut raw = tree::read(&document);
+        let mut raw = RawTree::default();
+        for text in &sources.inventories {
+            raw.place = text.place.clone().map(Arc::new);
+            match &text.format {
+                InventoryFormat::Yaml => yaml::read(&text.source, &mut raw),
+                InventoryFormat::Ini => ini::read(&text.source, &mut raw),
+                InventoryFormat::HostList => host_list::read(&text.source, &mut raw),
+                InventoryFormat::Program { hosts } => program::read(&text.source, hosts, &mut raw),
+            }
+        }
         mistakes.append(std::mem::take(&mut raw.mistakes));
         if raw.host_order.is_empty() && mistakes.is_empty() {
-            mistakes.push(
-                Diagnostic::at(&document.span, "the inventory holds no host").hint("all: { hosts: { host1: {} } }"),
-            );
+            mistakes.push(no_host(sources));
         }
         find_cycles(&raw, &mut mistakes);
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        Ok(Self::link(sources.inventory.clone(), raw, files))
+        let inventory = Self::link(sources, raw, files);
+        inventory.check_names().or_ok(inventory)
     }
 
     /// Puts every host under its groups and orders the groups. Expects a tree without cycles.
-    fn link(source: Arc<Source>, raw: RawTree, files: BTreeMap<(Level, String), GivenVariables>) -> Self {
-        let start = Span::whole(&source);
+    fn link(sources: &InventorySources, raw: RawTree, files: FileVariables) -> Self {
+        let start = sources.inventories.first().map_or_else(nowhere, |text| Span::whole(&text.source));
         let mut groups: BTreeMap<GroupName, Group> = BTreeMap::new();
         for (name, group) in &raw.groups {
             let children = group.children.iter().map(|(child, _)| child.clone()).collect();
             let (hosts, variables) = (group.hosts.clone(), group.variables.clone());
             let (first, priority) = (group.first.clone(), group.priority);
-            groups.insert(name.clone(), Group { first, hosts, children, depth: 0, priority, variables });
+            let own = hosts.clone();
+            groups.insert(name.clone(), Group { first, own, hosts, children, depth: 0, priority, variables });
         }
         let empty = || Group {
             first: start.clone(),
+            own: Vec::new(),
             hosts: Vec::new(),
             children: Vec::new(),
             depth: 0,
@@ -105,22 +127,87 @@ impl Inventory {
         let hosts = raw.hosts.into_iter().map(|(name, host)| {
             let mut belongs = of_host.remove(&name).unwrap_or_default();
             belongs.sort_by_key(|group| groups.get(group).map(|g| (g.depth, g.priority, group.clone())));
-            (name, Host { first: host.first, groups: belongs, variables: host.variables })
+            let RawHost { first, place, variables } = host;
+            (name, Host { first, groups: belongs, place, variables })
         });
         let hosts = hosts.collect();
-        Self { source, order: raw.host_order, hosts, groups, files }
+        let order = groups.get(&all).map(|all| all.hosts.clone()).unwrap_or_default();
+        let others = raw.group_order.into_iter().filter(|name| *name != all && *name != ungrouped);
+        let group_order = [all.clone(), ungrouped.clone()].into_iter().chain(others).collect();
+        let (name, mentioned) = (sources.name(), raw.host_order);
+        let playbook_directory = sources.playbook_directory.clone();
+        let defaults = sources.defaults.clone();
+        Self { name, playbook_directory, defaults, order, mentioned, hosts, groups, group_order, files }
     }
 
-    /// The inventory file.
+    /// A name that a host and a group share means different hosts in different places of a pattern.
+    fn check_names(&self) -> Diagnostics {
+        let both = self.hosts.iter().filter_map(|(name, host)| Some((name, host, self.groups.get(name.as_str())?)));
+        let differing = both.filter(|(name, _, group)| group.hosts != [(*name).clone()]);
+        let mistake = |(name, host, group): (&HostName, &Host, &Group)| {
+            let (first, second) = match group.first.start <= host.first.start {
+                true => (&group.first, &host.first),
+                false => (&host.first, &group.first),
+            };
+            let message = format!(
+                "`{name}` is a host and a group that doesn't hold just that host, so a pattern can't tell them apart; first at {}",
+                place_of(first)
+            );
+            Diagnostic::at(second, message).hint("give one of them another name")
+        };
+        differing.map(mistake).collect()
+    }
+
+    /// What messages call it: the names of its files.
     #[must_use]
-    pub fn source(&self) -> &Arc<Source> {
-        &self.source
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    /// All hosts in the order of their first mention in the file.
+    /// The whole path of the directory that the playbook lies in, where there is one.
+    #[must_use]
+    pub fn playbook_directory(&self) -> Option<&str> {
+        self.playbook_directory.as_deref()
+    }
+
+    /// All hosts in the order of the group `all`: its own first, then those of the groups below, level by level.
     #[must_use]
     pub fn hosts(&self) -> &[HostName] {
         &self.order
+    }
+
+    /// All hosts in the order of their first mention.
+    pub(super) fn mentioned(&self) -> &[HostName] {
+        &self.mentioned
+    }
+
+    /// All groups in the order of their first mention, behind `all` and `ungrouped`.
+    pub(super) fn groups_in_order(&self) -> &[GroupName] {
+        &self.group_order
+    }
+
+    /// A group's `ansible_group_priority`.
+    #[must_use]
+    pub fn priority(&self, group: &str) -> Option<i64> {
+        self.groups.get(group).map(|group| group.priority)
+    }
+
+    /// The groups right below a group, in order.
+    #[must_use]
+    pub fn children(&self, group: &str) -> &[GroupName] {
+        self.groups.get(group).map(|group| group.children.as_slice()).unwrap_or_default()
+    }
+
+    /// The hosts of a group itself, without those of the groups below it, in order.
+    #[must_use]
+    pub fn own_hosts(&self, group: &str) -> &[HostName] {
+        self.groups.get(group).map(|group| group.own.as_slice()).unwrap_or_default()
+    }
+
+    /// Where the inventory lies that mentions a host first; a list of hosts on the command line lies nowhere.
+    #[must_use]
+    pub fn place_of_inventory(&self, host: &HostName) -> Option<&InventoryPlace> {
+        self.hosts.get(host).and_then(|host| host.place.as_deref())
     }
 
     /// The host of a name.
@@ -165,35 +252,83 @@ impl Inventory {
     pub fn variables(&self, host: &HostName) -> Variables {
         let mut variables = Variables::new();
         let Some(entry) = self.hosts.get(host) else { return variables };
+        variables.give_all(&self.defaults);
         for group in entry.groups.iter().filter_map(|name| self.groups.get(name)) {
             variables.give_all(&group.variables);
         }
+        let groups: Vec<&str> = entry.groups.iter().map(GroupName::as_str).collect();
         for level in [Level::InventoryGroupVarsAll, Level::PlaybookGroupVarsAll] {
-            self.give_file(&mut variables, level, "all");
+            self.give_files(&mut variables, level, &["all"]);
         }
         for level in [Level::InventoryGroupVars, Level::PlaybookGroupVars] {
-            entry.groups.iter().for_each(|group| self.give_file(&mut variables, level, group.as_str()));
+            self.give_files(&mut variables, level, &groups);
         }
         variables.give_all(&entry.variables);
         for level in [Level::InventoryHostVars, Level::PlaybookHostVars] {
-            self.give_file(&mut variables, level, host.as_str());
+            self.give_files(&mut variables, level, &[host.as_str()]);
         }
         variables
     }
 
-    fn give_file(&self, variables: &mut Variables, level: Level, name: &str) {
-        if let Some(given) = self.files.get(&(level, name.to_owned())) {
-            variables.give_all(given);
+    /// The variables that are given to a group itself, by the inventory and its vars files, with what lost.
+    #[must_use]
+    pub fn group_variables(&self, name: &str) -> Variables {
+        let mut variables = Variables::new();
+        let Some(group) = self.groups.get(name) else { return variables };
+        variables.give_all(&group.variables);
+        for level in [
+            Level::InventoryGroupVarsAll,
+            Level::PlaybookGroupVarsAll,
+            Level::InventoryGroupVars,
+            Level::PlaybookGroupVars,
+        ] {
+            self.give_files(&mut variables, level, &[name]);
+        }
+        variables
+    }
+
+    /// The variables that are given to a host itself, without those of its groups, with what lost.
+    #[must_use]
+    pub fn host_variables(&self, name: &HostName) -> Variables {
+        let mut variables = Variables::new();
+        let Some(host) = self.hosts.get(name) else { return variables };
+        variables.give_all(&host.variables);
+        for level in [Level::InventoryHostVars, Level::PlaybookHostVars] {
+            self.give_files(&mut variables, level, &[name.as_str()]);
+        }
+        variables
+    }
+
+    /// Variables of vars files: directory by directory, in each of them in the order of `names`.
+    fn give_files(&self, variables: &mut Variables, level: Level, names: &[&str]) {
+        let of_level = self.files.range((level, 0, String::new())..).take_while(|((other, ..), _)| *other == level);
+        let directories: BTreeSet<usize> = of_level.map(|((_, directory, _), _)| *directory).collect();
+        for directory in directories {
+            for name in names {
+                if let Some(given) = self.files.get(&(level, directory, (*name).to_owned())) {
+                    variables.give_all(given);
+                }
+            }
         }
     }
 }
 
-/// An INI inventory isn't valid YAML; the reason that a YAML parser gives for that helps nobody.
-fn with_format_hint(source: &Source, mistakes: &Diagnostics) -> Diagnostics {
-    let first = source.text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['#', ';']));
-    let looks_like_ini = first.is_some_and(|line| line.starts_with('[') && line.ends_with(']'));
-    let hint = looks_like_ini.then(|| tree::YAML_ONLY.to_owned());
-    mistakes.iter().map(|mistake| mistake.clone().maybe_hint(hint.clone())).collect()
+/// A place for what has none: an inventory without sources.
+fn nowhere() -> Span {
+    Span::whole(&Source::new("inventory", ""))
+}
+
+fn no_host(sources: &InventorySources) -> Diagnostic {
+    let Some(text) = sources.inventories.first() else { return Diagnostic::nowhere("no inventory is named") };
+    let (message, hint) = match text.format {
+        InventoryFormat::Ini => ("the inventory holds no host", "a host is a line: mgr1 ansible_host=10.0.0.1"),
+        InventoryFormat::Yaml => ("the inventory holds no host", "all: { hosts: { host1: {} } }"),
+        InventoryFormat::HostList => ("the list holds no host", "-i host1,host2,"),
+        InventoryFormat::Program { .. } => {
+            ("the program names no host", "it prints {\"all\": {\"hosts\": [\"host1\"]}}")
+        }
+    };
+    Diagnostic::at(&Span::whole(&text.source), message).hint(hint)
 }
 
 /// Names that are known to be valid.
@@ -204,20 +339,20 @@ fn built_in(name: &'static str) -> GroupName {
     }
 }
 
-fn read_files(sources: &InventorySources, mistakes: &mut Diagnostics) -> BTreeMap<(Level, String), GivenVariables> {
-    let mut files: BTreeMap<(Level, String), GivenVariables> = BTreeMap::new();
+fn read_files(sources: &InventorySources, mistakes: &mut Diagnostics) -> FileVariables {
+    let mut files = FileVariables::new();
     for file in &sources.vars {
-        let (level, name) = match (&file.scope, file.beside) {
-            (Scope::Group(name), Beside::Inventory) if name == "all" => (Level::InventoryGroupVarsAll, name),
-            (Scope::Group(name), Beside::Playbook) if name == "all" => (Level::PlaybookGroupVarsAll, name),
-            (Scope::Group(name), Beside::Inventory) => (Level::InventoryGroupVars, name),
-            (Scope::Group(name), Beside::Playbook) => (Level::PlaybookGroupVars, name),
-            (Scope::Host(name), Beside::Inventory) => (Level::InventoryHostVars, name),
-            (Scope::Host(name), Beside::Playbook) => (Level::PlaybookHostVars, name),
+        let (level, directory, name) = match (&file.scope, file.beside) {
+            (Scope::Group(name), Beside::Inventory(at)) if name == "all" => (Level::InventoryGroupVarsAll, at, name),
+            (Scope::Group(name), Beside::Playbook) if name == "all" => (Level::PlaybookGroupVarsAll, 0, name),
+            (Scope::Group(name), Beside::Inventory(at)) => (Level::InventoryGroupVars, at, name),
+            (Scope::Group(name), Beside::Playbook) => (Level::PlaybookGroupVars, 0, name),
+            (Scope::Host(name), Beside::Inventory(at)) => (Level::InventoryHostVars, at, name),
+            (Scope::Host(name), Beside::Playbook) => (Level::PlaybookHostVars, 0, name),
         };
         let read = Node::parse(&file.source).and_then(|node| read_variables(&node, level, name));
         if let Some(read) = mistakes.keep(read) {
-            files.entry((level, name.clone())).or_default().extend(read);
+            files.entry((level, directory, name.clone())).or_default().extend(read);
         }
     }
     files
@@ -226,9 +361,12 @@ fn read_files(sources: &InventorySources, mistakes: &mut Diagnostics) -> BTreeMa
 /// Groups that nobody has as a child belong to `all`.
 fn adopt_orphans(groups: &mut BTreeMap<GroupName, Group>, raw: &RawTree, all: &GroupName, ungrouped: &GroupName) {
     let has_parent: BTreeSet<GroupName> = groups.values().flat_map(|group| group.children.iter().cloned()).collect();
-    let order = raw.group_order.iter().chain([ungrouped]);
-    let orphans: Vec<GroupName> = order.filter(|name| *name != all && !has_parent.contains(*name)).cloned().collect();
+    let others = raw.group_order.iter().filter(|name| *name != all && *name != ungrouped);
+    let orphans: Vec<GroupName> = others.filter(|name| !has_parent.contains(*name)).cloned().collect();
     if let Some(all) = groups.get_mut(all) {
+        // It is below `all` before anything else is.
+        all.children.retain(|child| child != ungrouped);
+        all.children.insert(0, ungrouped.clone());
         for orphan in orphans {
             if !all.children.contains(&orphan) {
                 all.children.push(orphan);
@@ -237,7 +375,7 @@ fn adopt_orphans(groups: &mut BTreeMap<GroupName, Group>, raw: &RawTree, all: &G
     }
 }
 
-/// `ungrouped` holds the hosts that are in no group but `all`, whatever the file says.
+/// `ungrouped` holds the hosts that are in no group but `all`: first those that the file puts there, then all others.
 fn sort_out_ungrouped(groups: &mut BTreeMap<GroupName, Group>, raw: &RawTree, all: &GroupName, ungrouped: &GroupName) {
     let grouped: BTreeSet<HostName> = groups
         .iter()
@@ -245,7 +383,12 @@ fn sort_out_ungrouped(groups: &mut BTreeMap<GroupName, Group>, raw: &RawTree, al
         .flat_map(|(_, group)| group.hosts.iter().cloned())
         .collect();
     if let Some(group) = groups.get_mut(ungrouped) {
-        group.hosts = raw.host_order.iter().filter(|host| !grouped.contains(*host)).cloned().collect();
+        let mut hosts: Vec<HostName> = group.hosts.iter().filter(|host| !grouped.contains(*host)).cloned().collect();
+        let there: BTreeSet<HostName> = hosts.iter().cloned().collect();
+        let lone = |host: &&HostName| !grouped.contains(*host) && !there.contains(*host);
+        hosts.extend(raw.host_order.iter().filter(lone).cloned());
+        group.own.clone_from(&hosts);
+        group.hosts = hosts;
     }
 }
 
@@ -281,44 +424,6 @@ fn members_of(groups: &BTreeMap<GroupName, Group>, name: &GroupName) -> Vec<Host
     hosts
 }
 
-/// Reports each group that is below itself, once per cycle.
-fn find_cycles(raw: &RawTree, mistakes: &mut Diagnostics) {
-    let mut done: BTreeSet<&GroupName> = BTreeSet::new();
-    for name in &raw.group_order {
-        let mut way: Vec<(&GroupName, Option<&Span>)> = vec![(name, None)];
-        walk(raw, &mut way, &mut done, mistakes);
-    }
-}
-
-fn walk<'r>(
-    raw: &'r RawTree,
-    way: &mut Vec<(&'r GroupName, Option<&'r Span>)>,
-    done: &mut BTreeSet<&'r GroupName>,
-    mistakes: &mut Diagnostics,
-) {
-    let Some((name, _)) = way.last().copied() else { return };
-    if done.contains(name) {
-        return;
-    }
-    for (child, span) in raw.groups.get(name).map(|group| group.children.as_slice()).unwrap_or_default() {
-        if let Some(at) = way.iter().position(|(ancestor, _)| *ancestor == child) {
-            let round: Vec<String> = way[at..].iter().map(|(name, _)| format!("`{name}`")).collect();
-            let message = format!("groups contain each other: {} > `{child}`", round.join(" > "));
-            let other = way.get(at + 1).and_then(|(_, span)| *span);
-            let message = match other {
-                Some(other) => format!("{message}; the first step is at {other}"),
-                None => message,
-            };
-            mistakes.push(Diagnostic::at(span, message).hint("take one of them out of the other's `children`"));
-        } else {
-            way.push((child, Some(span)));
-            walk(raw, way, done, mistakes);
-            way.pop();
-        }
-    }
-    done.insert(name);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,12 +442,12 @@ mod tests {
     }
 
     #[test]
-    fn hosts_come_in_the_order_of_the_file_and_belong_to_groups_and_their_parents() {
+    fn hosts_come_level_by_level_and_belong_to_groups_and_their_parents() {
         let inventory = parse(
             "all:\n  children:\n    site:\n      children:\n        manager: {hosts: {'mgr[1:2]': {}}}\n        agent:\n          \
              hosts: {'gpu[01:02]':, mgr2: }\n  hosts: {lone: }\n",
         );
-        assert_eq!(names(inventory.hosts()), "mgr1 mgr2 gpu01 gpu02 lone");
+        assert_eq!(names(inventory.hosts()), "lone mgr1 mgr2 gpu01 gpu02");
         assert_eq!(names(inventory.group_hosts("site").unwrap()), "mgr1 mgr2 gpu01 gpu02");
         assert_eq!(names(inventory.group_hosts("ungrouped").unwrap()), "lone");
         assert_eq!(inventory.group_hosts("all").unwrap().len(), 5);
@@ -372,16 +477,19 @@ mod tests {
             |scope: Scope, beside, path: &str, text: &str| VarsFile { scope, beside, source: Source::new(path, text) };
         let group = |name: &str| Scope::Group(name.to_owned());
         let sources = InventorySources {
-            inventory: Source::new("inv.yaml", "g: {vars: {a: 0, b: 0, c: 0, d: 0, e: 0}, hosts: {h: {e: host}}}"),
             vars: vec![
-                file(group("g"), Beside::Inventory, "group_vars/g.yaml", "{c: 3, d: 3, e: 3}"),
-                file(group("all"), Beside::Inventory, "group_vars/all/a.yaml", "{a: 1, b: 1, c: 1}"),
-                file(group("all"), Beside::Inventory, "group_vars/all/b.yaml", "a: 1b"),
+                file(group("g"), Beside::Inventory(0), "group_vars/g.yaml", "{c: 3, d: 3, e: 3}"),
+                file(group("all"), Beside::Inventory(0), "group_vars/all/a.yaml", "{a: 1, b: 1, c: 1}"),
+                file(group("all"), Beside::Inventory(0), "group_vars/all/b.yaml", "a: 1b"),
                 file(group("all"), Beside::Playbook, "playbooks/group_vars/all.yaml", "{b: 2, c: 2, d: 2}"),
-                file(group("nosuch"), Beside::Inventory, "group_vars/nosuch.yaml", "a: 9"),
-                file(Scope::Host("h".into()), Beside::Inventory, "host_vars/h.yaml", "f: 5"),
-                file(Scope::Host("nohost".into()), Beside::Inventory, "host_vars/nohost.yaml", "f: 9"),
+                file(group("nosuch"), Beside::Inventory(0), "group_vars/nosuch.yaml", "a: 9"),
+                file(Scope::Host("h".into()), Beside::Inventory(0), "host_vars/h.yaml", "f: 5"),
+                file(Scope::Host("nohost".into()), Beside::Inventory(0), "host_vars/nohost.yaml", "f: 9"),
             ],
+            ..InventorySources::of(Source::new(
+                "inv.yaml",
+                "g: {vars: {a: 0, b: 0, c: 0, d: 0, e: 0}, hosts: {h: {e: host}}}",
+            ))
         };
         let inventory = Inventory::parse(&sources).unwrap();
         let variables = inventory.variables(inventory.host("h").unwrap());
@@ -389,19 +497,6 @@ mod tests {
             variables.iter().map(|(name, v)| format!("{name}={}", v.given.value.as_str().unwrap())).collect();
         assert_eq!(shown, ["a=1b", "b=2", "c=3", "d=3", "e=host", "f=5"]);
         assert_eq!(variables.get("a").unwrap().given.value.span.to_string(), "group_vars/all/b.yaml:1:4");
-    }
-
-    #[test]
-    fn cycles_of_groups_name_both_places() {
-        let shown = wrong("a: {children: {b: }, hosts: {h: }}\nb: {children: {c: }}\nc: {children: {a: }}\n");
-        assert!(
-            shown.starts_with(
-                "inv.yaml:3:16: groups contain each other: `a` > `b` > `c` > `a`; the first step is at inv.yaml:1:16"
-            ),
-            "{shown}"
-        );
-        assert!(wrong("a: {children: {a: }, hosts: {h: }}").contains("`a` > `a`"));
-        assert!(wrong("a: {children: {all: }, hosts: {h: }}").contains("can't be below one"));
     }
 
     #[test]

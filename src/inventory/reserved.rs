@@ -25,9 +25,12 @@ const HONOURED: [&str; 17] = [
 ];
 
 /// Names that templates may use and nobody may set.
-pub const MAGIC: [&str; 9] = [
+pub const MAGIC: [&str; 12] = [
     "inventory_hostname",
     "inventory_hostname_short",
+    "inventory_file",
+    "inventory_dir",
+    "playbook_dir",
     "groups",
     "group_names",
     "hostvars",

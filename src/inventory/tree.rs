@@ -1,21 +1,19 @@
-//! The inventory file → groups and hosts as written, before anything is inherited.
+//! Groups and hosts as the inventories have them, before anything is inherited. Whatever the format, its reader adds them
+//! here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::range::expand_range;
-use super::variables::{Given, GivenVariables, Level, read_variables};
-use crate::document::{Diagnostic, Diagnostics, Fields, Node, Span, did_you_mean};
+use super::sources::InventoryPlace;
+use super::variables::{Given, GivenVariables, Level};
+use crate::document::{Diagnostic, Diagnostics, Node, Scalar, ScalarStyle, Span, Value};
 use crate::model::{GroupName, HostName};
 
 /// Most hosts in one inventory: the ceiling of one controller, far above the clusters that are known.
 const HOSTS: usize = 20_000;
 
-/// For files that are no YAML inventories.
-pub(super) const YAML_ONLY: &str =
-    "inventories are YAML (`all: { hosts: { host1: {} } }`); the INI format isn't supported in this release";
-
-/// A group as the file has it; one that is mentioned at several places is one group.
+/// A group as it is written; one that is mentioned at several places is one group.
 #[derive(Debug, Clone)]
 pub(super) struct RawGroup {
     /// Where it is mentioned first.
@@ -26,22 +24,24 @@ pub(super) struct RawGroup {
     seen: BTreeSet<HostName>,
     /// Groups below it, in order, and where that is said.
     pub(super) children: Vec<(GroupName, Span)>,
-    /// Its variables in the file.
+    /// Its variables, later ones last.
     pub(super) variables: GivenVariables,
     /// `ansible_group_priority`.
     pub(super) priority: i64,
 }
 
-/// A host as the file has it.
+/// A host as it is written.
 #[derive(Debug, Clone)]
 pub(super) struct RawHost {
     /// Where it is mentioned first.
     pub(super) first: Span,
-    /// Its variables in the file, later ones last.
+    /// The inventory that mentions it first.
+    pub(super) place: Option<Arc<InventoryPlace>>,
+    /// Its variables, later ones last.
     pub(super) variables: GivenVariables,
 }
 
-/// Everything that the file says.
+/// Everything that the inventories say.
 #[derive(Debug, Default)]
 pub(super) struct RawTree {
     pub(super) groups: BTreeMap<GroupName, RawGroup>,
@@ -50,130 +50,93 @@ pub(super) struct RawTree {
     pub(super) host_order: Vec<HostName>,
     /// Groups in the order of their first mention.
     pub(super) group_order: Vec<GroupName>,
+    /// Where the inventory that is being read lies.
+    pub(super) place: Option<Arc<InventoryPlace>>,
     pub(super) mistakes: Diagnostics,
 }
 
-/// Reads a whole inventory document.
-pub(super) fn read(document: &Node) -> RawTree {
-    let mut tree = RawTree::default();
-    let entries = match document.as_mapping() {
-        Ok(entries) => entries,
-        Err(_) if document.is_null() => &[],
-        Err(_) => {
-            let mistake = document.unexpected("groups, such as `all:` with `hosts:` below it");
-            tree.mistakes.push(mistake.hint(YAML_ONLY));
-            return tree;
-        }
-    };
-    for (key, value) in entries {
-        tree.group(key, value);
-    }
-    tree
-}
-
 impl RawTree {
-    /// Reads one group with everything below it, and gives its name.
-    fn group(&mut self, key: &Node, node: &Node) -> Option<GroupName> {
-        let name = match GroupName::parse(key.key_text()) {
+    /// Adds a group, unless it is there, and gives its name.
+    pub(super) fn group(&mut self, name: &str, span: &Span) -> Option<GroupName> {
+        let name = match GroupName::parse(name) {
             Ok(name) => name,
             Err(error) => {
-                self.mistakes.push(Diagnostic::at(&key.span, error.to_string()));
+                self.mistakes.push(Diagnostic::at(span, error.to_string()));
                 return None;
             }
         };
         if !self.groups.contains_key(&name) {
             self.group_order.push(name.clone());
-            let (hosts, children, variables) = (Vec::new(), Vec::new(), Vec::new());
-            let seen = BTreeSet::new();
-            let raw = RawGroup { first: key.span.clone(), hosts, seen, children, variables, priority: 1 };
+            let (hosts, seen, children, variables) = Default::default();
+            let raw = RawGroup { first: span.clone(), hosts, seen, children, variables, priority: 1 };
             self.groups.insert(name.clone(), raw);
         }
-        let fields = match Fields::of(node, format!("group `{name}`")) {
-            Ok(fields) => fields,
-            Err(mistakes) => {
-                self.mistakes.append(mistakes);
-                return Some(name);
-            }
-        };
-        self.sections(&name, fields);
         Some(name)
     }
 
-    /// Reads `hosts`, `children` and `vars` in the order in which they are written, because of two values for one
-    /// host the later one holds.
-    fn sections(&mut self, name: &GroupName, fields: Fields<'_>) {
-        let whole = fields.whole();
-        for (key, section) in whole.as_mapping().unwrap_or(&[]) {
-            match key.key_text() {
-                "hosts" => self.hosts(name, section),
-                "children" => self.children(name, section),
-                "vars" => self.variables(name, section),
-                other => {
-                    let hint = did_you_mean(other, ["hosts", "children", "vars"]);
-                    let hint = hint.unwrap_or_else(|| {
-                        "a group has `hosts`, `children` and `vars`; variables go below `vars`, groups below `children`".to_owned()
-                    });
-                    let message = format!("group `{name}` has no field `{other}`");
-                    self.mistakes.push(Diagnostic::at(&key.span, message).hint(hint));
-                }
+    /// Adds variables to a group that is there. Its priority is no variable: it only orders groups.
+    pub(super) fn group_variables(&mut self, name: &GroupName, mut variables: GivenVariables) {
+        let mut priority = None;
+        variables.retain(|(name, given)| {
+            let is_priority = &**name == "ansible_group_priority";
+            if is_priority {
+                priority = self.mistakes.keep(given.value.as_i64()).or(priority);
             }
-        }
-    }
-
-    fn variables(&mut self, name: &GroupName, section: &Node) {
-        let read = read_variables(section, Level::InventoryGroup, name.as_str());
-        let Some(read) = self.mistakes.keep(read) else { return };
-        let priority = section.get("ansible_group_priority").map(Node::as_i64);
-        let priority = priority.and_then(|priority| self.mistakes.keep(priority));
+            !is_priority
+        });
         if let Some(group) = self.groups.get_mut(name) {
-            group.variables.extend(read);
+            group.variables.extend(variables);
             group.priority = priority.unwrap_or(group.priority);
         }
     }
 
-    fn children(&mut self, parent: &GroupName, section: &Node) {
-        for (key, node) in self.entries(section, "groups") {
-            if key.key_text() == "all" {
-                self.mistakes.push(Diagnostic::at(&key.span, "`all` holds every group and can't be below one"));
-                continue;
-            }
-            let Some(child) = self.group(&key, &node) else { continue };
-            if let Some(group) = self.groups.get_mut(parent)
-                && !group.children.iter().any(|(known, _)| *known == child)
-            {
-                group.children.push((child, key.span.clone()));
-            }
+    /// Puts a group below another one; both are there.
+    pub(super) fn child(&mut self, parent: &GroupName, child: GroupName, span: &Span) {
+        if child.as_str() == "all" {
+            self.mistakes.push(Diagnostic::at(span, "`all` holds every group and can't be below one"));
+        } else if let Some(group) = self.groups.get_mut(parent)
+            && !group.children.iter().any(|(known, _)| *known == child)
+        {
+            group.children.push((child, span.clone()));
         }
     }
 
-    fn hosts(&mut self, group: &GroupName, section: &Node) {
-        for (key, node) in self.entries(section, "hosts") {
-            let names = match expand_range(key.key_text()) {
-                Ok(names) => names,
+    /// Adds the hosts that an entry stands for (`gpu[01:16]`, `mgr1:2222`) to a group that is there, with variables.
+    pub(super) fn hosts(&mut self, group: &GroupName, entry: &str, span: &Span, variables: &[(Arc<str>, Given)]) {
+        let (pattern, port) = match split_port(entry) {
+            Ok(split) => split,
+            Err(port) => {
+                self.mistakes.push(Diagnostic::at(span, format!("expected a port from 1 to 65535, found `{port}`")));
+                return;
+            }
+        };
+        let names = match expand_range(pattern) {
+            Ok(names) => names,
+            Err(error) => {
+                self.mistakes.push(Diagnostic::at(span, error.to_string()));
+                return;
+            }
+        };
+        for name in names {
+            match HostName::parse(&name) {
+                Ok(host) => self.host(group, host, port, span, variables),
                 Err(error) => {
-                    self.mistakes.push(Diagnostic::at(&key.span, error.to_string()));
-                    continue;
-                }
-            };
-            let variables = read_variables(&node, Level::InventoryHost, key.key_text());
-            let variables = self.mistakes.keep(variables).unwrap_or_default();
-            for name in names {
-                match HostName::parse(&name) {
-                    Ok(host) => self.host(group, host, &key.span, &variables),
-                    Err(error) => {
-                        let mistake = Diagnostic::at(&key.span, error.to_string());
-                        let hint = name
-                            .contains(':')
-                            .then(|| "write the port as ansible_port, an IPv6 address as ansible_host".to_owned());
-                        self.mistakes.push(mistake.maybe_hint(hint));
-                        break;
-                    }
+                    let hint = name.contains(':').then(|| "write an IPv6 address as ansible_host".to_owned());
+                    self.mistakes.push(Diagnostic::at(span, error.to_string()).maybe_hint(hint));
+                    break;
                 }
             }
         }
     }
 
-    fn host(&mut self, group: &GroupName, host: HostName, span: &Span, variables: &[(Arc<str>, Given)]) {
+    fn host(
+        &mut self,
+        group: &GroupName,
+        host: HostName,
+        port: Option<u16>,
+        span: &Span,
+        variables: &[(Arc<str>, Given)],
+    ) {
         if !self.hosts.contains_key(&host) {
             if self.host_order.len() == HOSTS {
                 self.mistakes.push(Diagnostic::at(span, format!("more than {HOSTS} hosts in one inventory")));
@@ -182,7 +145,8 @@ impl RawTree {
                 return;
             }
             self.host_order.push(host.clone());
-            self.hosts.insert(host.clone(), RawHost { first: span.clone(), variables: Vec::new() });
+            let variables = port.map(|port| port_variable(&host, port, span)).into_iter().collect();
+            self.hosts.insert(host.clone(), RawHost { first: span.clone(), place: self.place.clone(), variables });
         }
         if let Some(known) = self.hosts.get_mut(&host) {
             known.variables.extend_from_slice(variables);
@@ -193,24 +157,51 @@ impl RawTree {
             group.hosts.push(host);
         }
     }
+}
 
-    /// The entries of a `hosts` or `children` section: a mapping, a single name, or nothing.
-    fn entries(&mut self, section: &Node, what: &str) -> Vec<(Node, Node)> {
-        if section.is_null() {
-            return Vec::new();
-        }
-        if section.as_str().is_ok() {
-            let nothing = Node { span: section.span.clone(), tag: None, value: crate::document::Value::Null };
-            return vec![(section.clone(), nothing)];
-        }
-        match section.as_mapping() {
-            Ok(entries) => entries.to_vec(),
-            Err(_) => {
-                let mistake = section.unexpected(&format!("a mapping of {what}"));
-                self.mistakes
-                    .push(mistake.hint("write each name as a key: `name:` (Ansible's YAML has no lists here)"));
-                Vec::new()
-            }
+/// The port behind a host's name. As in Ansible it counts where the host is mentioned first, and any `ansible_port` of the
+/// host wins over it.
+fn port_variable(host: &HostName, port: u16, span: &Span) -> (Arc<str>, Given) {
+    let scalar = Scalar { text: port.to_string(), style: ScalarStyle::Plain };
+    let node = Node { span: span.clone(), tag: None, value: Value::Scalar(scalar) };
+    let given = Given { value: Arc::new(node), level: Level::InventoryHost, giver: host.as_str().into() };
+    ("ansible_port".into(), given)
+}
+
+/// An entry without the port behind it. Colons in brackets are a range's; with several others it is no name and port.
+fn split_port(entry: &str) -> Result<(&str, Option<u16>), &str> {
+    let Some((name, port)) = entry.rsplit_once(':') else { return Ok((entry, None)) };
+    let in_range = name.matches('[').count() > name.matches(']').count();
+    let outside = name.split('[').map(|part| part.rsplit(']').next().unwrap_or(part)).any(|part| part.contains(':'));
+    if in_range || outside || name.is_empty() {
+        return Ok((entry, None));
+    }
+    match port.parse::<u16>() {
+        Ok(port) if port > 0 => Ok((name, Some(port))),
+        Ok(_) | Err(_) => Err(port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_stands_behind_the_last_colon_outside_of_brackets() {
+        for (entry, expected) in [
+            ("mgr1", Ok(("mgr1", None))),
+            ("mgr1:2222", Ok(("mgr1", Some(2222)))),
+            ("gpu[01:16]", Ok(("gpu[01:16]", None))),
+            ("gpu[01:16:2]:22", Ok(("gpu[01:16:2]", Some(22)))),
+            ("r[1:2]n[a:b]", Ok(("r[1:2]n[a:b]", None))),
+            ("::1", Ok(("::1", None))),
+            ("fe80::1:22", Ok(("fe80::1:22", None))),
+            ("mgr1:", Err("")),
+            ("mgr1:0", Err("0")),
+            ("mgr1:ssh", Err("ssh")),
+            ("mgr1:70000", Err("70000")),
+        ] {
+            assert_eq!(split_port(entry), expected, "{entry}");
         }
     }
 }

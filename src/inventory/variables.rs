@@ -11,6 +11,8 @@ use crate::document::{Diagnostic, Diagnostics, Node, Source, Value, parse_assign
 /// doesn't have are left out).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
+    /// `converge.yaml`, `ansible.cfg` or the environment: how hosts are reached where nothing else says it.
+    Configuration,
     /// `roles/NAME/defaults/main.yaml`
     RoleDefaults,
     /// `vars:` of a group in the inventory file, `all` included.
@@ -48,6 +50,7 @@ pub enum Level {
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Configuration => "configuration",
             Self::RoleDefaults => "role defaults",
             Self::InventoryGroup => "group in the inventory file",
             Self::InventoryGroupVarsAll => "group_vars/all beside the inventory",
@@ -162,7 +165,7 @@ pub fn read_variables(node: &Node, level: Level, giver: &str) -> Result<GivenVar
 }
 
 /// [`read_variables`] for pairs that were read otherwise, such as `-e` arguments.
-fn read_pairs(entries: &[(Node, Node)], level: Level, giver: &str) -> Result<GivenVariables, Diagnostics> {
+pub(super) fn read_pairs(entries: &[(Node, Node)], level: Level, giver: &str) -> Result<GivenVariables, Diagnostics> {
     let giver: Arc<str> = giver.into();
     let mut mistakes = Diagnostics::new();
     let mut all = Vec::with_capacity(entries.len());
@@ -217,7 +220,8 @@ fn check_place(key: &Node, level: Level, giver: &str) -> Result<(), Diagnostic> 
     match level {
         Level::InventoryGroup => Ok(()),
         _ if name == "ansible_group_priority" => wrong("set it in `vars:` of the group in the inventory file"),
-        Level::InventoryGroupVarsAll
+        Level::Configuration
+        | Level::InventoryGroupVarsAll
         | Level::PlaybookGroupVarsAll
         | Level::InventoryGroupVars
         | Level::PlaybookGroupVars
@@ -241,10 +245,14 @@ fn check_place(key: &Node, level: Level, giver: &str) -> Result<(), Diagnostic> 
     }
 }
 
+/// Whether a variable of this name holds a release.
+pub(super) fn is_release(name: &str) -> bool {
+    name == "release" || name.ends_with("_release")
+}
+
 /// A variable that holds a release must not be a bare number.
 fn check_release(name: &str, value: &Node) -> Result<(), Diagnostic> {
-    let is_release = name == "release" || name.ends_with("_release");
-    match (&value.value, is_release) {
+    match (&value.value, is_release(name)) {
         (Value::Scalar(scalar), true) if !scalar.text.trim().is_empty() => value.as_release_text().map(|_| ()),
         (Value::Scalar(_) | Value::Null | Value::Sequence(_) | Value::Mapping(_), _) => Ok(()),
     }

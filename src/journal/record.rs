@@ -130,7 +130,7 @@ pub struct RunStarted {
     pub directory: String,
     /// The words of the command line behind the program's name, without secrets.
     pub command: Vec<String>,
-    /// The inventory's path, in full; none where a saved plan was carried out.
+    /// The inventories' paths, in full, with a blank between them; none where a saved plan was carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<String>,
     /// A digest of the names and addresses of all hosts that the run knew.

@@ -2,6 +2,7 @@
 //!
 //! Shared by the fuzzers here and by `tests/corpora.rs`, which plays everything that they have kept.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use converge::document::{Node, Source};
@@ -10,7 +11,9 @@ use converge::facts::{
     PathsQuery, PinsQuery, Probe, ProcessQuery, PublishedQuery, Query, ResolutionQuery, SchemaQuery, UnitQuery,
     VenvQuery, WheelQuery, WorkQuery, read_answers,
 };
-use converge::inventory::{Inventory, InventorySources};
+use converge::inventory::{
+    Inventory, InventoryFormat, InventorySources, InventoryText, Pattern, hosts_to_ask, import_bssh,
+};
 use converge::model::HostName;
 use converge::packages::read_archive;
 use converge::playbook::{Origin, Playbook};
@@ -22,7 +25,7 @@ use converge::transport::KnownHosts;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them; a corpus has the name of its target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("known_hosts", known_hosts),
     ("probe", probe),
     ("job", job),
@@ -31,6 +34,7 @@ pub const TARGETS: [Target; 8] = [
     ("wheel", wheel),
     ("journal", journal),
     ("yaml", yaml),
+    ("inventory", inventory),
 ];
 
 /// What goes to a terminal later on must not be able to steer it.
@@ -190,4 +194,26 @@ pub fn yaml(data: &[u8]) {
     drop(Node::parse(&source).map_err(|wrong| wrong.to_string()));
     drop(Inventory::parse(&InventorySources::of(source.clone())).map_err(|wrong| wrong.to_string()));
     drop(Playbook::parse(&source, Origin::Project).map_err(|wrong| wrong.to_string()));
+}
+
+/// An inventory in INI, what a program printed, a list of hosts, a pattern: each of the first line's kind or all.
+pub fn inventory(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let source = Source::new("hosts", text.clone());
+    for format in [InventoryFormat::Ini, InventoryFormat::HostList, InventoryFormat::Program { hosts: BTreeMap::new() }]
+    {
+        let inventories = vec![InventoryText { source: source.clone(), format, place: None }];
+        let sources = InventorySources { inventories, ..InventorySources::of(source.clone()) };
+        match Inventory::parse(&sources) {
+            Ok(inventory) => {
+                for line in text.lines().take(20) {
+                    drop(Pattern::parse(line).map(|pattern| pattern.select(&inventory)));
+                    drop(inventory.limit(line).map_err(|wrong| is_harmless(&wrong.to_string())));
+                }
+            }
+            Err(wrong) => is_harmless(&wrong.to_string()),
+        }
+    }
+    drop(hosts_to_ask(&source).map_err(|wrong| is_harmless(&wrong.to_string())));
+    drop(import_bssh(&source).map_err(|wrong| is_harmless(&wrong.to_string())));
 }
