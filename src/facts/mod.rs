@@ -12,6 +12,7 @@ mod health;
 mod interpreters;
 mod jobs;
 mod package_source;
+mod packed;
 mod paths;
 mod pins;
 mod probe;
