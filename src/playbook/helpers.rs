@@ -1,5 +1,8 @@
 //! The closed set of template helpers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use handlebars::{Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, RenderErrorReason, ScopedJson};
 use serde_json::Value as Json;
 
@@ -60,18 +63,26 @@ pub(super) fn listed() -> String {
 
 /// Registers everything that isn't the library's own (`if`, `unless`, `each`, `with`, `eq`, `ne`, `and`, `or`
 /// and `not` are).
-pub(super) fn register(registry: &mut Handlebars<'static>) {
-    registry.register_helper(CHECKED, Box::new(Function(checked)));
-    registry.register_helper(PRINTED, Box::new(Function(printed)));
-    registry.register_helper("json", Box::new(Function(json)));
-    registry.register_helper("shellquote", Box::new(Function(shellquote)));
-    registry.register_helper("default", Box::new(Function(default)));
-    registry.register_helper("defined", Box::new(Function(defined)));
-    registry.register_helper("lookup", Box::new(Function(lookup)));
+pub(super) fn register(registry: &mut Handlebars<'static>, patience: &Patience) {
+    let function = |function| Box::new(Function(function, Arc::clone(patience)));
+    registry.register_helper(CHECKED, function(checked));
+    registry.register_helper(PRINTED, function(printed));
+    registry.register_helper("json", function(json));
+    registry.register_helper("shellquote", function(shellquote));
+    registry.register_helper("default", function(default));
+    registry.register_helper("defined", function(defined));
+    registry.register_helper("lookup", function(lookup));
 }
 
+/// What one template may still look at, counted in values with all that is in them. Loops within loops use it up; a list of
+/// thousands of hosts doesn't.
+pub(super) type Patience = Arc<AtomicI64>;
+
+/// How much that is to begin with: seconds of work.
+pub(super) const PATIENCE: i64 = 10_000_000;
+
 /// A helper that computes a value from its arguments.
-struct Function(fn(&Helper<'_>) -> Result<Json, RenderError>);
+struct Function(fn(&Helper<'_>) -> Result<Json, RenderError>, Patience);
 
 impl HelperDef for Function {
     fn call_inner<'reg: 'rc, 'rc>(
@@ -81,7 +92,20 @@ impl HelperDef for Function {
         _: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
+        let looked_at: i64 = helper.params().iter().map(|value| size(value.value())).sum();
+        if self.1.fetch_sub(looked_at + 1, Ordering::Relaxed) < 0 {
+            return Err(complain(helper, "is looked at too often: what the template loops over is too long"));
+        }
         (self.0)(helper).map(ScopedJson::Derived)
+    }
+}
+
+/// How many values there are in one.
+fn size(value: &Json) -> i64 {
+    match value {
+        Json::Array(items) => 1 + items.iter().map(size).sum::<i64>(),
+        Json::Object(fields) => 1 + fields.values().map(size).sum::<i64>(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => 1,
     }
 }
 
