@@ -25,6 +25,8 @@ pub use resolver::{ConfigError, SshConfig};
 pub(super) use resolver::{Request, Resolver};
 pub(super) use settings::{
     AddressFamily, AlgorithmSettings, HostKeyChecking, HostKeySettings, IdentitySettings, JumpHost, LoginMethod,
-    LoginSettings, NetworkSettings, SshSettings, Way,
+    LoginSettings, NetworkSettings, Way,
 };
+pub use settings::SshSettings;
+pub use text::ConfigText;
 pub use tokens::LocalFacts;
