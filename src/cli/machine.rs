@@ -279,6 +279,7 @@ pub(super) fn start_logging(verbose: u8) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("CONVERGE_LOG").unwrap_or_else(|_| default.into());
     // A second subscriber in one process can only come from tests; the first stays.
     let _ = tracing_subscriber::fmt()
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         // What can't be written, because the terminal is gone, must not end a run.
