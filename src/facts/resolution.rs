@@ -6,8 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Observed, packed};
 use super::probe::{Answer, quote};
+use super::{Observed, packed};
 use crate::model::{AtMost, Digest};
 use crate::release::{LockedDistribution, LockedFile, LockedSet, Release, normalize_name, series};
 

@@ -9,9 +9,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Observed, packed};
 use super::probe::{Answer, quote};
 use super::published::PublishedQuery;
+use super::{Observed, packed};
 use crate::model::{AtMost, AtMostNamed, Digest};
 use crate::release::{Release, WHEEL_FILES, Wheel, WheelContents};
 

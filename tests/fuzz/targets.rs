@@ -218,7 +218,8 @@ pub fn ssh_config(data: &[u8]) {
 
 /// What becomes a word of a command line, or a name to connect to.
 fn is_one_word(text: &str) {
-    let is_sound = !text.is_empty() && !text.starts_with('-') && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    let is_sound =
+        !text.is_empty() && !text.starts_with('-') && !text.chars().any(|c| c.is_whitespace() || c.is_control());
     assert!(is_sound, "{text:?}");
 }
 
