@@ -12,7 +12,7 @@ use converge::model::Secret;
 use converge::transport::{Asker, Connector as _, TargetKind, TransportError, Tried};
 
 use crate::site::{Site, output, target};
-use crate::sshd::{SshAgent, SshdOptions, is_root, keygen, public_key, user};
+use crate::sshd::{Server, SshAgent, SshdOptions, is_root, keygen, own_etc, public_key, user};
 
 const REACHED: &str = "Host gpu*\n  HostName 127.0.0.1\n  Port {port}\n";
 
@@ -29,7 +29,7 @@ fn somebody(answers: &[&str]) -> (Asker, Arc<Mutex<Vec<String>>>) {
 }
 
 /// A key of this kind, whose public half is all that the server knows.
-fn only_key(site: &Site, name: &str, kind: &str, passphrase: &str) -> PathBuf {
+pub(crate) fn only_key(site: &Site, name: &str, kind: &str, passphrase: &str) -> PathBuf {
     let key = site.path(name);
     keygen(&key, kind, passphrase);
     fs::write(site.path("sshd/authorized_keys"), public_key(&key)).unwrap();
@@ -184,22 +184,22 @@ const PASSWORD: &str = "correct horse";
 
 /// A server that knows the password, by itself or by PAM. Only root can give it a list of its own.
 pub(crate) fn with_password(config: &str) -> Option<Site> {
+    password_of(Server::Installed, config)
+}
+
+pub(crate) fn password_of(server: Server, config: &str) -> Option<Site> {
     if !is_root() {
         eprintln!("not tested: a server with a list of passwords of its own needs root");
         return None;
     }
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("shadow"), format!("{}:{HASH}:19000:0:99999:7:::\n", user())).unwrap();
+    let with = dir.path().join("with");
+    fs::create_dir_all(with.join("pam.d")).unwrap();
+    fs::write(with.join("shadow"), format!("{}:{HASH}:19000:0:99999:7:::\n", user())).unwrap();
     let pam = "auth required pam_unix.so\naccount required pam_permit.so\nsession optional pam_permit.so\n";
-    fs::write(dir.path().join("pam"), pam).unwrap();
-    // All of /etc is its own: a mount over a single file goes as soon as anybody renames another one to its place, as
-    // useradd does.
-    let here = dir.path().display();
-    let inside = format!(
-        "mkdir {here}/etc; mount -t tmpfs none {here}/etc; cp -a /etc/. {here}/etc/ 2>/dev/null || :; \
-         cp {here}/shadow {here}/etc/shadow; cp {here}/pam {here}/etc/pam.d/sshd; mount --bind {here}/etc /etc"
-    );
-    let site = Site::with(&SshdOptions { config: config.into(), inside, ..SshdOptions::default() });
+    fs::write(with.join("pam.d/sshd"), pam).unwrap();
+    let inside = own_etc(&dir.path().join("etc"), Some(&with));
+    let site = Site::with(&SshdOptions { server, config: config.into(), inside, ..SshdOptions::default() });
     // The mounts hold on to the files.
     drop(dir);
     Some(site)
@@ -282,7 +282,7 @@ async fn many_keys_leave_room_for_the_password() {
 }
 
 /// The program itself, asked by way of a program that asks.
-fn converge(site: &Site, askpass: &str, words: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn converge(site: &Site, askpass: &str, words: &[&str]) -> (Option<i32>, String) {
     let program = site.path("askpass");
     fs::write(&program, format!("#!/bin/sh\necho \"$1\" >>'{}'\n{askpass}\n", site.path("asked").display())).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
@@ -303,7 +303,7 @@ fn converge(site: &Site, askpass: &str, words: &[&str]) -> (Option<i32>, String)
     (output.status.code(), text)
 }
 
-fn inventory(site: &Site) {
+pub(crate) fn inventory(site: &Site) {
     let text = "all:\n  vars: { release: \"25.6.5\" }\n  children:\n    agent: { hosts: { gpu1: } }\n";
     fs::write(site.path("inventory.yaml"), text).unwrap();
 }

@@ -7,6 +7,8 @@ mod sshd;
 mod host_keys;
 mod jumps;
 mod login;
+mod networks;
 mod security_key;
+mod servers;
 mod settings;
 mod site;

@@ -1,6 +1,8 @@
 //! Real sshd on loopback for tests, benchmarks and the demo: own keys, own configuration, a free port, in a directory
 //! of its own; works as root and as any user. Everything it started is killed when it is dropped, also on a panic.
 //!
+//! It is this machine's OpenSSH. Root may have others: trixie's, and Dropbear.
+//!
 //! Taken in with `#[path = "support/sshd.rs"] mod sshd;`.
 #![allow(dead_code, unreachable_pub, reason = "each user needs a part of it")]
 
@@ -21,22 +23,87 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// Another process can take a free port between our finding it and sshd's binding it; not ten times in a row.
 const PORT_ATTEMPTS: usize = 10;
 
+/// Which program serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Server {
+    /// The OpenSSH of this machine.
+    #[default]
+    Installed,
+    /// The OpenSSH of Debian 13, with its libraries, shells and utilities, as `tests/lab/install` unpacks them. For root.
+    Trixie,
+    /// Dropbear, which takes no configuration and finds authorized keys in the user's home. For root.
+    Dropbear,
+}
+
+impl Server {
+    /// Whether it can be started here; says so if not.
+    pub fn can_start(self) -> bool {
+        let can = self == Self::Installed || is_root();
+        if !can {
+            eprintln!("SKIPPED: {self:?} needs a mount namespace of its own, which takes root");
+        }
+        can
+    }
+
+    /// Shell commands that make its mount namespace, where it needs one.
+    fn inside(self, dir: &Path) -> String {
+        match self {
+            Self::Installed => String::new(),
+            Self::Trixie => {
+                let cache = std::env::var_os("CONVERGE_LAB_CACHE").unwrap_or_else(|| "/var/tmp/converge-lab".into());
+                let usr = Path::new(&cache).join("trixie/usr");
+                assert!(usr.is_dir(), "{} isn't there: run tests/lab/install", usr.display());
+                format!("mount --bind {} /usr", usr.display())
+            }
+            Self::Dropbear => {
+                let home = format!("s|^({}:[^:]*:[0-9]+:[0-9]+:[^:]*):[^:]*:|\\1:{}:|", user(), dir.display());
+                format!("{}; sed -E -i '{home}' /etc/passwd", own_etc(&dir.join("etc"), None))
+            }
+        }
+    }
+}
+
+/// Shell commands that give a mount namespace an /etc of its own, made at `place`, with the files below `with` put into it.
+/// All of it: a mount over a single file goes as soon as anybody renames another one to its place, as useradd does.
+pub fn own_etc(place: &Path, with: Option<&Path>) -> String {
+    let place = place.display();
+    let with = with.map_or_else(String::new, |with| format!("cp -a {}/. {place}/; ", with.display()));
+    format!(
+        "mkdir -p {place}; mount -t tmpfs none {place}; cp -a /etc/. {place}/ 2>/dev/null || :; {with}mount --bind {place} /etc"
+    )
+}
+
 /// What a server is to be like.
 #[derive(Debug, Clone)]
 pub struct SshdOptions {
+    /// Which program serves.
+    pub server: Server,
     /// Types of its host keys, as `ssh-keygen -t` takes them.
     pub host_keys: Vec<&'static str>,
-    /// Further lines of sshd_config. As the first value of a keyword counts, these come first.
+    /// Further lines of sshd_config. As the first value of a keyword counts, these come first. Of these, Dropbear only
+    /// understands `PasswordAuthentication yes`.
     pub config: String,
     /// Shell commands that prepare a mount namespace of the server's own, for root only: without any, it has none.
     pub inside: String,
     /// The home of whoever logs in; the server's own directory unless another is named.
     pub home: Option<PathBuf>,
+    /// The address that it listens at.
+    pub address: String,
+    /// The network namespace that it is in, as `ip netns` names it; for root.
+    pub network: Option<String>,
 }
 
 impl Default for SshdOptions {
     fn default() -> Self {
-        Self { host_keys: vec!["ed25519"], config: String::new(), inside: String::new(), home: None }
+        Self {
+            server: Server::Installed,
+            host_keys: vec!["ed25519"],
+            config: String::new(),
+            inside: String::new(),
+            home: None,
+            address: "127.0.0.1".into(),
+            network: None,
+        }
     }
 }
 
@@ -63,9 +130,12 @@ pub fn knowing<'a>(login: &str, dir: &Path, servers: impl IntoIterator<Item = &'
 /// A running server.
 #[derive(Debug)]
 pub struct Sshd {
-    /// Its port on 127.0.0.1.
+    /// Its address.
+    pub address: String,
+    /// Its port.
     pub port: u16,
     dir: PathBuf,
+    command: Vec<String>,
     host_keys: Vec<&'static str>,
     child: Child,
     tag: String,
@@ -105,7 +175,7 @@ impl Sshd {
 
     /// Starts it again on the same port, with the same keys.
     pub fn start_again(&mut self) {
-        self.child = launch(&self.dir);
+        self.child = launch(&self.dir, &self.command, &self.tag);
         assert!(self.listens(), "its port was taken meanwhile: {}", self.log());
     }
 
@@ -126,15 +196,14 @@ impl Sshd {
         let port = free_port();
         fs::write(dir.join("authorized_keys"), authorized).expect("authorized_keys");
         fs::write(dir.join("sshd_config"), config(dir, port, &tag, options)).expect("sshd_config");
-        if !options.inside.is_empty() {
-            fs::write(dir.join("inside"), &options.inside).expect("inside");
-        }
+        let command = command(dir, port, options);
         if is_root() {
             // Where sshd puts its unprivileged part; packages create it at boot, which a container never does.
             let _ = fs::DirBuilder::new().mode(0o755).create("/run/sshd");
         }
-        let child = launch(dir);
-        Self { port, dir: dir.to_owned(), host_keys: options.host_keys.clone(), child, tag }
+        let child = launch(dir, &command, &tag);
+        let address = options.address.clone();
+        Self { address, port, dir: dir.to_owned(), command, host_keys: options.host_keys.clone(), child, tag }
     }
 
     fn wait(&mut self, authorized: &str, options: &SshdOptions) {
@@ -152,7 +221,7 @@ impl Sshd {
         let start = Instant::now();
         loop {
             let log = self.log();
-            if log.contains("Server listening on") {
+            if log.contains("Server listening on") || log.contains("Not backgrounding") {
                 return true;
             }
             if self.child.try_wait().expect("sshd is our child").is_some() {
@@ -169,6 +238,12 @@ impl Sshd {
         String::from_utf8_lossy(&fs::read(self.dir.join("log")).unwrap_or_default()).into_owned()
     }
 
+    /// How many have logged in with a key.
+    pub fn logins(&self) -> usize {
+        let log = self.log();
+        log.matches("Accepted publickey").count() + log.matches("Pubkey auth succeeded").count()
+    }
+
     /// A host key's public half, as `type base64`.
     pub fn host_key(&self, kind: &str) -> String {
         public_key(&self.dir.join(format!("host_{kind}")))
@@ -176,7 +251,7 @@ impl Sshd {
 
     /// The server's lines for a known_hosts file.
     pub fn known_hosts(&self) -> String {
-        let line = |kind: &&str| format!("[127.0.0.1]:{} {}\n", self.port, self.host_key(kind));
+        let line = |kind: &&str| format!("[{}]:{} {}\n", self.address, self.port, self.host_key(kind));
         self.host_keys.iter().map(line).collect()
     }
 
@@ -202,22 +277,60 @@ impl Drop for Sshd {
     }
 }
 
-/// Starts sshd with the configuration in `dir`.
-fn launch(dir: &Path) -> Child {
-    let log = fs::File::create(dir.join("log")).expect("log");
-    let mut command = Command::new(program("sshd"));
-    if let Ok(inside) = fs::read_to_string(dir.join("inside")) {
-        command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", &format!("set -e; {inside}; exec \"$0\" \"$@\"")]).arg(program("sshd"));
+/// What starts the server whose files are in `dir`.
+fn command(dir: &Path, port: u16, options: &SshdOptions) -> Vec<String> {
+    let mut command = Vec::new();
+    if let Some(network) = &options.network {
+        command.extend(["nsenter".to_owned(), format!("--net=/run/netns/{network}")]);
+    }
+    let inside = [options.server.inside(dir), options.inside.clone()].map(|text| text + "\n").concat();
+    if !inside.trim().is_empty() {
+        let script = format!("set -e\n{inside}exec \"$0\" \"$@\"");
+        command.extend(["unshare", "--mount", "sh", "-c", &script].map(str::to_owned));
+    }
+    let file = |name: &str| dir.join(name).display().to_string();
+    if options.server != Server::Dropbear {
+        command.push(program("sshd").display().to_string());
+        command.extend(["-D".into(), "-e".into(), "-f".into(), file("sshd_config")]);
+        return command;
+    }
+    command.push(program("dropbear").display().to_string());
+    command.extend(["-F", "-E", "-m", "-e", "-P"].map(str::to_owned));
+    command.extend([file("pid"), "-p".into(), format!("{}:{port}", options.address)]);
+    if !options.config.contains("PasswordAuthentication yes") {
+        command.push("-s".into());
+    }
+    for kind in &options.host_keys {
+        let (ours, its) = (file(&format!("host_{kind}")), file(&format!("dropbear_{kind}")));
+        let converted = Command::new(program("dropbearconvert"))
+            .args(["openssh", "dropbear", &ours, &its])
+            .output()
+            .expect("dropbearconvert runs");
+        assert!(converted.status.success(), "{}", String::from_utf8_lossy(&converted.stderr));
+        command.extend(["-r".into(), its]);
+    }
+    let home = dir.join(".ssh");
+    if !home.exists() {
+        fs::create_dir(&home).expect("a directory");
+        std::os::unix::fs::symlink("../authorized_keys", home.join("authorized_keys")).expect("a link");
     }
     command
-        .args(["-D", "-e", "-f"])
-        .arg(dir.join("sshd_config"))
+}
+
+/// Starts a server. What it is to pass on to its sessions also stands in its configuration, where it has one.
+fn launch(dir: &Path, command: &[String], tag: &str) -> Child {
+    let log = fs::File::create(dir.join("log")).expect("log");
+    Command::new(&command[0])
+        .args(&command[1..])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("CONVERGE_TEST_SSHD", tag)
+        .env("CONVERGE_COMMON", common(dir))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
-        .expect("sshd starts: is openssh-server installed?")
+        .expect("the server starts: is openssh-server installed?")
 }
 
 /// A real ssh-agent, killed when dropped.
@@ -304,7 +417,7 @@ fn config(dir: &Path, port: u16, tag: &str, options: &SshdOptions) -> String {
         .collect();
     format!(
         "{extra}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 Port {port}
 {keys}AuthorizedKeysFile {authorized}
 PidFile none
@@ -321,6 +434,7 @@ LogLevel INFO
 SetEnv CONVERGE_TEST_SSHD={tag} CONVERGE_COMMON={common} HOME={home}
 ",
         extra = options.config,
+        address = options.address,
         // Of this keyword the last counts.
         startups = if options.config.contains("MaxStartups") { "" } else { "MaxStartups 1000" },
         // What users of one host see of each other: each server is a host.
@@ -352,7 +466,8 @@ fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/bin".into(), "/sbin".into()]);
     let found = places.map(|place: PathBuf| place.join(name)).find(|candidate| candidate.is_file());
-    found.unwrap_or_else(|| panic!("{name} isn't installed: apt-get install openssh-server openssh-client"))
+    found
+        .unwrap_or_else(|| panic!("{name} isn't installed: apt-get install openssh-server openssh-client dropbear-bin"))
 }
 
 fn processes() -> Vec<u32> {
