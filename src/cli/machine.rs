@@ -304,8 +304,14 @@ pub(super) fn start_logging(verbose: u8) {
         _ => "debug",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("CONVERGE_LOG").unwrap_or_else(|_| default.into());
+    // The library prints what templates are rendered with, and that may be secret: whatever is asked for, it is not shown.
+    let filter = match "handlebars=warn".parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    };
     // A second subscriber in one process can only come from tests; the first stays.
     let _ = tracing_subscriber::fmt()
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         // What can't be written, because the terminal is gone, must not end a run.

@@ -9,7 +9,7 @@ use crate::gather::{Fleet, nonce};
 use crate::model::{HostName, RunId};
 use crate::plan::BUSY;
 use crate::remote::{Ask, JobEnd, Launch, REPLY_LIMIT, Reply, Told};
-use crate::transport::{Command, Connector, Outcome, OutputChunk, Session, Stream};
+use crate::transport::{Command, Connector, Outcome, OutputChunk, Session, Stream, UnknownCause};
 
 /// How long a lost connection is tried to be had again, unless the operator says otherwise: a VPN comes back within a
 /// minute, a switch restarts within two.
@@ -94,6 +94,10 @@ impl Job<'_> {
                 Err(error) if !begun => return Followed::NotAsked(error.in_full()),
                 Err(error) => error.in_full(),
                 Ok(completed) => match completed.outcome {
+                    // It would only do so again.
+                    Outcome::Unknown(cause @ UnknownCause::Flooded { .. }) => {
+                        return Followed::LostSight(cause.to_string());
+                    }
                     Outcome::Unknown(cause) => cause.to_string(),
                     Outcome::Exited(_) | Outcome::Signaled(_) => {
                         senseless += 1;

@@ -16,6 +16,7 @@ mod jobs;
 mod listening;
 mod os_package;
 mod package_source;
+mod packed;
 mod paths;
 mod pins;
 mod probe;

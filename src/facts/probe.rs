@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::model::{HostName, Timestamp};
+use crate::model::{HostName, Timestamp, is_unsafe};
 
 use super::{Fact, HostFacts, Observed, Query};
 use super::{
@@ -211,10 +211,10 @@ fn ask(query: &Query) -> (Vec<Cow<'static, str>>, String) {
 /// # Errors
 /// When the closing record is missing: the probe died, was cut off, or never ran.
 pub fn read_answers(probe: &Probe, host: &HostName, stdout: &[u8], stderr: &[u8]) -> Result<HostFacts, ProbeError> {
-    // What a host says is data: nothing in it may steer a terminal later on.
+    // What a host says is data: nothing in it may steer a terminal later on, or fool whoever reads it.
     let stdout: String = String::from_utf8_lossy(stdout)
         .chars()
-        .map(|c| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
+        .map(|c| if is_unsafe(c) { char::REPLACEMENT_CHARACTER } else { c })
         .collect();
     let mut by_question: BTreeMap<usize, Vec<Record<'_>>> = BTreeMap::new();
     let mut clock = Clock::default();

@@ -3,16 +3,13 @@
 //! --report`, pip 22.2 or newer).
 
 use std::fmt;
-use std::io::Read as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::Observed;
 use super::probe::{Answer, quote};
-use crate::model::Digest;
-use crate::release::{LockedDistribution, LockedFile, LockedSet, Release, UNPACKED_BYTES, normalize_name, series};
+use super::{Observed, packed};
+use crate::model::{AtMost, Digest};
+use crate::release::{LockedDistribution, LockedFile, LockedSet, Release, normalize_name, series};
 
 /// What is to be resolved, and with what.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -109,12 +106,15 @@ pub(super) fn call(query: &ResolutionQuery) -> String {
     format!("l {} {}", quote(&query.venv), quote(&spec))
 }
 
+/// Files of distributions that an environment is made of: a large one has some hundreds.
+const MOST_FILES: usize = 10_000;
+
 /// What the host sends.
 #[derive(Deserialize)]
 struct Packed {
     machine: String,
     python: String,
-    files: Vec<(String, String, String, String)>,
+    files: AtMost<MOST_FILES, (String, String, String, String)>,
 }
 
 pub(super) fn parse(answer: &Answer<'_>) -> Observed<Resolution> {
@@ -126,13 +126,9 @@ pub(super) fn parse(answer: &Answer<'_>) -> Observed<Resolution> {
 }
 
 fn unpack(packed: &str) -> Result<Resolution, String> {
-    let compressed = STANDARD.decode(packed).map_err(|error| error.to_string())?;
-    let mut text = Vec::new();
-    let mut unpacking = flate2::read::ZlibDecoder::new(compressed.as_slice()).take(UNPACKED_BYTES);
-    unpacking.read_to_end(&mut text).map_err(|error| error.to_string())?;
-    let packed: Packed = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let packed: Packed = packed::unpack(packed)?;
     let mut set = LockedSet::default();
-    for (name, version, file, sha256) in packed.files {
+    for (name, version, file, sha256) in packed.files.0 {
         let distribution = LockedDistribution {
             name: normalize_name(&name),
             version: Release::parse(&version).map_err(|error| format!("{name}: {error}"))?,

@@ -6,17 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::Observed;
 use super::probe::{Answer, quote};
 use super::published::PublishedQuery;
-use crate::model::Digest;
-use crate::release::{Release, UNPACKED_BYTES, Wheel, WheelContents};
+use super::{Observed, packed};
+use crate::model::{AtMost, AtMostNamed, Digest};
+use crate::release::{Release, WHEEL_FILES, Wheel, WheelContents};
 
 /// Which wheel, and through which environment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -161,8 +158,8 @@ struct Packed {
     bytes: u64,
     sha256: String,
     migrations: Option<String>,
-    names: Vec<String>,
-    files: BTreeMap<String, String>,
+    names: AtMost<WHEEL_FILES, String>,
+    files: AtMostNamed<WHEEL_FILES, String>,
 }
 
 pub(super) fn parse(query: &WheelQuery, answer: &Answer<'_>) -> Observed<Wheel> {
@@ -180,23 +177,14 @@ pub(super) fn parse(query: &WheelQuery, answer: &Answer<'_>) -> Observed<Wheel> 
 
 fn unpack(packed: &str) -> Result<(WheelContents, Option<String>), String> {
     let garbled = |what: &str| format!("the host's answer is garbled: {what}");
-    let compressed = STANDARD.decode(packed).map_err(|error| garbled(&error.to_string()))?;
-    let mut text = Vec::new();
-    // Escapes of characters beyond ASCII take six bytes for one.
-    let limit = UNPACKED_BYTES * 6;
-    let mut unpacking = flate2::read::ZlibDecoder::new(compressed.as_slice()).take(limit + 1);
-    unpacking.read_to_end(&mut text).map_err(|error| garbled(&error.to_string()))?;
-    if text.len() as u64 > limit {
-        return Err(garbled("it unpacks to more than any wheel holds"));
-    }
-    let packed: Packed = serde_json::from_slice(&text).map_err(|error| garbled(&error.to_string()))?;
+    let packed: Packed = packed::unpack(packed).map_err(|reason| garbled(&reason))?;
     let sha256 = Digest::parse(&packed.sha256).ok_or_else(|| garbled("its digest is none"))?;
     let mut files = BTreeMap::new();
-    for (name, text) in packed.files {
+    for (name, text) in packed.files.0 {
         let bytes: Result<Vec<u8>, _> = text.chars().map(|c| u8::try_from(u32::from(c))).collect();
         files.insert(name, bytes.map_err(|_| garbled("a file in it is no sequence of bytes"))?);
     }
-    let contents = WheelContents { file: packed.file, bytes: packed.bytes, sha256, names: packed.names, files };
+    let contents = WheelContents { file: packed.file, bytes: packed.bytes, sha256, names: packed.names.0, files };
     Ok((contents, packed.migrations))
 }
 
@@ -209,6 +197,9 @@ impl fmt::Display for WheelQuery {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
 
     use super::super::probe::{Clock, Record};
     use super::*;

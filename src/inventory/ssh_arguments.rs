@@ -31,7 +31,10 @@ const REFUSED: [(&str, &str); 5] = [
 
 impl SshArguments {
     /// Adds the words of one variable behind those that are there.
-    pub(super) fn add(&mut self, node: &Node) -> Result<(), Diagnostic> {
+    ///
+    /// # Errors
+    /// When a word is no option, or one that would make `ssh` do something else than answer.
+    pub fn add(&mut self, node: &Node) -> Result<(), Diagnostic> {
         let text = node.as_text()?;
         let wrong = |message: String| Diagnostic::at(&node.span, message);
         let words = split_words(&text).ok_or_else(|| wrong("a quote isn't closed".into()))?;

@@ -1,5 +1,6 @@
 //! Validated newtypes that every other module speaks in. Pure: no I/O, no clock, no environment.
 
+mod at_most;
 mod become_user;
 mod digest;
 mod directory;
@@ -13,11 +14,12 @@ mod shell;
 mod time;
 mod window;
 
+pub use at_most::{AtMost, AtMostNamed};
 pub use become_user::{BecomeMethod, BecomeUser};
 pub use digest::Digest;
 pub use directory::directory_of;
 pub use name::{GroupName, HostName, NameError};
-pub use printable::printable;
+pub use printable::{is_unsafe, printable};
 pub use redact::redacted;
 pub use run_id::{RunId, RunIdError};
 pub use secret::Secret;

@@ -26,11 +26,18 @@ pub fn printable(bytes: impl AsRef<[u8]>) -> String {
     shown
 }
 
+/// Whether a character can steer a terminal or fool its reader; line breaks and tabs can't.
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control() && c != '\n' && c != '\t' || is_deceptive(c)
+}
+
 /// Characters that are no control characters to Unicode but change what a reader sees: line and paragraph
-/// separators, the bidirectional marks, embeddings and overrides, and those without any width.
+/// separators, the bidirectional marks, embeddings and overrides, those without any width, and tags.
 const fn is_deceptive(c: char) -> bool {
     matches!(c,
-        '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        '\u{ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -51,6 +58,8 @@ mod tests {
     #[test]
     fn what_deceives_a_reader_is_escaped() {
         assert_eq!(printable("gpj.\u{202e}exe\u{200b}\u{2028}"), "gpj.\\u{202e}exe\\u{200b}\\u{2028}");
+        assert_eq!(printable("a\u{ad}\u{e0041}b"), "a\\u{ad}\\u{e0041}b");
+        assert!("\u{1b}\r\u{9b}\u{202e}\u{e0041}".chars().all(is_unsafe) && !"a\n\t데".chars().any(is_unsafe));
     }
 
     #[test]

@@ -123,13 +123,13 @@ fn read_page(url: &Url, response: &mut Response<Body>) -> Result<Vec<IndexFile>,
     let Some(kind) = PageKind::of_content_type(&content_type) else {
         return Err(PackagesError::ContentType { url: shown, content_type: redacted(&content_type) });
     };
-    let text = response
-        .body_mut()
-        .with_config()
-        .limit(PAGE_SIZE)
-        .lossy_utf8(true)
-        .read_to_string()
-        .map_err(|error| PackagesError::Unreachable { url: shown.clone(), reason: redacted(&error.to_string()) })?;
+    let text =
+        response.body_mut().with_config().limit(PAGE_SIZE).lossy_utf8(true).read_to_string().map_err(|error| {
+            match error {
+                ureq::Error::BodyExceedsLimit(limit) => PackagesError::TooLarge { url: shown.clone(), limit },
+                error => PackagesError::Unreachable { url: shown.clone(), reason: redacted(&error.to_string()) },
+            }
+        })?;
     parse_index_page(kind, &text).map_err(|source| PackagesError::Page { url: shown, source })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _};
 
 use crate::model::{Digest, printable};
-use crate::release::{FILE_BYTES, UNPACKED_BYTES, WHEEL_BYTES, WheelContents, WheelError, WheelParts};
+use crate::release::{FILE_BYTES, UNPACKED_BYTES, WHEEL_BYTES, WHEEL_FILES, WheelContents, WheelError, WheelParts};
 
 /// Why an archive can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,11 @@ pub fn read_archive(file: &str, bytes: &[u8], migrations: Option<&str>) -> Resul
     if size > WHEEL_BYTES {
         return Err(wheel(WheelError::TooMuch { what: "bytes", found: size, limit: WHEEL_BYTES }));
     }
+    let entries = most_entries(bytes);
+    if entries > WHEEL_FILES {
+        let (found, limit) = (entries as u64, WHEEL_FILES as u64);
+        return Err(wheel(WheelError::TooMuch { what: "entries", found, limit }));
+    }
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes))
         .map_err(|source| WheelhouseError::Zip { file: printable(file), source })?;
     let names = archive.file_names().map(|name| name.map(std::borrow::Cow::into_owned)).collect::<Result<Vec<_>, _>>();
@@ -68,6 +73,16 @@ pub fn read_archive(file: &str, bytes: &[u8], migrations: Option<&str>) -> Resul
         }
     }
     Ok(WheelContents { file: file.to_owned(), bytes: size, sha256: Digest::of(bytes), names, files })
+}
+
+/// Up to here an archive has no room for so many entries that they would fill the memory: each takes 46 bytes at least,
+/// and some hundreds once it is read.
+const SMALL: usize = 16 * 1024 * 1024;
+
+/// How many entries an archive can have at most; the library would read all that it names before anybody counts. Of a small
+/// one that isn't asked.
+fn most_entries(bytes: &[u8]) -> usize {
+    if bytes.len() <= SMALL { 0 } else { bytes.windows(4).filter(|window| *window == b"PK\x01\x02").count() }
 }
 
 /// Unpacks one file, of which no more than the limits is ever held, whatever size it is said to have.
@@ -135,6 +150,12 @@ mod tests {
             error,
             "p.whl: p/big.py: the wheel holds 8388609 unpacked bytes (expected at most 8388608): it is not read"
         );
+    }
+
+    #[test]
+    fn an_archive_of_too_many_entries_is_refused_before_they_are_read() {
+        let error = read_archive("p.whl", &b"PK\x01\x02".repeat(SMALL / 4 + 1), None).unwrap_err().to_string();
+        assert_eq!(error, "p.whl: the wheel holds 4194305 entries (expected at most 50000): it is not read");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The closed set of template helpers.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{self, AtomicI64};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -116,9 +118,10 @@ pub(super) fn instead_of(filter: &str, value: &str, arguments: &str) -> String {
 
 /// Registers everything that isn't the library's own (`if`, `unless`, `each`, `with`, `eq`, `ne`, `and`, `or`
 /// and `not` are).
-pub(super) fn register(registry: &mut Handlebars<'static>) {
-    registry.register_helper(CHECKED, Box::new(Function(checked)));
-    registry.register_helper(PRINTED, Box::new(Function(printed)));
+pub(super) fn register(registry: &mut Handlebars<'static>, patience: &Patience) {
+    let function = |compute| Box::new(Function(compute, Arc::clone(patience)));
+    registry.register_helper(CHECKED, function(checked));
+    registry.register_helper(PRINTED, function(printed));
     let own: [(&str, Compute); 33] = [
         ("b64", b64),
         ("b64decode", b64decode),
@@ -154,16 +157,26 @@ pub(super) fn register(registry: &mut Handlebars<'static>) {
         ("upper", |helper| texts(helper, |text| text.to_uppercase())),
         ("version", compare_versions),
     ];
-    for (name, function) in own {
-        registry.register_helper(name, Box::new(Function(function)));
+    for (name, compute) in own {
+        registry.register_helper(name, function(compute));
     }
 }
 
 /// How a helper computes a value from its arguments.
 type Compute = fn(&Helper<'_>) -> Result<Json, RenderError>;
 
+/// What one template may still look at, counted in values with all that is in them, and in eight bytes of texts. Loops within
+/// loops use it up; a list of thousands of hosts doesn't.
+pub(super) type Patience = Arc<AtomicI64>;
+
+/// How much that is to begin with: seconds of work.
+pub(super) const PATIENCE: i64 = 10_000_000;
+
+/// Longest text that a template, or a helper in it, may make: what uses itself twice doubles each time.
+pub(super) const LONGEST: usize = 1024 * 1024;
+
 /// A helper that computes a value from its arguments.
-struct Function(Compute);
+struct Function(Compute, Patience);
 
 impl HelperDef for Function {
     fn call_inner<'reg: 'rc, 'rc>(
@@ -173,7 +186,28 @@ impl HelperDef for Function {
         _: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
-        (self.0)(helper).map(ScopedJson::Derived)
+        let looked_at: i64 = helper.params().iter().map(|value| size(value.value())).sum();
+        if self.1.fetch_sub(looked_at + 1, atomic::Ordering::Relaxed) < 0 {
+            return Err(complain(helper, "is looked at too often: what the template loops over is too long"));
+        }
+        match (self.0)(helper)? {
+            Json::String(text) if text.len() > LONGEST => Err(complain(helper, &too_long())),
+            made => Ok(ScopedJson::Derived(made)),
+        }
+    }
+}
+
+fn too_long() -> String {
+    format!("becomes longer than {LONGEST} bytes")
+}
+
+/// How many values there are in one.
+fn size(value: &Json) -> i64 {
+    match value {
+        Json::Array(items) => 1 + items.iter().map(size).sum::<i64>(),
+        Json::Object(fields) => 1 + fields.values().map(size).sum::<i64>(),
+        Json::String(text) => 1 + i64::try_from(text.len() / 8).unwrap_or(i64::MAX / 2),
+        Json::Null | Json::Bool(_) | Json::Number(_) => 1,
     }
 }
 
@@ -383,7 +417,11 @@ fn length(helper: &Helper<'_>) -> Result<Json, RenderError> {
 }
 
 fn replace(helper: &Helper<'_>) -> Result<Json, RenderError> {
-    Ok(Json::String(text_of(helper, 0)?.replace(&text_of(helper, 1)?, &text_of(helper, 2)?)))
+    let (text, from, to) = (text_of(helper, 0)?, text_of(helper, 1)?, text_of(helper, 2)?);
+    if text.matches(&from).count().saturating_mul(to.len()) > LONGEST {
+        return Err(complain(helper, &too_long()));
+    }
+    Ok(Json::String(text.replace(&from, &to)))
 }
 
 /// Numbers by their size, then texts by their letters.
@@ -412,9 +450,18 @@ fn split(helper: &Helper<'_>) -> Result<Json, RenderError> {
     Ok(Json::Array(text.split(&separator).map(Json::from).collect()))
 }
 
+/// Longest list that doubles are looked for in.
+const MOST_TO_COMPARE: usize = 10_000;
+
 fn unique(helper: &Helper<'_>) -> Result<Json, RenderError> {
-    let mut once: Vec<Json> = Vec::new();
-    for item in list_of(helper)? {
+    let (list, mut once) = (list_of(helper)?, Vec::<Json>::new());
+    if list.len() > MOST_TO_COMPARE {
+        return Err(complain(
+            helper,
+            &format!("has more than {MOST_TO_COMPARE} items, each to be compared with all others"),
+        ));
+    }
+    for item in list {
         if !once.contains(item) {
             once.push(item.clone());
         }

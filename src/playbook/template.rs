@@ -8,12 +8,13 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, Subexpression, TemplateElement};
-use handlebars::{Context, Handlebars, Path, PathSeg, RenderContext, Renderable, StringOutput};
+use handlebars::{Context, Handlebars, Output, Path, PathSeg, RenderContext, Renderable};
 use serde_json::Value as Json;
 
-use super::helpers::{self, CHECKED, PRINTED};
+use super::helpers::{self, CHECKED, LONGEST, PATIENCE, PRINTED, Patience};
 use crate::document::{did_you_mean, nearest};
 
 /// Why a template can't be parsed or rendered.
@@ -56,6 +57,7 @@ pub struct Template {
 #[derive(Debug)]
 pub struct Templates {
     registry: Handlebars<'static>,
+    patience: Patience,
     parsed: RefCell<BTreeMap<String, Result<Rc<Template>, TemplateError>>>,
 }
 
@@ -72,8 +74,9 @@ impl Templates {
         let mut registry = Handlebars::new();
         registry.set_strict_mode(true);
         registry.register_escape_fn(handlebars::no_escape);
-        helpers::register(&mut registry);
-        Self { registry, parsed: RefCell::new(BTreeMap::new()) }
+        let patience = Patience::default();
+        helpers::register(&mut registry, &patience);
+        Self { registry, patience, parsed: RefCell::new(BTreeMap::new()) }
     }
 
     /// Parses a template, or takes the one that was parsed from the same text before.
@@ -93,18 +96,58 @@ impl Templates {
     /// [`Template::required`].
     ///
     /// # Errors
-    /// When something that it uses isn't defined, or something that it prints isn't a single value.
+    /// When something that it uses isn't defined, something that it prints isn't a single value, or it makes more than any
+    /// template should.
     pub fn render(&self, template: &Template, values: Json) -> Result<String, TemplateError> {
         let failed = |error: handlebars::RenderError| {
             let (message, word) = helpers::explain(&error);
             TemplateError { message, hint: None, word, at: None }
         };
         let context = Context::from(values);
-        let mut output = StringOutput::new();
+        let mut output = Text(String::new());
+        self.patience.store(PATIENCE, Ordering::Relaxed);
         let mut scope = RenderContext::new(None);
         template.parsed.render(&self.registry, &context, &mut scope, &mut output).map_err(failed)?;
-        output.into_string().map_err(|error| TemplateError::new(error.to_string()))
+        Ok(output.0)
     }
+}
+
+/// Most blocks and branches of a template, and deepest nesting of its expressions: both are read by recursion.
+const MOST_BLOCKS: usize = 200;
+const DEEPEST: usize = 50;
+
+/// What a template has made so far.
+struct Text(String);
+
+impl Output for Text {
+    fn write(&mut self, piece: &str) -> Result<(), std::io::Error> {
+        if self.0.len() + piece.len() > LONGEST {
+            let reason = format!("the text that it makes is longer than {LONGEST} bytes");
+            return Err(std::io::Error::other(reason));
+        }
+        self.0.push_str(piece);
+        Ok(())
+    }
+}
+
+/// Whether a template has more blocks, or deeper nested expressions, than a person writes.
+fn is_too_deep(text: &str) -> bool {
+    let (mut blocks, mut deepest) = (0, 0);
+    for expression in text.split("{{").skip(1) {
+        let words = expression.trim_start_matches(['{', '~', ' ', '\t', '\r', '\n']);
+        blocks += usize::from(words.starts_with(['#', '^', '>', '*']) || words.starts_with("else"));
+        let inside = expression.split("}}").next().unwrap_or_default();
+        let mut depth = 0_usize;
+        for byte in inside.bytes() {
+            match byte {
+                b'(' | b'[' | b'{' => depth += 1,
+                b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            deepest = deepest.max(depth);
+        }
+    }
+    blocks > MOST_BLOCKS || deepest > DEEPEST
 }
 
 /// The path, when the text is exactly one expression that names a value: `"{{db.host}}"`. Such a value keeps its
@@ -133,6 +176,10 @@ fn parse(text: &str) -> Result<Template, TemplateError> {
     if text.contains("{%") {
         return Err(TemplateError::new("Jinja statements aren't supported")
             .hint("templates are Handlebars: {{#if x}}…{{else}}…{{/if}}, {{#each list}}…{{/each}}"));
+    }
+    if is_too_deep(text) {
+        let most = format!("it has more than {MOST_BLOCKS} blocks, or expressions nested more than {DEEPEST} deep");
+        return Err(TemplateError::new(format!("the template is too large: {most}")));
     }
     let mut parsed = handlebars::Template::compile(text).map_err(|error| syntax(text, &error))?;
     let mut names = Names::default();
@@ -461,6 +508,31 @@ mod tests {
         assert_eq!(names("{{#if a}}{{b.c}}{{else}}{{d}}{{/if}}"), "a b d / ");
         assert_eq!(names("{{default a (default b c)}}{{#if (defined e)}}{{/if}}"), "c / a b e");
         assert_eq!(names("{{#each a as |x|}}{{x}}{{y}}{{../z}}{{/each}}"), "a / y z");
+    }
+
+    #[test]
+    fn no_template_takes_for_ever_or_makes_texts_without_end() {
+        let templates = Templates::new();
+        let list: Vec<String> = (0..2000).map(|n| format!("item {n} {}", "x".repeat(40))).collect();
+        let render = |text: &str| {
+            let parsed = templates.parse(text).map_err(|error| error.message)?;
+            templates.render(&parsed, serde_json::json!({ "a": list })).map_err(|error| error.message)
+        };
+        let nested = |times: usize| format!("{}{}", "{{#each @root.a}}".repeat(times), "{{/each}}".repeat(times));
+        assert_eq!(render(&nested(1)), Ok(String::new()));
+        assert_eq!(render("{{#each a}}{{this}}{{/each}}").map(|text| text.len()), Ok(98_890));
+        for (text, about) in [
+            (nested(4), "too often"),
+            ("{{#each @root.a}}{{#each @root.a}}{{this}}{{/each}}{{/each}}".into(), "longer than 1048576 bytes"),
+            ("{{replace (join a \"\") \"e\" (join a \"\")}}".into(), "longer than 1048576 bytes"),
+            (nested(201), "more than 200 blocks"),
+            (format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if a}}x".repeat(300)), "more than 200 blocks"),
+            (format!("{{{{{}a{}}}}}", "(not ".repeat(60), ")".repeat(60)), "more than 50 deep"),
+            (format!("{{{{json {}1{}}}}}", "[".repeat(60), "]".repeat(60)), "more than 50 deep"),
+        ] {
+            let shown = render(&text).unwrap_err();
+            assert!(shown.contains(about), "{shown}");
+        }
     }
 
     #[test]

@@ -30,6 +30,6 @@ pub use schema::{
     schema_of_path,
 };
 pub use wheel::{
-    CatchUp, FILE_BYTES, MetadataError, Migrations, UNPACKED_BYTES, WHEEL_BYTES, Wheel, WheelContents, WheelError,
-    WheelMetadata, WheelParts, parse_metadata,
+    CatchUp, FILE_BYTES, MetadataError, Migrations, UNPACKED_BYTES, WHEEL_BYTES, WHEEL_FILES, Wheel, WheelContents,
+    WheelError, WheelMetadata, WheelParts, parse_metadata,
 };

@@ -1,6 +1,6 @@
 //! Collects a script's output up to its limit. Pure.
 
-use super::command::{Completed, Outcome, OutputChunk, OutputEnd, Stream};
+use super::command::{AfterTimeout, Completed, Outcome, OutputChunk, OutputEnd, Stream, UnknownCause};
 use super::gate::Gate;
 use crate::model::printable;
 
@@ -12,7 +12,15 @@ pub(super) struct Capture<'a> {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     dropped: u64,
+    /// All bytes that arrived, whatever became of them.
+    heard: u64,
+    /// How many may arrive.
+    patience: u64,
 }
+
+/// Beyond what is kept, as much is passed over: a login's noise and a script that says too much have kilobytes. Whoever
+/// sends more means to keep the controller busy.
+const PASSED_OVER: u64 = 16 * 1024 * 1024;
 
 /// A shell that was started, and whether it came to its script.
 #[derive(Debug)]
@@ -54,10 +62,12 @@ impl<'a> Capture<'a> {
     /// Keeps up to `limit` bytes of what comes behind `cue`.
     pub(super) fn new(limit: usize, cue: &str, output: &'a mut (dyn FnMut(OutputChunk<'_>) + Send)) -> Self {
         let gates = [Gate::new(cue), Gate::new(cue)];
-        Self { output, gates, left: limit, stdout: Vec::new(), stderr: Vec::new(), dropped: 0 }
+        let patience = PASSED_OVER.saturating_add(limit as u64);
+        Self { output, gates, left: limit, stdout: Vec::new(), stderr: Vec::new(), dropped: 0, heard: 0, patience }
     }
 
     pub(super) fn push(&mut self, stream: Stream, bytes: &[u8]) {
+        self.heard += bytes.len() as u64;
         let bytes = self.gate(stream).pass(bytes);
         let (kept, beyond) = bytes.split_at(bytes.len().min(self.left));
         self.left -= kept.len();
@@ -71,6 +81,16 @@ impl<'a> Capture<'a> {
         }
     }
 
+    /// Whether so much has come that it is time to stop listening.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.heard > self.patience
+    }
+
+    /// What a script that was no longer listened to comes to.
+    pub(super) fn flooded(&self, process: AfterTimeout) -> Outcome {
+        Outcome::Unknown(UnknownCause::Flooded { heard: self.heard, process })
+    }
+
     /// The gate of a stream.
     pub(super) fn gate(&mut self, stream: Stream) -> &mut Gate {
         match stream {
@@ -80,7 +100,7 @@ impl<'a> Capture<'a> {
     }
 
     pub(super) fn complete(self, outcome: Outcome, end: OutputEnd) -> Ran {
-        let Self { output: _, gates, left: _, stdout, stderr, dropped } = self;
+        let Self { output: _, gates, left: _, stdout, stderr, dropped, heard: _, patience: _ } = self;
         let begun = gates.iter().any(Gate::is_open);
         let [out, err] = gates.map(|gate| String::from_utf8_lossy(gate.before()).into_owned());
         let before = format!("{err}\n{out}");
@@ -105,6 +125,26 @@ mod tests {
         let completed = ran.completed;
         assert_eq!((completed.stdout, completed.stderr, completed.dropped), (b"abc".to_vec(), b"de".to_vec(), 4));
         assert_eq!(seen, [(Stream::Stdout, b"abc".to_vec()), (Stream::Stderr, b"de".to_vec())]);
+    }
+
+    #[test]
+    fn a_flood_is_noticed_whichever_way_it_comes() {
+        let piece = vec![b'x'; 1024 * 1024];
+        for (before, beyond) in [(&b"MARK\n"[..], false), (b"", false), (b"MARK", false), (b"MARK\n", true)] {
+            let mut ignored = |_: OutputChunk<'_>| ();
+            let mut capture = Capture::new(5, "MARK", &mut ignored);
+            let stream = if beyond { Stream::Stderr } else { Stream::Stdout };
+            capture.push(stream, before);
+            let mut pieces = 0;
+            while !capture.is_flooded() {
+                capture.push(stream, &piece);
+                pieces += 1;
+            }
+            assert_eq!(pieces, 17);
+            assert!(capture.gate(stream).before().len() <= 3 * piece.len(), "{before:?}");
+            let outcome = capture.flooded(AfterTimeout::MayBeRunning);
+            assert!(matches!(outcome, Outcome::Unknown(UnknownCause::Flooded { heard, .. }) if heard > 16 << 20));
+        }
     }
 
     #[test]

@@ -74,6 +74,14 @@ pub enum UnknownCause {
         /// What became of the process.
         process: AfterTimeout,
     },
+    /// It printed so much beyond the limit that nobody listened any longer.
+    #[error("it printed more than {heard} bytes, and nobody listened any longer{process}")]
+    Flooded {
+        /// How many bytes had arrived.
+        heard: u64,
+        /// What became of the process.
+        process: AfterTimeout,
+    },
     /// The connection ended first.
     #[error("the connection was lost while it ran ({reason}); it may still be running")]
     Lost {

@@ -31,6 +31,10 @@ impl Gate {
             return &[];
         };
         let Some(end) = self.before[at..].iter().position(|byte| *byte == b'\n').map(|end| at + end + 1) else {
+            // The line's end comes with it, so what goes on and on is none.
+            if self.before.len() > at + KEPT {
+                self.before.clear();
+            }
             return &[];
         };
         // The line's end is new, so all that stands behind it is.

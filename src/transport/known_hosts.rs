@@ -95,7 +95,7 @@ impl HostKeys {
     }
 
     /// The signature algorithms to offer in the key exchange so that the host presents a key that is known;
-    /// empty when none is known. RSA keys sign with SHA-2 only.
+    /// empty when none is known. RSA keys sign with SHA-2 only, and DSA keys not at all.
     #[must_use]
     pub fn algorithms(&self) -> Vec<Algorithm> {
         let mut algorithms = Vec::new();
@@ -104,6 +104,7 @@ impl HostKeys {
                 Algorithm::Rsa { .. } => {
                     vec![Algorithm::Rsa { hash: Some(HashAlg::Sha512) }, Algorithm::Rsa { hash: Some(HashAlg::Sha256) }]
                 }
+                Algorithm::Dsa => Vec::new(),
                 other => vec![other],
             };
             for algorithm in offered {

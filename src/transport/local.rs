@@ -98,6 +98,10 @@ impl LocalSession {
                 let cause = UnknownCause::TimedOut { limit: *limit, process: process_after };
                 (Outcome::Unknown(cause), OutputEnd::CutOff)
             }
+            Ended::Flooded => {
+                kill_group(&mut child).await;
+                (capture.flooded(process_after), OutputEnd::CutOff)
+            }
         };
         Ok(capture.complete(outcome, end))
     }
@@ -119,6 +123,7 @@ impl Session for LocalSession {
 enum Ended {
     Exited { status: ExitStatus, end: OutputEnd },
     TimedOut,
+    Flooded,
 }
 
 /// Feeds the script, drains both streams and waits for the end, all at once.
@@ -157,6 +162,9 @@ async fn drain(
             }
             () = &mut deadline => return exited
                 .map_or(Ended::TimedOut, |status| Ended::Exited { status, end: OutputEnd::HeldOpen }),
+        }
+        if capture.is_flooded() {
+            return Ended::Flooded;
         }
         grace.as_mut().reset(Instant::now() + GRACE);
     }

@@ -54,7 +54,7 @@ pub use local::{LocalConnector, LocalSession};
 pub(crate) use nonce::nonce;
 pub use notices::Notices;
 pub use ssh::{SshConnector, SshOptions};
-pub use ssh_config::{AskError, ConfigError, LocalFacts, SettingsError, SshConfig};
+pub use ssh_config::{AskError, ConfigError, ConfigText, LocalFacts, SettingsError, SshConfig, SshSettings};
 pub use ssh_session::SshSession;
 pub use target::{SshTarget, Target, TargetKind};
 

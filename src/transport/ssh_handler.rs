@@ -220,9 +220,14 @@ pub(super) fn handshake_error(endpoint: Arc<Endpoint>, host_keys: &HostKeys, err
     match error {
         HandlerError::HostKey(error) => *error,
         HandlerError::Protocol(russh::Error::NoCommonAlgo { kind, ours, theirs }) => {
-            let theirs = theirs.iter().take(ALGORITHMS_SHOWN).map(|name| shorten(&printable(name))).collect();
+            let theirs: Vec<String> =
+                theirs.iter().take(ALGORITHMS_SHOWN).map(|name| shorten(&printable(name))).collect();
+            // A key that is known and is shown may still be refused: for signatures with SHA-1.
+            let known = host_keys.trusted();
+            let is_weak =
+                known.iter().any(|known| theirs.iter().any(|name| *name == known.key.algorithm().to_string()));
             match kind {
-                AlgorithmKind::Key if !host_keys.trusted().is_empty() => {
+                AlgorithmKind::Key if !known.is_empty() && !is_weak => {
                     TransportError::HostKeyTypes { endpoint, known: host_keys.trusted().to_vec(), offered: theirs }
                 }
                 AlgorithmKind::Key => TransportError::NoCommonAlgorithm { endpoint, kind: "host key", ours, theirs },

@@ -143,6 +143,11 @@ impl SshSession {
                 let cause = UnknownCause::TimedOut { limit: *limit, process: AfterTimeout::MayBeRunning };
                 Ok(capture.complete(Outcome::Unknown(cause), OutputEnd::CutOff))
             }
+            Ended::Flooded => {
+                give_up(&writer).await;
+                let outcome = capture.flooded(AfterTimeout::MayBeRunning);
+                Ok(capture.complete(outcome, OutputEnd::CutOff))
+            }
         }
     }
 }
@@ -197,6 +202,8 @@ pub(super) enum Ended {
     HeldOpen { outcome: Outcome, eof: bool },
     /// The time was up first.
     TimedOut,
+    /// It said so much that it was no longer listened to.
+    Flooded,
 }
 
 /// One script's conversation: feeds it and drains both of its streams, as an undrained channel would stop the
@@ -256,7 +263,7 @@ impl Exchange<'_, '_> {
             // Window adjustments and the answer "success" need nothing; the rest no server sends here.
             _ => {}
         }
-        None
+        self.capture.is_flooded().then_some(Ended::Flooded)
     }
 }
 

@@ -83,6 +83,7 @@ impl SshSession {
                 let cause = UnknownCause::TimedOut { limit: command.limit, process: AfterTimeout::MayBeRunning };
                 (Outcome::Unknown(cause), OutputEnd::CutOff)
             }
+            EndedThere::Ended(Ended::Flooded) => (capture.flooded(AfterTimeout::MayBeRunning), OutputEnd::CutOff),
             EndedThere::AskedAgain => {
                 let gate = capture.gate(Stream::Stdout);
                 gate.forget();

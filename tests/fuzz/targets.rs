@@ -12,20 +12,20 @@ use converge::facts::{
     VenvQuery, WheelQuery, WorkQuery, read_answers,
 };
 use converge::inventory::{
-    Inventory, InventoryFormat, InventorySources, InventoryText, Pattern, hosts_to_ask, import_bssh,
+    Inventory, InventoryFormat, InventorySources, InventoryText, Pattern, SshArguments, hosts_to_ask, import_bssh,
 };
-use converge::model::HostName;
+use converge::model::{HostName, is_unsafe};
 use converge::packages::read_archive;
-use converge::playbook::{Origin, Playbook};
+use converge::playbook::{Origin, Playbook, Templates};
 use converge::release::{PageKind, Release, Wheel, join_files, parse_index_page, parse_metadata, parse_revision_file};
 use converge::remote::{Reply, read_lock_answer};
-use converge::transport::KnownHosts;
+use converge::transport::{ConfigText, KnownHosts, SshOptions, SshSettings};
 
 /// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them; a corpus has the name of its target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 12] = [
     ("known_hosts", known_hosts),
     ("probe", probe),
     ("job", job),
@@ -35,11 +35,14 @@ pub const TARGETS: [Target; 9] = [
     ("journal", journal),
     ("yaml", yaml),
     ("inventory", inventory),
+    ("ssh_config", ssh_config),
+    ("ssh_arguments", ssh_arguments),
+    ("template", template),
 ];
 
 /// What goes to a terminal later on must not be able to steer it.
 fn is_harmless(text: &str) {
-    let harmful = text.chars().find(|c| c.is_control() && *c != '\n' && *c != '\t');
+    let harmful = text.chars().find(|c| is_unsafe(*c));
     assert_eq!(harmful, None, "{text:?}");
 }
 
@@ -216,4 +219,68 @@ pub fn inventory(data: &[u8]) {
     }
     drop(hosts_to_ask(&source).map_err(|wrong| is_harmless(&wrong.to_string())));
     drop(import_bssh(&source).map_err(|wrong| is_harmless(&wrong.to_string())));
+}
+
+/// What `ssh -G` prints, and the files that it read: the answer, then a line with `--`, then a file.
+pub fn ssh_config(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (answer, file) = text.split_once("--\n").unwrap_or((&text, &text));
+    let options = SshOptions::for_home("kim", Path::new("/home/kim"));
+    // Of what an empty configuration says, whatever the answer repeats isn't set.
+    for empty in ["", "hostname localhost\nport 22\nciphers aes128-ctr\nidentityfile ~/.ssh/id_rsa\n"] {
+        match SshSettings::of_answer("gpu07", answer, empty, &options) {
+            Ok(settings) => {
+                assert_ne!(settings.port(), 0);
+                assert!(settings.known_hosts_files().iter().all(|path| path.is_absolute()));
+                settings.jump_hosts().for_each(is_one_word);
+            }
+            Err(error) => drop(error.to_string()),
+        }
+    }
+    let config = ConfigText::parse(file);
+    // Two names that it can't tell apart may share an answer: case alone must not hide a difference.
+    assert_eq!(config.signature("gpu07").len(), config.signature("GPU07").len());
+}
+
+/// What becomes a word of a command line, or a name to connect to.
+fn is_one_word(text: &str) {
+    let is_sound =
+        !text.is_empty() && !text.starts_with('-') && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    assert!(is_sound, "{text:?}");
+}
+
+/// Options of the ssh command in somebody's inventory, two variables of them: the first line, and the rest.
+pub fn ssh_arguments(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let mut arguments = SshArguments::default();
+    for part in [first, rest] {
+        if let Err(wrong) = arguments.add(&Node::text_from("ansible_ssh_args", part)) {
+            drop(wrong.to_string());
+        }
+    }
+    // Options and their values, one word each: none of those that let `ssh` do anything but answer.
+    let mut words = arguments.options.iter();
+    while let Some(option) = words.next() {
+        let letters: Vec<char> = option.chars().collect();
+        let ['-', letter] = letters[..] else { panic!("{option:?}") };
+        assert!(!"LRDwWNfsgOtIEyGQVeKP".contains(letter), "{option:?}");
+        if "oilpJcmbBS".contains(letter) {
+            let value = words.next().expect("a value");
+            assert!(!value.chars().any(char::is_control), "{value:?}");
+        }
+    }
+}
+
+/// A template of somebody else's playbook, over values of each kind.
+pub fn template(data: &[u8]) {
+    let values = serde_json::json!({
+        "name": "mgr1", "on": true, "off": false, "n": 7, "nothing": null, "list": ["a", "b", ["c"], {"d": "e"}],
+        "map": {"key": "value", "list": [1, 2, 3]}, "empty": [],
+    });
+    let templates = Templates::new();
+    match templates.parse(&String::from_utf8_lossy(data)) {
+        Ok(template) => drop(templates.render(&template, values).map_err(|error| error.to_string())),
+        Err(error) => drop(error.to_string()),
+    }
 }

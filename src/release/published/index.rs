@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::filename::{FileKind, release_of_file};
 use super::release::PublishedRelease;
-use crate::model::{Digest, printable};
+use crate::model::{AtMost, Digest, printable};
 use crate::release::Release;
 
 /// How a page is written, by its content type.
@@ -54,6 +54,10 @@ pub struct IndexFile {
     pub sha256: Option<Digest>,
 }
 
+/// Most files on a page: the longest ones of PyPI have some ten thousand. A page of megabytes can name millions, each of
+/// which takes many times its bytes.
+const PAGE_FILES: usize = 200_000;
+
 /// A page that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IndexPageError {
@@ -70,12 +74,15 @@ pub enum IndexPageError {
     /// A version of the format that didn't exist when this was written: only minor versions may be read unknown.
     #[error("the index speaks version {0} of the format, and only 1.x can be read")]
     Version(String),
+    /// More files than any package has.
+    #[error("the page names more than {PAGE_FILES} files, as no package has: it is not read")]
+    TooMany,
 }
 
 #[derive(Deserialize)]
 struct Page {
     meta: Meta,
-    files: Vec<File>,
+    files: AtMost<PAGE_FILES, File>,
 }
 
 #[derive(Deserialize)]
@@ -149,7 +156,7 @@ fn parse_json(text: &str) -> Result<Vec<IndexFile>, IndexPageError> {
             sha256: file.hashes.get("sha256").and_then(|text| Digest::parse(text)).or(of_link),
         }
     };
-    Ok(page.files.into_iter().map(file).collect())
+    Ok(page.files.0.into_iter().map(file).collect())
 }
 
 /// PEP 629: another major version may mean anything.
@@ -178,6 +185,9 @@ fn parse_html(text: &str) -> Result<Vec<IndexFile>, IndexPageError> {
             && let Some(href) = attribute("href")
             && let Some(name) = file_of_url(&href)
         {
+            if files.len() == PAGE_FILES {
+                return Err(IndexPageError::TooMany);
+            }
             let (link, sha256) = link_and_digest(&href);
             let joined = base.as_ref().and_then(|base| base.join(&link).ok());
             files.push(IndexFile {

@@ -11,4 +11,4 @@ pub use catch_up::CatchUp;
 pub use contents::{Migrations, Wheel, WheelContents};
 pub use error::WheelError;
 pub use metadata::{MetadataError, WheelMetadata, parse_metadata};
-pub use parts::{FILE_BYTES, UNPACKED_BYTES, WHEEL_BYTES, WheelParts};
+pub use parts::{FILE_BYTES, UNPACKED_BYTES, WHEEL_BYTES, WHEEL_FILES, WheelParts};

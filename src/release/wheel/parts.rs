@@ -9,7 +9,7 @@ use super::imports::{OwnModules, missing_imports, suspect_imports};
 /// Largest wheel that is fetched: the webserver of Backend.AI, with its user interface, has 50 MB.
 pub const WHEEL_BYTES: u64 = 256 * 1024 * 1024;
 /// Most files in a wheel: the largest of Backend.AI has 4,098.
-const WHEEL_FILES: usize = 50_000;
+pub const WHEEL_FILES: usize = 50_000;
 /// Largest single file that is read. Revision files have up to 60 KB, generated sources up to 2 MB.
 pub const FILE_BYTES: u64 = 8 * 1024 * 1024;
 /// Most that is unpacked of all files together: the sources of the largest wheel have 16 MB. A few megabytes of an

@@ -23,8 +23,10 @@ pub use ask::AskError;
 pub use read::SettingsError;
 pub use resolver::{ConfigError, SshConfig};
 pub(super) use resolver::{Request, Resolver};
+pub use settings::SshSettings;
 pub(super) use settings::{
     AddressFamily, AlgorithmSettings, HostKeyChecking, HostKeySettings, IdentitySettings, JumpHost, LoginMethod,
-    LoginSettings, NetworkSettings, SshSettings, Way,
+    LoginSettings, NetworkSettings, Way,
 };
+pub use text::ConfigText;
 pub use tokens::LocalFacts;

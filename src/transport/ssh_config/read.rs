@@ -75,6 +75,17 @@ pub(super) fn read(
     Ok((reader.settings()?, ignored))
 }
 
+impl SshSettings {
+    /// What an answer of `ssh -G` about `name` means beside the one that it gives with an empty configuration.
+    ///
+    /// # Errors
+    /// When something is set that must not be ignored, or to a value that can't be understood.
+    pub fn of_answer(name: &str, answer: &str, empty: &str, options: &SshOptions) -> Result<Self, SettingsError> {
+        let question = Question { name, file_is_named: false };
+        read(question, &Dump::parse(answer), &Dump::parse(empty), options).map(|(settings, _)| settings)
+    }
+}
+
 struct Reader<'a> {
     question: Question<'a>,
     dump: &'a Dump,

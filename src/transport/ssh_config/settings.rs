@@ -8,7 +8,7 @@ use russh::{cipher, kex, mac};
 
 /// Everything that is set for one host.
 #[derive(Debug, Clone)]
-pub(crate) struct SshSettings {
+pub struct SshSettings {
     /// `HostName`: name or address to connect to.
     pub(crate) address: String,
     /// `Port`.
@@ -27,6 +27,35 @@ pub(crate) struct SshSettings {
     pub(crate) network: NetworkSettings,
     /// What is sent to the host's environment, in order: `SetEnv`, then what `SendEnv` picks.
     pub(crate) environment: Vec<(String, String)>,
+}
+
+impl SshSettings {
+    /// Name or address to connect to.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The port; never 0.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The names of the jump hosts on the way, in turn.
+    pub fn jump_hosts(&self) -> impl Iterator<Item = &str> {
+        let hosts = match &self.way {
+            Way::Jump(hosts) => hosts.as_slice(),
+            Way::Direct | Way::Command(_) => &[],
+        };
+        hosts.iter().map(|host| host.name.as_str())
+    }
+
+    /// The files of known hosts, each from the root on.
+    #[must_use]
+    pub fn known_hosts_files(&self) -> &[PathBuf] {
+        &self.host_keys.files
+    }
 }
 
 /// How the way to a host begins.

@@ -10,7 +10,7 @@ use super::super::known_hosts::matches_pattern;
 
 /// What one file, or several together, say about themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct ConfigText {
+pub struct ConfigText {
     /// What `Include` names, in order.
     pub(super) includes: Vec<String>,
     /// All patterns of `Host`, and of `Match host` and `Match originalhost`.
@@ -34,8 +34,9 @@ const TOKENS_STAY: [&str; 8] = [
 ];
 
 impl ConfigText {
-    /// Reads a file.
-    pub(super) fn parse(text: &str) -> Self {
+    /// Reads a file. There is no text that it refuses.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
         let mut config = Self::default();
         for line in text.lines() {
             config.add_line(line);
@@ -118,7 +119,8 @@ impl ConfigText {
 
     /// The patterns that match a name, whether or not case counts: two names of which this is equal get equal answers as
     /// long as nothing else depends on the name.
-    pub(super) fn signature(&self, name: &str) -> Vec<u8> {
+    #[must_use]
+    pub fn signature(&self, name: &str) -> Vec<u8> {
         let lower = name.to_lowercase();
         let matched = |pattern: &String| {
             let pattern = pattern.trim_start_matches('!');

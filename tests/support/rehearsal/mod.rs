@@ -234,6 +234,15 @@ impl Rehearsal {
         self.host_mut(name).server.start_again(kind);
     }
 
+    /// Starts the OpenSSH server of a host anew, with these lines ahead of its configuration.
+    pub(crate) fn reconfigure(&mut self, name: &str, lines: &str) {
+        let file = self.host(name).directory().join("ssh/more");
+        fs::write(file, lines).expect("the configuration of sshd can be written");
+        self.cut_off(name);
+        self.bring_back(name);
+        assert!(self.host(name).server().is_openssh(), "this takes OpenSSH's server: install openssh-server");
+    }
+
     fn host_mut(&mut self, name: &str) -> &mut Host {
         self.hosts.iter_mut().find(|host| host.name == name).expect("the cluster has this host")
     }

@@ -203,8 +203,10 @@ fn start_openssh(directory: &Path, host_directory: &Path, port: u16, keys: &Keys
     // Commands get the host's directory as their home, so that hosts don't share one.
     let environment =
         host_environment(directory).into_iter().map(|(name, value)| format!(" \"{name}={value}\"")).collect::<String>();
+    // Of two settings the first counts.
+    let more = fs::read_to_string(host_directory.join("more")).unwrap_or_default();
     let config = format!(
-        "Port {port}\nListenAddress 127.0.0.1\nHostKey {keys}/host_key\nAuthorizedKeysFile {authorized}\nPidFile none\n\
+        "{more}Port {port}\nListenAddress 127.0.0.1\nHostKey {keys}/host_key\nAuthorizedKeysFile {authorized}\nPidFile none\n\
          StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
          PrintMotd no\nUseDNS no\nMaxStartups 100\nSetEnv{environment}\n",
         keys = text(host_directory),

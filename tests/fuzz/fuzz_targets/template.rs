@@ -1,0 +1,8 @@
+#![no_main]
+//! Fuzzes `targets::template`.
+
+#[path = "../targets.rs"]
+#[allow(dead_code)]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::template(data));
