@@ -6,16 +6,17 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use converge::cli::project;
-use converge::desired::{Declaration, Desired, resolve, resolve_connections};
+use converge::cli::project::{self, ProjectFiles};
+use converge::desired::{Declaration, Desired, Facts, ResolvedTask, resolve, resolve_connections};
 use converge::document::{Diagnostics, Source};
 use converge::inventory::{Becoming, Inventory, InventorySources, Pattern, read_extra_vars};
 use converge::model::{GroupName, HostName};
+use converge::playbook::TagSelection;
 
-fn cases() -> Vec<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/inventory");
+fn cases(below: &str, kind: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(below);
     let mut files: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    files.retain(|path| path.extension().is_some_and(|extension| extension == kind));
     files.sort();
     files
 }
@@ -50,16 +51,13 @@ fn describe(inventory: &Inventory) -> Result<String, Diagnostics> {
     Ok(shown)
 }
 
-#[test]
-fn inventories_mean_what_is_expected_of_them() {
+/// Compares what each case means with what is expected of it; those that begin with `error-` must have mistakes.
+fn compare(cases: &[PathBuf], mean: impl Fn(&str, String) -> Result<String, Diagnostics>) {
     let write = std::env::var_os("CONVERGE_WRITE_EXPECTED").is_some();
     let mut wrong = Vec::new();
-    let all = cases();
-    assert!(all.len() >= 12, "the cases are gone: {all:?}");
-    for path in all {
+    for path in cases {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let source = Source::new(name.clone(), fs::read_to_string(&path).unwrap());
-        let described = Inventory::parse(&InventorySources::of(source)).and_then(|inventory| describe(&inventory));
+        let described = mean(&name, fs::read_to_string(path).unwrap());
         assert_eq!(described.is_err(), name.starts_with("error-"), "{name}: {described:?}");
         let shown = described.unwrap_or_else(|mistakes| format!("{mistakes}\n"));
         assert!(
@@ -74,6 +72,134 @@ fn inventories_mean_what_is_expected_of_them() {
         }
     }
     assert!(wrong.is_empty(), "not as expected:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn inventories_mean_what_is_expected_of_them() {
+    let all = cases("inventory", "yaml");
+    assert!(all.len() >= 12, "the cases are gone: {all:?}");
+    compare(&all, |name, text| {
+        let source = Source::new(name, text);
+        Inventory::parse(&InventorySources::of(source)).and_then(|inventory| describe(&inventory))
+    });
+}
+
+/// A task on a host in a line: what it is, and all that it says beside it.
+fn line_of(task: &ResolvedTask) -> Result<String, Diagnostics> {
+    let role = task.role.as_ref().map_or_else(String::new, |role| format!("{role} : "));
+    let item = task.item.as_ref().map_or_else(String::new, |item| format!(" (item={item})"));
+    let mut line = format!("{} {:?} [{role}{}]{item} {}", task.host, task.section, task.task, task.kind);
+    write!(line, " {}", task.body.to_json()?).unwrap();
+    let tags: Vec<&str> = task.tags.iter().map(String::as_str).collect();
+    let listed = |name: &str, what: String| if what.is_empty() { what } else { format!(" {name}={what}") };
+    line.push_str(&listed("tags", tags.join(",")));
+    line.push_str(&listed("notify", task.notify.join(",")));
+    line.push_str(&listed("handlers", task.handlers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")));
+    let environment = task.environment.iter().map(|(name, value)| format!("{name}:{value}"));
+    line.push_str(&listed("environment", environment.collect::<Vec<_>>().join(",")));
+    line.push_str(&listed("become", task.become_user.as_ref().map(|user| user.user.clone()).unwrap_or_default()));
+    line.push_str(&listed("delegate_to", task.delegate_to.as_ref().map(ToString::to_string).unwrap_or_default()));
+    let retry =
+        task.retry.as_ref().map(|retry| format!("{}x{}s, {} until", retry.retries, retry.delay, retry.until.len()));
+    line.push_str(&listed("retry", retry.unwrap_or_default()));
+    let blocks = task.blocks.iter().map(|block| format!("{}:{:?}", block.block, block.part));
+    line.push_str(&listed("blocks", blocks.collect::<Vec<_>>().join(",")));
+    for (name, is_so) in [("no_log", task.no_log), ("ignore_errors", task.ignore_errors), ("run_once", task.run_once)] {
+        line.push_str(if is_so { " " } else { "" });
+        line.push_str(if is_so { name } else { "" });
+    }
+    Ok(line)
+}
+
+fn describe_desired(desired: &Desired) -> Result<String, Diagnostics> {
+    let mut shown = String::new();
+    for task in &desired.tasks {
+        writeln!(shown, "{}", line_of(task)?).unwrap();
+    }
+    for (number, handler) in desired.handlers.iter().enumerate() {
+        writeln!(shown, "handler {number}: {}", line_of(handler)?).unwrap();
+    }
+    for message in &desired.messages {
+        writeln!(shown, "message: {} [{}] {:?} {}", message.host, message.task, message.item, message.text).unwrap();
+    }
+    for refusal in &desired.refusals {
+        let (host, task, observed) = (&refusal.host, &refusal.task, &refusal.observed);
+        writeln!(shown, "refusal: {host} [{task}] {observed}: {:?} at {:?}", refusal.message, refusal.span).unwrap();
+    }
+    for skipped in &desired.skipped {
+        writeln!(shown, "skipped: {}", skipped.pattern).unwrap();
+    }
+    Ok(shown)
+}
+
+/// A case is a whole project: `=== PATH` begins each of its files. `arguments` holds words of the command line.
+fn desired_of_case(text: &str) -> Result<String, Diagnostics> {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let mut arguments = String::new();
+    for file in text.split("=== ").skip(1) {
+        let (path, text) = file.split_once('\n').unwrap();
+        if path == "arguments" {
+            arguments = text.trim().to_owned();
+        }
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let words: Vec<&str> = arguments.split_whitespace().collect();
+    let given = |option: &str| -> Vec<String> {
+        words.windows(2).filter(|pair| pair[0] == option).map(|pair| pair[1].to_owned()).collect()
+    };
+    let playbook = root.join("site.yaml");
+    let sources = project::read_inventory(&root.join("inventory.yaml"), None)?;
+    let inventory = Inventory::parse(&sources)?;
+    let (playbook, roles) = project::read_playbook(root, Some(&playbook))?;
+    let desired = resolve(&Declaration {
+        inventory: &inventory,
+        playbook: &playbook,
+        roles: &roles,
+        files: &ProjectFiles,
+        extra: &[],
+        becoming: &Becoming::default(),
+        limit: None,
+        within: None,
+        tags: &TagSelection::of(&given("--tags"), &given("--skip-tags")),
+        facts: Facts::Unasked,
+    })?;
+    describe_desired(&desired)
+}
+
+#[test]
+fn playbooks_mean_what_is_expected_of_them() {
+    let all = cases("playbooks", "project");
+    assert!(all.len() >= 8, "the cases are gone: {all:?}");
+    compare(&all, |_, text| {
+        // Paths begin at the project, wherever it lies.
+        let mean = desired_of_case(&text);
+        mean.map(|shown| without_root(&shown)).map_err(|mistakes| {
+            mistakes
+                .iter()
+                .map(|mistake| {
+                    let mut mistake = mistake.clone();
+                    if let Some(span) = &mut mistake.span {
+                        span.source = Source::new(without_root(&span.source.path), span.source.text.clone());
+                    }
+                    mistake.message = without_root(&mistake.message);
+                    mistake.hint = mistake.hint.as_deref().map(without_root);
+                    mistake
+                })
+                .collect()
+        })
+    });
+}
+
+/// The text without the temporary directory that paths in it begin with.
+fn without_root(text: &str) -> String {
+    let root = std::env::temp_dir().display().to_string();
+    let marker = format!("{root}/.tmp");
+    let mut parts = text.split(marker.as_str());
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |shown, part| shown + part.split_once('/').map_or(part, |(_, rest)| rest))
 }
 
 #[test]
@@ -108,7 +234,18 @@ fn desired_of(root: &Path, inventory: &Path, extra: &[&str], limit: Option<&str>
     let (playbook, roles) = project::read_playbook(root, None)?;
     let extra = read_extra_vars(&project::read_extra_arguments(&extra)?)?;
     let becoming = &Becoming::default();
-    resolve(&Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &extra, becoming, limit })
+    resolve(&Declaration {
+        inventory: &inventory,
+        playbook: &playbook,
+        roles: &roles,
+        files: &ProjectFiles,
+        extra: &extra,
+        becoming,
+        limit,
+        within: None,
+        tags: &TagSelection::default(),
+        facts: Facts::Unasked,
+    })
 }
 
 #[test]

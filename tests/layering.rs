@@ -15,7 +15,7 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("remote", &["model"]),
     ("facts", &["model", "release", "remote"]),
     ("resource", &["model", "document", "facts", "release"]),
-    ("desired", &["model", "document", "inventory", "playbook", "resource"]),
+    ("desired", &["model", "document", "inventory", "playbook", "facts", "resource"]),
     ("preflight", &["model", "document", "facts", "release", "resource", "desired"]),
     ("plan", &["model", "facts", "release", "resource", "desired", "preflight"]),
     ("event", &["model"]),
@@ -26,7 +26,19 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("execute", &["model", "facts", "plan", "event", "transport", "gather", "remote"]),
     (
         "report",
-        &["model", "facts", "release", "resource", "desired", "preflight", "plan", "event", "journal", "remote"],
+        &[
+            "model",
+            "playbook",
+            "facts",
+            "release",
+            "resource",
+            "desired",
+            "preflight",
+            "plan",
+            "event",
+            "journal",
+            "remote",
+        ],
     ),
 ];
 

@@ -51,6 +51,7 @@ pub(super) async fn go_on(
         instances: &instances,
         out_of_scope: &out_of_scope,
         catalogue: &catalogue,
+        declared: &[],
         request: &saved.request,
         options,
     };

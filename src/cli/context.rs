@@ -8,15 +8,19 @@ use std::time::Duration;
 use super::catalogue::catalogue;
 use super::error::CliError;
 use super::options::Options;
+use super::project::ProjectFiles;
 use super::survey::{Subject, backup_hosts};
-use super::{becoming, lock, machine, output, project};
-use crate::desired::{Declaration, Desired, Instance, Rolling, Serial, SkippedPlay, resolve, resolve_connections};
+use super::{asked, becoming, declared, lock, machine, output, project};
+use crate::desired::{
+    Declaration, Desired, Facts, Instance, Part, ResolvedTask, Rolling, Section, Serial, SkippedPlay, resolve,
+    resolve_connections,
+};
 use crate::document::{Diagnostic, Diagnostics, Node, did_you_mean, place_of};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, Inventory, read_extra_vars};
 use crate::model::HostName;
-use crate::playbook::{Origin, TaskKind};
-use crate::preflight::{Request, Waiver, parse_waiver, parse_waivers};
+use crate::playbook::{Origin, TagSelection, TaskKind};
+use crate::preflight::{Finding, Request, Waiver, parse_waiver, parse_waivers};
 use crate::release::Catalogue;
 use crate::resource::component;
 use crate::transport::{AnyConnector, SshTarget, Target, TargetKind};
@@ -37,6 +41,8 @@ pub(super) struct Context {
     pub(super) catalogue: Catalogue,
     /// What the operator asks for and answers for.
     pub(super) request: Request,
+    /// What the declaration itself finds: conditions that don't hold, and tasks that depend on unknown facts.
+    pub(super) declared: Vec<Finding>,
 }
 
 impl Context {
@@ -47,6 +53,7 @@ impl Context {
             out_of_scope: &self.out_of_scope,
             catalogue: &self.catalogue,
             request: &self.request,
+            declared: &self.declared,
             options,
         }
     }
@@ -67,24 +74,24 @@ fn request(options: &Options) -> Result<Request, Diagnostics> {
 }
 
 /// Reads inventory, playbook and roles, and decodes every task: all mistakes of all files in one go.
-pub(super) fn load(options: &Options) -> Result<Context, CliError> {
-    load_limited(options, options.limit.as_deref())
+pub(super) async fn load(options: &Options) -> Result<Context, CliError> {
+    load_limited(options, options.limit.as_deref()).await
 }
 
 /// The same within another limit.
-pub(super) fn load_limited(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
-    let mut context = read(options, limit)?;
+pub(super) async fn load_limited(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
+    let mut context = read(options, limit).await?;
     lock::attach(&mut context.instances)?;
     lock::attach(&mut context.out_of_scope)?;
     Ok(context)
 }
 
 /// The same without the lock file, which is about to be written.
-pub(super) fn load_to_lock(options: &Options) -> Result<Context, CliError> {
-    read(options, options.limit.as_deref())
+pub(super) async fn load_to_lock(options: &Options) -> Result<Context, CliError> {
+    read(options, options.limit.as_deref()).await
 }
 
-fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
+async fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
     let path = options.inventory.as_deref().ok_or(CliError::NoInventory)?;
     let root = Path::new(".");
     let playbook_path = options.playbook.as_deref();
@@ -101,13 +108,28 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
     };
     // Everything is resolved, also what the limit leaves out: a migration concerns it all the same.
     let becoming = &becoming::of_command_line(options);
-    let declaration =
-        Declaration { inventory: &inventory, playbook: &playbook, roles: &roles, extra: &extra, becoming, limit: None };
     let within: Option<BTreeSet<HostName>> = match limit {
         None => None,
         Some(limit) => mistakes.keep(inventory.limit(limit)).map(|hosts| hosts.into_iter().collect()),
     };
-    let desired = mistakes.keep(resolve(&declaration));
+    let tags = TagSelection::of(&options.tags, &options.skip_tags);
+    let declaration = Declaration {
+        inventory: &inventory,
+        playbook: &playbook,
+        roles: &roles,
+        files: &ProjectFiles,
+        extra: &extra,
+        becoming,
+        limit: None,
+        within: within.as_ref(),
+        tags: &tags,
+        facts: Facts::Unasked,
+    };
+    let mut desired = mistakes.keep(resolve(&declaration));
+    if let Some(first) = desired.take_if(|desired| mistakes.is_empty() && !desired.wanting.is_empty()) {
+        let asked = asked::systems(options, &inventory, &extra, &first).await?;
+        desired = mistakes.keep(resolve(&Declaration { facts: Facts::Asked(&asked), ..declaration }));
+    }
     let Some(desired) = desired else { return Err(mistakes.into()) };
     // The bundled playbook names every component there is; a project's own names what somebody meant to have.
     if playbook.origin == Origin::Project {
@@ -119,7 +141,15 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
     let Some(all) = all.filter(|_| mistakes.is_empty()) else { return Err(mistakes.into()) };
     let (instances, out_of_scope): (Vec<Instance>, Vec<Instance>) =
         all.into_iter().partition(|instance| within.as_ref().is_none_or(|hosts| hosts.contains(&instance.host)));
-    if instances.is_empty() {
+    let is_within = |host: &HostName| within.as_ref().is_none_or(|hosts| hosts.contains(host));
+    let declared = declared::findings(&desired, is_within);
+    declared::say(&desired, options, is_within);
+    if instances.is_empty() && declared.is_empty() {
+        if !tags.is_everything() {
+            let nothing = Diagnostic::nowhere("the tags that are chosen leave nothing to do");
+            let hint = "`--list-tags` shows the tags of each play";
+            return Err(CliError::Declaration(nothing.hint(hint).into()));
+        }
         let limit = limit.unwrap_or_default();
         let nothing = Diagnostic::nowhere(format!("--limit {limit} leaves no host that any play is about"));
         return Err(CliError::Declaration(nothing.into()));
@@ -135,7 +165,7 @@ fn read(options: &Options, limit: Option<&str>) -> Result<Context, CliError> {
     }
     becoming::check_effect(options, &targets)?;
     let catalogue = catalogue(options)?;
-    Ok(Context { instances, out_of_scope, targets, catalogue, request })
+    Ok(Context { instances, out_of_scope, targets, catalogue, request, declared })
 }
 
 /// A host for backups is one of the inventory: that says how it is reached.
@@ -154,9 +184,10 @@ fn decode(desired: &Desired, inventory: &Inventory) -> Result<Vec<Instance>, Dia
     let mut mistakes = Diagnostics::new();
     let mut seen: BTreeMap<(HostName, String), String> = BTreeMap::new();
     let mut instances = Vec::new();
-    for task in &desired.tasks {
+    for task in desired.tasks.iter().chain(&desired.handlers) {
         match task.kind {
             TaskKind::Component => {
+                mistakes.append(check_component(task));
                 let Some(component) = mistakes.keep(component::decode(&task.body)) else { continue };
                 mistakes.keep(check_backup_host(&task.body, inventory));
                 let key = (task.host.clone(), component.name.clone());
@@ -169,12 +200,43 @@ fn decode(desired: &Desired, inventory: &Inventory) -> Result<Vec<Instance>, Dia
                 let rolling = Rolling { serial, settle, max_fail_percentage };
                 instances.push(Instance { host: task.host.clone(), play: task.play_index, rolling, component });
             }
+            // Decided when the playbook was resolved.
+            TaskKind::Assert | TaskKind::Debug | TaskKind::Fail | TaskKind::Meta => {}
         }
     }
     mistakes.or_ok(instances)
 }
 
-fn target(host: &HostName, connection: &Connection) -> Target {
+/// What a task can say and a component can't honour: to ignore it would be to do something else than was meant.
+fn check_component(task: &ResolvedTask) -> Diagnostics {
+    let ResolvedTask { environment, ignore_errors, run_once, delegate_to, retry, notify, blocks, section, .. } = task;
+    let own_way = "it has its own time-outs, and a rerun goes on from where it stopped";
+    let said = [
+        ("environment", !environment.is_empty(), "set it in the service's own unit or script"),
+        ("ignore_errors", *ignore_errors, "what comes behind a component relies on it"),
+        (
+            "run_once",
+            *run_once,
+            "name the hosts that have it in the play's `hosts`; what is done once per cluster (a migration) is planned once",
+        ),
+        ("delegate_to", delegate_to.is_some(), "write a play for the hosts that have it"),
+        ("retries", retry.is_some(), own_way),
+        ("notify", !notify.is_empty(), "processes restart because of what they run"),
+        ("rescue", blocks.iter().any(|block| block.part == Part::Rescue), own_way),
+        ("always", blocks.iter().any(|block| block.part == Part::Always), own_way),
+        (
+            "handlers",
+            *section == Section::Handlers,
+            "write it under `tasks`: it restarts when what it runs has changed",
+        ),
+    ];
+    let wrong = said.into_iter().filter(|(_, is_said, _)| *is_said);
+    wrong
+        .map(|(word, _, hint)| Diagnostic::at(&task.span, format!("a component can't have `{word}`")).hint(hint))
+        .collect()
+}
+
+pub(super) fn target(host: &HostName, connection: &Connection) -> Target {
     let kind = match connection.kind {
         ConnectionKind::Local => TargetKind::Local,
         ConnectionKind::Ssh => {

@@ -9,7 +9,7 @@ use crate::gather::Sessions;
 use crate::report::{Drift, drift_of, drift_text};
 
 pub(super) async fn run(options: &Options, arguments: &DriftArguments) -> Result<Exit, CliError> {
-    let context = context::load(options)?;
+    let context = context::load(options).await?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Closed)?;
     let seen = survey(&fleet, &context.subject(options)).await?;
     let drift = drift_of(&context.instances, &seen.facts, &seen.findings, &seen.expired, &seen.plan);

@@ -11,13 +11,13 @@ use crate::report::facts_text;
 
 pub(super) async fn run(options: &Options, arguments: &FactsArguments) -> Result<Exit, CliError> {
     let context = match &arguments.host {
-        None => context::load(options)?,
+        None => context::load(options).await?,
         Some(host) => {
             let limit = match &options.limit {
                 None => host.clone(),
                 Some(limit) => format!("{limit},&{host}"),
             };
-            context::load_limited(options, Some(&limit))?
+            context::load_limited(options, Some(&limit)).await?
         }
     };
     let fleet = context::fleet(options, context.targets, Sessions::Closed)?;

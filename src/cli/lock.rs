@@ -64,7 +64,7 @@ struct Wanted<'a> {
 }
 
 pub(super) async fn run(options: &Options, arguments: &LockArguments) -> Result<Exit, CliError> {
-    let context = context::load_to_lock(options)?;
+    let context = context::load_to_lock(options).await?;
     let file = arguments.out.clone().map_or_else(|| declared_file(&context.instances), Ok)?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
     let facts = look(options, &fleet, &context.instances).await?;

@@ -178,7 +178,7 @@ async fn all_locks(
 }
 
 async fn look(options: &Options, only: Option<&str>) -> Result<(Arc<Fleet<AnyConnector>>, Vec<LockLine>), CliError> {
-    let context = context::load(options)?;
+    let context = context::load(options).await?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
     let subject = context.subject(options);
     let named = |host: &HostName| only.is_none_or(|only| host.as_str() == only);

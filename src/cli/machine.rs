@@ -9,10 +9,12 @@
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::error::CliError;
 use super::options::Options;
-use crate::model::{RunId, Secret, Timestamp};
+use crate::execute::Answer;
+use crate::model::{RunId, Secret, Timestamp, printable};
 use crate::transport::{Notices, Prompt, SshConfig, SshOptions};
 
 /// More hosts at once gain nothing on any network measured, and cost the targets of a shared machine a fifth.
@@ -229,6 +231,21 @@ pub(super) fn ask(question: &str) -> bool {
     }
 }
 
+/// Asks whether a stage may begin. No answer is no.
+pub(super) fn ask_step(title: &str) -> Answer {
+    let question =
+        format!("\nBegin \"{}\"? yes, no (nothing more begins), continue without asking: [y/N/c] ", printable(title));
+    let mut answer = String::new();
+    if super::output::answer(&question).is_err() || std::io::stdin().read_line(&mut answer).is_err() {
+        return Answer::No;
+    }
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Answer::Yes,
+        "c" | "continue" => Answer::Continue,
+        _ => Answer::No,
+    }
+}
+
 /// Asks for a password, without showing it.
 ///
 /// # Errors
@@ -238,8 +255,18 @@ pub(super) fn ask_password(prompt: &str) -> Result<Secret, CliError> {
         let message = "a password is to be asked for, and nobody can be: there is neither a terminal nor SSH_ASKPASS";
         CliError::Environment(message.into())
     };
+    // Hosts may be asked for facts before the rest is known; the person is asked once.
+    static ANSWERS: Mutex<Vec<(String, Secret)>> = Mutex::new(Vec::new());
+    let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, known)) = answers.iter().find(|(asked, _)| asked == prompt) {
+        return Ok(known.clone());
+    }
     let answer = super::ask_secret::ask(Prompt { text: prompt, echo: false }).ok_or_else(nobody)?;
-    if answer.expose().is_empty() { Err(CliError::Environment("no password was given".into())) } else { Ok(answer) }
+    if answer.expose().is_empty() {
+        return Err(CliError::Environment("no password was given".into()));
+    }
+    answers.push((prompt.to_owned(), answer.clone()));
+    Ok(answer)
 }
 
 /// No password is longer; a file that is larger is another one.

@@ -3,9 +3,11 @@
 mod access;
 mod apply;
 mod ask_secret;
+mod asked;
 mod becoming;
 mod catalogue;
 mod context;
+mod declared;
 mod drift;
 mod error;
 mod exit;
@@ -15,6 +17,7 @@ mod fetch;
 mod history;
 mod interrupt;
 mod jobs;
+mod listing;
 mod lock;
 mod locks;
 mod machine;
@@ -84,6 +87,13 @@ pub fn main() -> ExitCode {
 }
 
 async fn dispatch(options: &Options) -> Result<Exit, CliError> {
+    if options.start_at_task.is_some() {
+        let instead = "a run finds by itself what is left to do; to do a part of it, choose by --tags or --limit";
+        return Err(CliError::Usage(format!("--start-at-task isn't supported: {instead}")));
+    }
+    if options.list_tasks || options.list_tags {
+        return listing::run(options);
+    }
     match &options.verb {
         None => run::run(options).await,
         Some(Verb::Plan(arguments)) => plan::run(options, arguments).await,

@@ -27,6 +27,24 @@ pub struct Options {
     /// A variable that wins over all others: name=value, or @FILE.
     #[arg(short = 'e', long = "extra-vars", value_name = "NAME=VALUE", global = true)]
     pub extra: Vec<String>,
+    /// Only tasks with one of these tags; always, never, tagged, untagged and all mean what they mean to Ansible.
+    #[arg(short, long, value_name = "TAGS", value_delimiter = ',', global = true)]
+    pub tags: Vec<String>,
+    /// Leave out tasks with one of these tags.
+    #[arg(long, value_name = "TAGS", value_delimiter = ',', global = true)]
+    pub skip_tags: Vec<String>,
+    /// List the tasks of each play that would be looked at, and stop.
+    #[arg(long)]
+    pub list_tasks: bool,
+    /// List the tags of each play, and stop.
+    #[arg(long)]
+    pub list_tags: bool,
+    /// Ask before each stage of the plan: yes, no (nothing more begins), or continue without asking.
+    #[arg(long, conflicts_with = "yes")]
+    pub step: bool,
+    /// Ansible's; refused with what to do instead.
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub start_at_task: Option<String>,
     /// Hosts at work at the same time [default: as many as this machine bears, at most 256]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_535), global = true)]
     pub forks: Option<u32>,

@@ -10,7 +10,7 @@ use crate::plan::SavedPlan;
 use crate::report::plan_text;
 
 pub(super) async fn run(options: &Options, arguments: &PlanArguments) -> Result<Exit, CliError> {
-    let context = context::load(options)?;
+    let context = context::load(options).await?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Closed)?;
     let seen = survey(&fleet, &context.subject(options)).await?;
     if seen.refused() {

@@ -9,7 +9,7 @@ use crate::gather::Sessions;
 use crate::report::{PreflightReport, preflight_text};
 
 pub(super) async fn run(options: &Options, arguments: &PreflightArguments) -> Result<Exit, CliError> {
-    let context = context::load(options)?;
+    let context = context::load(options).await?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Closed)?;
     let seen = survey(&fleet, &context.subject(options)).await?;
     let report = PreflightReport::new(&seen.findings, &seen.expired, &seen.plan);

@@ -4,13 +4,17 @@
 
 #![expect(clippy::disallowed_methods, reason = "the one module that reads the files of a project")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::document::{Diagnostic, Diagnostics, Source};
 use crate::inventory::{Beside, ExtraVars, InventorySources, Scope, VarsFile};
-use crate::playbook::{Origin, Playbook, RoleSources, Roles, bundled_playbook, bundled_role, bundled_role_names};
+use crate::playbook::{
+    Files, KnownFiles, Origin, Playbook, Role, RoleRest, RoleSources, Roles, bundled_playbook, bundled_role,
+    bundled_role_names,
+};
 
 /// Largest file that is read, in bytes: an inventory of ten thousand hosts is about one megabyte; whatever is
 /// larger than this is no declaration.
@@ -96,21 +100,44 @@ pub fn read_playbook(root: &Path, playbook: Option<&Path>) -> Result<(Playbook, 
             None => (bundled_playbook(), Origin::Bundled),
         },
     };
-    let playbook = Playbook::parse(&source, origin)?;
+    let playbook = Playbook::read(&source, origin, &ProjectFiles)?;
+    let beside = directory_of(Path::new(&source.path)).join("roles");
+    let roles = read_roles(&[root.join("roles"), beside], &playbook)?;
+    Ok((playbook, roles))
+}
+
+/// The roles that a playbook names, and those that these need. Each is looked for in the directories, then among the
+/// bundled ones.
+fn read_roles(directories: &[PathBuf], playbook: &Playbook) -> Result<Roles, Diagnostics> {
     let mut mistakes = Diagnostics::new();
-    let mut sources = Vec::new();
-    for name in playbook.role_names() {
-        sources.extend(
-            mistakes.keep(read_role(&root.join("roles").join(name), name)).flatten().or_else(|| bundled_role(name)),
-        );
-    }
+    let mut roles: BTreeMap<String, Option<Role>> = BTreeMap::new();
+    let mut wanted: Vec<String> = playbook.role_names().into_iter().map(str::to_owned).collect();
     // The other bundled roles too, so that a mistyped name finds the nearest.
-    let read: Vec<&str> = playbook.role_names();
-    sources.extend(bundled_role_names().into_iter().filter(|name| !read.contains(name)).filter_map(bundled_role));
-    let roles = mistakes.keep(Roles::parse(&sources));
-    match roles {
-        Some(roles) => mistakes.or_ok((playbook, roles)),
-        None => Err(mistakes),
+    let mut others: Vec<&str> = bundled_role_names();
+    while let Some(name) = wanted.pop().or_else(|| others.pop().map(str::to_owned)) {
+        if roles.contains_key(&name) {
+            continue;
+        }
+        let before = mistakes.len();
+        let own =
+            directories.iter().find_map(|directory| mistakes.keep(read_role(&directory.join(&name), &name)).flatten());
+        // What is there and can't be read isn't taken from elsewhere.
+        let sources = own.or_else(|| (mistakes.len() == before).then(|| bundled_role(&name)).flatten());
+        let role = sources.and_then(|sources| mistakes.keep(Role::parse(&sources)));
+        wanted.extend(role.iter().flat_map(Role::role_names).map(str::to_owned));
+        roles.insert(name, role);
+    }
+    mistakes.or_ok(Roles::of(roles.into_values().flatten()))
+}
+
+/// The files of the project, by their paths from the current directory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProjectFiles;
+
+impl Files for ProjectFiles {
+    fn read(&self, path: &str) -> Result<Option<Arc<Source>>, Diagnostic> {
+        let path = Path::new(path);
+        if path.exists() { read_source(path).map(Some) } else { Ok(None) }
     }
 }
 
@@ -121,15 +148,30 @@ fn read_role(directory: &Path, name: &str) -> Result<Option<RoleSources>, Diagno
         return Ok(None);
     }
     let mut mistakes = Diagnostics::new();
-    let mut part = |part: &str| mistakes.keep(read_either(&directory.join(part), "main")).flatten();
-    let (defaults, vars, tasks) = (part("defaults"), part("vars"), part("tasks"));
-    let (meta, handlers) = (part("meta"), part("handlers"));
-    if tasks.is_none() && mistakes.is_empty() {
+    let mut part = |part: &str, stem: &str| mistakes.keep(read_either(&directory.join(part), stem)).flatten();
+    let [defaults, vars, tasks, meta, handlers] =
+        ["defaults", "vars", "tasks", "meta", "handlers"].map(|directory| part(directory, "main"));
+    let argument_specs = part("meta", "argument_specs");
+    let mut files = KnownFiles::default();
+    for below in ["defaults", "vars", "tasks", "handlers"] {
+        let below = directory.join(below);
+        let all = if below.is_dir() { mistakes.keep(files_of(&below)).unwrap_or_default() } else { Vec::new() };
+        for path in all {
+            let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+            let inside = path.strip_prefix(&directory).ok().and_then(Path::to_str).map(str::to_owned);
+            if let (true, Some(inside)) = (is_yaml, inside) {
+                files.0.extend(mistakes.keep(read_source(&path)).map(|source| (inside, source)));
+            }
+        }
+    }
+    let has_tasks = files.0.keys().any(|path| path.starts_with("tasks/"));
+    if !has_tasks && meta.is_none() && handlers.is_none() && mistakes.is_empty() {
         let message = format!("the role {} has no tasks", directory.display());
         mistakes.push(Diagnostic::nowhere(message).hint("its tasks are in tasks/main.yaml"));
     }
-    let role = RoleSources { name: name.to_owned(), origin: Origin::Project, defaults, vars, tasks, meta, handlers };
-    mistakes.or_ok(Some(role))
+    let rest = RoleRest { directory: directory.display().to_string(), argument_specs, files };
+    let (name, origin) = (name.to_owned(), Origin::Project);
+    mistakes.or_ok(Some(RoleSources { name, origin, defaults, vars, tasks, meta, handlers, rest }))
 }
 
 /// Reads `STEM.yaml` or `STEM.yml` of a directory; `None` when there is neither.

@@ -135,7 +135,7 @@ async fn of_controller(access: &Access, arguments: &ReleasesArguments) -> Result
 
 /// The declared packages, each as the hosts that declare it get it.
 async fn of_inventory(options: &Options, access: &Access, only: &[String]) -> Result<Vec<Listing>, CliError> {
-    let context = context::load(options)?;
+    let context = context::load(options).await?;
     let wanted = |package: &str| only.iter().any(|one| normalize_name(one) == normalize_name(package));
     let instances: Vec<&Instance> =
         context.instances.iter().filter(|instance| only.is_empty() || wanted(&instance.component.package)).collect();

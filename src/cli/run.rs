@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::error::CliError;
 use super::exit::Exit;
@@ -14,7 +14,7 @@ use super::recording::Begun;
 use super::survey::{Subject, Survey, survey};
 use super::{context, interrupt, jobs, locks, machine, output, take_up};
 use crate::event::Event;
-use crate::execute::{Executor, Jobs, Recovered, RunOutcome};
+use crate::execute::{Ask, Executor, Jobs, Recovered, RunOutcome};
 use crate::gather::{Fleet, Sessions};
 use crate::journal::{Ending, Record};
 use crate::model::{HostName, RunId};
@@ -32,7 +32,10 @@ pub(super) async fn run(options: &Options) -> Result<Exit, CliError> {
 
 /// The same, going on with an earlier run where one is named.
 pub(super) async fn go_on(options: &Options, resumes: Option<RunId>) -> Result<Exit, CliError> {
-    let mut context = context::load(options)?;
+    if options.step && !machine::is_interactive() {
+        return Err(CliError::Usage("--step asks before each stage, and there is no terminal to ask at".into()));
+    }
+    let mut context = context::load(options).await?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
     // What only looks is no run, and leaves no trace.
     let mut begun = if options.check { None } else { Some(Begun::new(options, resumes)?) };
@@ -199,7 +202,8 @@ async fn carry_out_locked(
     let jobs = Arc::new(Jobs::new(Arc::clone(fleet), id, options.reconnect).fenced(fences));
     let (shared, recorder) = (Arc::clone(&plan), Arc::clone(&recording));
     let executor = Executor::new(shared, jobs, recorder, machine::forks(options), stopping, Arc::new(print))
-        .with_max_failures(options.max_failures);
+        .with_max_failures(options.max_failures)
+        .with_step(options.step.then(asker));
     let deadline = options.deadline.map(interrupt::after_start);
     let on_stop = |why: Why| {
         if why == Why::Deadline {
@@ -227,6 +231,15 @@ async fn carry_out_locked(
     // The run has ended as it has ended, whoever still listens.
     let _ = output::answer(&recap_text(lines_of(&plan.hosts(), &outcome, &plan)));
     Ok(exit)
+}
+
+/// Puts the question before a stage, beside everything else that goes on.
+fn asker() -> Ask {
+    Arc::new(|title| {
+        let (tell, told) = oneshot::channel();
+        tokio::task::spawn_blocking(move || tell.send(machine::ask_step(&title)));
+        told
+    })
 }
 
 fn ending(proven: &Result<Exit, CliError>) -> (Ending, u8) {

@@ -18,7 +18,7 @@ use crate::report::{SchemaReport, plan_text, schema_text};
 use crate::resource::component::{Installed, assess};
 
 pub(super) async fn check(options: &Options, arguments: &SchemaCheckArguments) -> Result<Exit, CliError> {
-    let context = context::load(options)?;
+    let context = context::load(options).await?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Closed)?;
     let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
     for instance in &context.instances {
@@ -50,7 +50,7 @@ pub(super) async fn mend_on(
     arguments: &SchemaMendArguments,
     resumes: Option<RunId>,
 ) -> Result<Exit, CliError> {
-    let mut context = context::load(options)?;
+    let mut context = context::load(options).await?;
     context.request.mend = true;
     context.instances.retain(|instance| instance.component.schema.is_some());
     if context.instances.is_empty() {

@@ -29,6 +29,8 @@ pub(super) struct Subject<'a> {
     pub(super) catalogue: &'a Catalogue,
     /// What the operator asks for and answers for.
     pub(super) request: &'a Request,
+    /// What the declaration itself finds.
+    pub(super) declared: &'a [Finding],
     /// Where packages come from, and how old an answer may be.
     pub(super) options: &'a Options,
 }
@@ -51,7 +53,7 @@ impl Survey {
 
 /// Looks at everything that is declared.
 pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'_>) -> Result<Survey, CliError> {
-    let Subject { instances, out_of_scope, catalogue, request, options } = *subject;
+    let Subject { instances, out_of_scope, catalogue, request, declared, options } = *subject;
     let mut facts = fleet.gather(questions_of(instances)).await;
     gather_backup_hosts(fleet, &mut facts, instances, request.mend).await;
 
@@ -74,6 +76,7 @@ pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'
     let now = machine::now();
     let findings =
         preflight::check(&preflight::Input { instances, out_of_scope, facts: &facts, catalogue, request, now });
+    let findings = preflight::with_declared(findings, declared);
     let expired = preflight::expired(&request.waivers, &findings, now).into_iter().cloned().collect();
     let manual_steps = preflight::manual_steps(&findings);
     let input = plan::Input {

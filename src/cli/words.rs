@@ -16,6 +16,12 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         playbook,
         limit,
         extra,
+        tags,
+        skip_tags,
+        list_tasks: _,
+        list_tags: _,
+        step: _,
+        start_at_task: _,
         forks,
         user,
         private_key,
@@ -56,6 +62,8 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--playbook", path(playbook));
     named("--limit", limit.clone());
     extra.iter().for_each(|argument| named("--extra-vars", Some(kept(argument))));
+    tags.iter().for_each(|tag| named("--tags", Some(tag.clone())));
+    skip_tags.iter().for_each(|tag| named("--skip-tags", Some(tag.clone())));
     named("--forks", forks.map(|forks| forks.to_string()));
     named("--user", user.clone());
     named("--private-key", path(private_key));
@@ -147,6 +155,7 @@ mod tests {
             &["-i", "p", "--waivers", "w.yaml", "--offline", "s", "--releases", "r", "-u", "bai", "--private-key", "k"],
             &["-i", "p", "-b", "--become-user", "bai", "--become-method", "su", "-K"],
             &["-i", "p", "--become", "--become-password-file", "/etc/pw"],
+            &["-i", "p", "-t", "a,b", "--skip-tags", "never"],
             &["apply", "plan.json", "-T", "3"],
             &["-i", "p", "schema", "mend"],
         ] {

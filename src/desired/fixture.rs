@@ -206,7 +206,7 @@ pub(crate) fn facts(instance: &Instance, seen: &Seen) -> HostFacts {
         let disk = Disk { available_kib: seen.available_kib, mounted_on: "/".into(), existing, writable };
         answers.insert(Query::Disk(query), Fact::Disk(Observed::Known(disk)));
     }
-    let system = System { os: "Debian GNU/Linux 12".into(), kernel: "6.1".into(), uid: seen.uid };
+    let system = System { os: "Debian GNU/Linux 12".into(), kernel: "6.1".into(), uid: seen.uid, ..System::default() };
     answers.insert(Query::System, Fact::System(Observed::Known(system)));
     answers.insert(Query::Jobs, Fact::Jobs(Observed::Known(Jobs::default())));
     let published = match &seen.published {

@@ -6,15 +6,23 @@
 //! line that it was written on, so whoever decodes it further can point there too.
 
 mod becoming;
+mod checks;
+mod facts;
+mod handlers;
 mod instance;
 mod magic;
 mod mistakes;
+mod outside;
 mod resolve;
 mod scope;
+mod task;
+mod walk;
 
+pub use facts::Facts;
 pub use instance::{Instance, InstanceId, Rolling, Serial};
-pub use resolve::{Declaration, Desired, ResolvedTask, SkippedPlay, resolve, resolve_connections};
+pub use resolve::{Declaration, Desired, SkippedPlay, resolve, resolve_connections};
 pub use scope::Scope;
+pub use task::{BlockPart, Blocked, Message, Part, Refusal, ResolvedRetry, ResolvedTask, Section};
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -1,16 +1,22 @@
 //! Plays × hosts → resolved tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::becoming::{Becomers, becoming_of};
+use super::facts::Facts;
+use super::handlers::PlayState;
 use super::magic::{self, Magic};
 use super::mistakes::HostMistakes;
+use super::outside::{Outside, unknown_of, without_unknown};
 use super::scope::Scope;
-use crate::document::{Diagnostic, Diagnostics, Node, Span, did_you_mean};
-use crate::inventory::{Becoming, Connection, Given, Inventory, Variables};
+use super::task::{Blocked, Message, Refusal, ResolvedTask, Section};
+use super::walk::Way;
+use crate::document::{Diagnostic, Diagnostics, Node, Span};
+use crate::inventory::{Becoming, Connection, Given, GivenVariables, Inventory, Level, Variables, read_variables};
 use crate::model::HostName;
-use crate::playbook::{Origin, Play, Playbook, Role, RoleEntry, Roles, Rolling, Task, TaskKind, Templates};
+use crate::playbook::{Files, Origin, Play, Playbook, Roles, TagSelection, join, no_such_file};
 
 /// Everything that was declared.
 #[derive(Debug, Clone, Copy)]
@@ -19,40 +25,22 @@ pub struct Declaration<'d> {
     pub inventory: &'d Inventory,
     /// Plays.
     pub playbook: &'d Playbook,
-    /// The roles that the plays name.
+    /// The roles that the plays name, and those that these need.
     pub roles: &'d Roles,
+    /// The files that `vars_files` names.
+    pub files: &'d dyn Files,
     /// Variables of the command line, from [`crate::inventory::read_extra_vars`].
     pub extra: &'d [(Arc<str>, Given)],
     /// Whom the command line becomes, the weakest of all that have a say in it.
     pub becoming: &'d Becoming,
     /// `--limit`.
     pub limit: Option<&'d str>,
-}
-
-/// One task on one host, with nothing left to render.
-#[derive(Debug, Clone)]
-pub struct ResolvedTask {
-    /// The name of the play.
-    pub play: String,
-    /// Its number in the playbook, from 0.
-    pub play_index: usize,
-    /// How the play goes over its hosts.
-    pub rolling: Rolling,
-    /// The role that the task belongs to, if any.
-    pub role: Option<String>,
-    /// The name of the task, or the word of its kind.
-    pub task: String,
-    /// Where the task stands.
-    pub span: Span,
-    /// The host.
-    pub host: HostName,
-    /// What it is about.
-    pub kind: TaskKind,
-    /// What stands below the word of its kind, all templates rendered. Each scalar keeps the place where its text was
-    /// written, be it the task or a variable.
-    pub body: Node,
-    /// The variables that it saw, as given, with what lost against them.
-    pub variables: Arc<Variables>,
+    /// The hosts that a run is about, where everything is resolved and that is less: `run_once` takes the first of them.
+    pub within: Option<&'d BTreeSet<HostName>>,
+    /// `--tags` and `--skip-tags`.
+    pub tags: &'d TagSelection,
+    /// What is known of the hosts.
+    pub facts: Facts<'d>,
 }
 
 /// A play that no host of the inventory takes part in.
@@ -65,10 +53,21 @@ pub struct SkippedPlay {
 }
 
 /// What each host should have.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Desired {
-    /// In the order of the plays, then of their tasks (roles first), then of the hosts in the inventory.
+    /// In the order of the plays, then of their sections and tasks (roles first), then of the hosts of the play.
     pub tasks: Vec<ResolvedTask>,
+    /// Handlers that a task of their host notifies, in the order in which they are defined: those of roles first. One that
+    /// no task refers to was replaced by a later one of its name.
+    pub handlers: Vec<ResolvedTask>,
+    /// What tasks say to whoever reads the plan.
+    pub messages: Vec<Message>,
+    /// What keeps a run from beginning: `assert` and `fail`.
+    pub refusals: Vec<Refusal>,
+    /// What could not be resolved, because facts aren't known.
+    pub blocked: Vec<Blocked>,
+    /// Hosts whose facts are used and were not asked for: ask them and resolve again. All else is incomplete then.
+    pub wanting: BTreeSet<HostName>,
     /// How to reach each host that has a task.
     pub connections: BTreeMap<HostName, Connection>,
     /// Hosts that plays name and `--limit` leaves out, in inventory order.
@@ -93,16 +92,23 @@ enum Chosen {
     },
 }
 
-struct Resolver<'d> {
-    declaration: &'d Declaration<'d>,
-    templates: &'d Templates,
+/// Scopes of the hosts that take part in something, in order.
+pub(super) type Members<'d> = Vec<Rc<Scope<'d>>>;
+
+pub(super) struct Resolver<'d> {
+    pub(super) declaration: &'d Declaration<'d>,
+    pub(super) outside: &'d Outside<'d>,
     limit: Option<Vec<HostName>>,
-    groups: Arc<Node>,
     bases: BTreeMap<HostName, HostBase>,
-    becomers: Becomers,
-    mistakes: Diagnostics,
-    of_hosts: HostMistakes,
-    desired: Desired,
+    vars_files: BTreeMap<String, Option<Result<GivenVariables, Diagnostics>>>,
+    pub(super) becomers: Becomers,
+    pub(super) mistakes: Diagnostics,
+    pub(super) of_hosts: HostMistakes,
+    pub(super) desired: Desired,
+    /// Of the play that is being resolved.
+    pub(super) state: PlayState<'d>,
+    /// How many blocks were met.
+    pub(super) blocks: usize,
 }
 
 /// Brings inventory, playbook and roles together.
@@ -114,19 +120,20 @@ struct Resolver<'d> {
 /// # Errors
 /// All mistakes of all plays and hosts, each once.
 pub fn resolve(declaration: &Declaration<'_>) -> Result<Desired, Diagnostics> {
-    let templates = Templates::new();
     let limit = declaration.limit.map(|text| declaration.inventory.limit(text)).transpose()?;
-    let (tasks, connections, left_out, skipped) = Default::default();
+    let outside = Outside::new(declaration.inventory, declaration.extra, declaration.facts);
     let mut resolver = Resolver {
         declaration,
-        templates: &templates,
+        outside: &outside,
         limit,
-        groups: magic::groups(declaration.inventory),
         bases: BTreeMap::new(),
+        vars_files: BTreeMap::new(),
         becomers: Becomers::default(),
         mistakes: Diagnostics::new(),
         of_hosts: HostMistakes::default(),
-        desired: Desired { tasks, connections, left_out, skipped },
+        desired: Desired::default(),
+        state: PlayState::default(),
+        blocks: 0,
     };
     for (index, play) in declaration.playbook.plays.iter().enumerate() {
         resolver.play(index, play);
@@ -147,13 +154,14 @@ pub fn resolve_connections(
         Some(text) => inventory.limit(text)?,
         None => inventory.hosts().to_vec(),
     };
-    let (templates, groups) = (Templates::new(), magic::groups(inventory));
+    let outside = Outside::new(inventory, extra, Facts::Unasked);
     let mut mistakes = HostMistakes::default();
     let mut connections = Vec::with_capacity(hosts.len());
     for host in &hosts {
         let mut variables = inventory.variables(host);
         variables.give_all(extra);
-        let scope = Scope::new(&templates, Arc::new(variables), magic::of_host(inventory, &groups, host));
+        let magic = magic::of_host(inventory, outside.groups(), host);
+        let scope = Scope::new(&outside, host, Arc::new(variables), magic);
         connections
             .extend(mistakes.keep(host, connection_of(host, &scope)).map(|connection| (host.clone(), connection)));
     }
@@ -161,14 +169,20 @@ pub fn resolve_connections(
 }
 
 fn connection_of(host: &HostName, scope: &Scope<'_>) -> Result<Connection, Diagnostics> {
-    let connection =
-        Connection::read(host, |name| scope.value(name).map(|value| value.map(|node| node.as_ref().clone())))?;
-    Ok(Connection { become_user: becoming_of(&[], scope)?, ..connection })
+    let read = || {
+        let value = |name: &str| scope.value(name).map(|value| value.map(|node| node.as_ref().clone()));
+        let connection = Connection::read(host, value)?;
+        Ok(Connection { become_user: becoming_of(&[], scope)?, ..connection })
+    };
+    read().map_err(|mistakes: Diagnostics| match unknown_of(&mistakes) {
+        Some(_) => Diagnostic::nowhere(format!("how {host} is reached can't depend on its facts")).into(),
+        None => without_unknown(&mistakes),
+    })
 }
 
 impl<'d> Resolver<'d> {
     fn play(&mut self, index: usize, play: &'d Play) {
-        let hosts = match self.choose(play) {
+        let mut hosts = match self.choose(play) {
             Chosen::Nobody => {
                 let (play, pattern) = (play.name.clone(), play.pattern.text().to_owned());
                 self.desired.skipped.push(SkippedPlay { play, pattern });
@@ -179,17 +193,76 @@ impl<'d> Resolver<'d> {
                 within
             }
         };
+        play.order.apply(&mut hosts);
         for host in &hosts {
             self.admit(host);
         }
+        let members = self.members(play, &hosts);
+        let within = |host: &&HostName| self.declaration.within.is_none_or(|within| within.contains(*host));
+        let first = hosts.iter().find(within).or(hosts.first()).cloned();
+        self.state = PlayState::default();
+        self.state.first = first;
+        let way = Way::new(index, play, self.declaration.becoming);
+        self.entries(&play.pre_tasks, &way.of(Section::Pre), &members);
         // Roles are looked up even when no host takes part: a typo shouldn't wait for its first host.
         for entry in &play.roles {
-            match self.declaration.roles.get(&entry.name) {
-                Some(role) => self.tasks(index, play, Some((role, entry)), &role.tasks, &hosts),
-                None => self.no_such_role(entry),
+            self.role_entry(entry, &way.of(Section::Main), &members);
+        }
+        self.entries(&play.tasks, &way.of(Section::Main), &members);
+        self.entries(&play.post_tasks, &way.of(Section::Post), &members);
+        self.handlers(&way.of(Section::Handlers), &members);
+    }
+
+    /// What each host of a play sees before any role or task adds to it.
+    fn members(&mut self, play: &'d Play, hosts: &[HostName]) -> Members<'d> {
+        let play_hosts = magic::play_hosts(hosts);
+        let mut members = Members::with_capacity(hosts.len());
+        for host in hosts {
+            let Some(base) = self.bases.get(host) else { continue };
+            let mut variables = base.variables.clone();
+            variables.give_all(&play.shared.variables);
+            let mut magic = base.magic.clone();
+            magic.insert("ansible_play_hosts", play_hosts.clone());
+            let scope = Scope::new(self.outside, host, Arc::new(variables), magic);
+            let mut given = Vec::new();
+            for alternatives in &play.vars_files {
+                let found = self.vars_file(alternatives, &scope);
+                given.extend(self.keep(&scope, "vars_files", &play.span, found));
+            }
+            let scope = if given.is_empty() { scope } else { scope.within(&given, []) };
+            // A condition of what imports the play is one of each of its hosts.
+            let takes_part = scope.holds(&play.shared.when);
+            if self.keep(&scope, &play.name, &play.span, takes_part).unwrap_or(false) {
+                members.push(Rc::new(scope));
             }
         }
-        self.tasks(index, play, None, &play.tasks, &hosts);
+        members
+    }
+
+    /// The variables of the first of some files that is there.
+    fn vars_file(&mut self, alternatives: &'d [Node], scope: &Scope<'d>) -> Result<GivenVariables, Diagnostics> {
+        let mut tried = Vec::new();
+        for node in alternatives {
+            let name = scope.render(node)?.as_filled_text()?;
+            let directory = node.span.source.path.rfind('/').map_or("", |at| &node.span.source.path[..=at]);
+            for path in [join(directory, &name), join(&format!("{directory}vars/"), &name)] {
+                if !self.vars_files.contains_key(&path) {
+                    let source = self.declaration.files.read(&path)?;
+                    let read = source.map(|source| {
+                        Node::parse(&source).and_then(|node| read_variables(&node, Level::VarsFiles, &source.path))
+                    });
+                    self.vars_files.insert(path.clone(), read);
+                }
+                if let Some(Some(read)) = self.vars_files.get(&path) {
+                    return read.clone();
+                }
+                tried.push(path);
+            }
+        }
+        match alternatives.last() {
+            Some(node) => Err(no_such_file(node, &tried).into()),
+            None => Ok(GivenVariables::new()),
+        }
     }
 
     fn choose(&mut self, play: &Play) -> Chosen {
@@ -209,92 +282,45 @@ impl<'d> Resolver<'d> {
     }
 
     /// Prepares a host at its first play: its own variables, and how to reach it.
-    fn admit(&mut self, host: &HostName) {
+    pub(super) fn admit(&mut self, host: &HostName) {
         if self.bases.contains_key(host) {
             return;
         }
         let inventory = self.declaration.inventory;
         let mut variables = inventory.variables(host);
         variables.give_all(self.declaration.extra);
-        let magic = magic::of_host(inventory, &self.groups, host);
-        let scope = Scope::new(self.templates, Arc::new(variables.clone()), magic.clone());
+        let magic = magic::of_host(inventory, self.outside.groups(), host);
+        let scope = Scope::new(self.outside, host, Arc::new(variables.clone()), magic.clone());
         if let Some(connection) = self.of_hosts.keep(host, connection_of(host, &scope)) {
             self.desired.connections.insert(host.clone(), connection);
         }
         self.bases.insert(host.clone(), HostBase { variables, magic });
     }
 
-    fn no_such_role(&mut self, entry: &RoleEntry) {
-        let hint = did_you_mean(&entry.name, self.declaration.roles.names());
-        let hint = hint.unwrap_or_else(|| format!("put its tasks into roles/{}/tasks/main.yaml", entry.name));
-        self.mistakes.push(Diagnostic::at(&entry.span, format!("there is no role `{}`", entry.name)).hint(hint));
-    }
-
-    /// Resolves the tasks of one role, or the play's own, on all hosts of the play.
-    fn tasks(
+    /// Keeps a value. What is wrong is a mistake of the host; what depends on a fact that isn't known is blocked.
+    pub(super) fn keep<T>(
         &mut self,
-        index: usize,
-        play: &'d Play,
-        role: Option<(&'d Role, &'d RoleEntry)>,
-        tasks: &'d [Task],
-        hosts: &[HostName],
-    ) {
-        if tasks.is_empty() || hosts.is_empty() {
-            return;
-        }
-        let play_hosts = magic::play_hosts(hosts);
-        let mut scopes: Vec<Scope<'d>> = Vec::with_capacity(hosts.len());
-        for host in hosts {
-            let Some(base) = self.bases.get(host) else { continue };
-            let mut variables = base.variables.clone();
-            variables.give_all(&play.variables);
-            if let Some((role, entry)) = role {
-                variables.give_all(&role.defaults);
-                variables.give_all(&role.variables);
-                variables.give_all(&entry.variables);
+        scope: &Scope<'_>,
+        task: &str,
+        span: &Span,
+        result: Result<T, Diagnostics>,
+    ) -> Option<T> {
+        let mistakes = match result {
+            Ok(value) => return Some(value),
+            Err(mistakes) => mistakes,
+        };
+        match unknown_of(&mistakes) {
+            Some(reason) => {
+                let (host, task) = (scope.host().clone(), task.to_owned());
+                self.desired.blocked.push(Blocked { host, task, span: span.clone(), reason });
             }
-            let mut magic = base.magic.clone();
-            magic.insert("ansible_play_hosts", play_hosts.clone());
-            scopes.push(Scope::new(self.templates, Arc::new(variables), magic));
+            None => self.of_hosts.add(scope.host(), &without_unknown(&mistakes)),
         }
-        for task in tasks {
-            let mut places = vec![&task.becoming];
-            places.extend(role.map(|(_, entry)| &entry.becoming));
-            places.extend([&play.becoming, self.declaration.becoming]);
-            for (host, scope) in hosts.iter().zip(&scopes) {
-                let own;
-                let scope = if task.variables.is_empty() {
-                    scope
-                } else {
-                    let mut variables = scope.variables().as_ref().clone();
-                    variables.give_all(&task.variables);
-                    let mut magic = self.bases.get(host).map(|base| base.magic.clone()).unwrap_or_default();
-                    magic.insert("ansible_play_hosts", play_hosts.clone());
-                    own = Scope::new(self.templates, Arc::new(variables), magic);
-                    &own
-                };
-                let becoming = becoming_of(&places, scope).and_then(|user| self.becomers.note(host, &task.span, user));
-                self.of_hosts.keep(host, becoming);
-                let resolved = resolve_task(task, scope);
-                let Some((name, body, variables)) = self.of_hosts.keep(host, resolved) else { continue };
-                self.desired.tasks.push(ResolvedTask {
-                    play: play.name.clone(),
-                    play_index: index,
-                    rolling: play.rolling.clone(),
-                    role: role.map(|(role, _)| role.name.clone()),
-                    task: name,
-                    span: task.span.clone(),
-                    host: host.clone(),
-                    kind: task.kind,
-                    body,
-                    variables,
-                });
-            }
-        }
+        None
     }
 
     fn finish(self) -> Result<Desired, Diagnostics> {
-        let Self { declaration, mut mistakes, of_hosts, mut desired, bases, becomers, .. } = self;
+        let Self { declaration, mut mistakes, of_hosts, mut desired, bases, becomers, outside, .. } = self;
         becomers.into_connections(&mut desired.connections);
         mistakes.append(of_hosts.into_diagnostics(bases.len()));
         if mistakes.is_empty() && bases.is_empty() {
@@ -304,18 +330,8 @@ impl<'d> Resolver<'d> {
         let taken: Vec<HostName> = std::mem::take(&mut desired.left_out);
         desired.left_out =
             order.iter().filter(|host| taken.contains(host) && !bases.contains_key(*host)).cloned().collect();
+        desired.wanting = outside.wanting();
         mistakes.or_ok(desired)
-    }
-}
-
-fn resolve_task(task: &Task, scope: &Scope<'_>) -> Result<(String, Node, Arc<Variables>), Diagnostics> {
-    let mut mistakes = Diagnostics::new();
-    let name = task.name.as_ref().map(|name| scope.render(name).and_then(|name| Ok(name.as_text()?)));
-    let name = name.and_then(|name| mistakes.keep(name)).unwrap_or_else(|| task.kind.word().to_owned());
-    let body = mistakes.keep(scope.render(&task.body));
-    match body {
-        Some(body) if mistakes.is_empty() => Ok((name, body, scope.variables().clone())),
-        Some(_) | None => Err(mistakes),
     }
 }
 
@@ -346,7 +362,25 @@ mod tests {
     use super::*;
     use crate::document::Source;
     use crate::inventory::{ExtraVars, InventorySources, read_extra_vars};
-    use crate::playbook::{RoleSources, bundled_playbook, bundled_role, bundled_role_names};
+    use crate::playbook::{KnownFiles, RoleRest, RoleSources, bundled_playbook, bundled_role, bundled_role_names};
+
+    fn declare<'d>(inventory: &'d Inventory, playbook: &'d Playbook, roles: &'d Roles) -> Declaration<'d> {
+        static NOBODY: Becoming = Becoming { enabled: None, user: None, method: None };
+        static TAGS: TagSelection = TagSelection { only: BTreeSet::new(), skip: BTreeSet::new() };
+        static FILES: KnownFiles = KnownFiles(BTreeMap::new());
+        Declaration {
+            inventory,
+            playbook,
+            roles,
+            files: &FILES,
+            extra: &[],
+            becoming: &NOBODY,
+            limit: None,
+            within: None,
+            tags: &TAGS,
+            facts: Facts::Unasked,
+        }
+    }
 
     fn run(
         inventory: &str,
@@ -368,19 +402,13 @@ mod tests {
             tasks: source("roles/r/tasks/main.yaml", role),
             meta: None,
             handlers: None,
+            rest: RoleRest::default(),
         }])
         .map_err(|d| d.to_string())?;
         let extra: Vec<ExtraVars> = extra.iter().map(|text| ExtraVars::Argument(Source::command_line(*text))).collect();
         let extra = read_extra_vars(&extra).map_err(|d| d.to_string())?;
-        resolve(&Declaration {
-            inventory: &inventory,
-            playbook: &playbook,
-            roles: &roles,
-            extra: &extra,
-            becoming: &Becoming::default(),
-            limit,
-        })
-        .map_err(|d| d.to_string())
+        resolve(&Declaration { extra: &extra, limit, ..declare(&inventory, &playbook, &roles) })
+            .map_err(|d| d.to_string())
     }
 
     const INVENTORY: &str = "web: {hosts: {'w[1:2]': }, vars: {i: inventory, a: inventory}}\ndb: {hosts: {d: {ansible_host: '{{addr}}', addr: 10.0.0.1}}}\n";
@@ -448,7 +476,7 @@ mod tests {
         for part in [
             "site.yaml:1:32: there is no role `nosuch`",
             "roles/r/tasks/main.yaml:1:21: `typo` isn't defined (for w01, w02, w03 and 48 more)",
-            "`a` isn't a helper\n",
+            "`a` isn't a helper",
             "inv.yaml:2:35: `nope` isn't defined (for d)",
         ] {
             assert_eq!(shown.matches(part).count(), 1, "{part}\n{shown}");
@@ -463,14 +491,7 @@ mod tests {
         let playbook = Playbook::parse(&bundled_playbook(), Origin::Bundled).unwrap();
         let sources: Vec<RoleSources> = bundled_role_names().into_iter().filter_map(bundled_role).collect();
         let roles = Roles::parse(&sources).unwrap();
-        let declaration = Declaration {
-            inventory: &inventory,
-            playbook: &playbook,
-            roles: &roles,
-            extra: &[],
-            becoming: &Becoming::default(),
-            limit: None,
-        };
+        let declaration = declare(&inventory, &playbook, &roles);
         let desired = resolve(&declaration).unwrap();
         assert_eq!((desired.tasks.len(), desired.skipped.len()), (3, 5));
         let manager = &desired.tasks[0].body;
@@ -494,14 +515,7 @@ mod tests {
         let sources: Vec<RoleSources> = bundled_role_names().into_iter().filter_map(bundled_role).collect();
         let roles = Roles::parse(&sources).unwrap();
         let extra = read_extra_vars(&[ExtraVars::Argument(Source::command_line("release=25.10"))]).unwrap();
-        let declaration = Declaration {
-            inventory: &inventory,
-            playbook: &playbook,
-            roles: &roles,
-            extra: &extra,
-            becoming: &Becoming::default(),
-            limit: None,
-        };
+        let declaration = Declaration { extra: &extra, ..declare(&inventory, &playbook, &roles) };
         assert_eq!(resolve(&declaration).unwrap().tasks.len(), 7);
         let shown = resolve(&Declaration { extra: &[], ..declaration }).unwrap_err().to_string();
         assert!(shown.contains("`release` isn't defined"), "{shown}");

@@ -1,4 +1,4 @@
-//! The variables that one task sees on one host, and the rendering of templates with them.
+//! The variables that one task sees on one host, and the rendering of templates and conditions with them.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,27 +7,56 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::magic::Magic;
-use crate::document::{Diagnostic, Diagnostics, Node, Span, Value, did_you_mean};
-use crate::inventory::Variables;
-use crate::playbook::{Template, TemplateError, Templates, whole_path};
+use super::outside::Outside;
+use crate::document::{Diagnostic, Diagnostics, Node, Position, Source, Span, Value, did_you_mean};
+use crate::inventory::{GivenVariables, Variables};
+use crate::model::HostName;
+use crate::playbook::{Template, TemplateError, whole_call, whole_path};
 
 /// Longest chain of variables that refer to variables; a person would lose track far sooner, and recursion stays safe.
 const CHAIN: usize = 64;
 
+/// Names that a place in a playbook gives a value: items of loops, `role_path`.
+pub(super) type Locals = BTreeMap<String, Arc<Node>>;
+
 /// Variables with their templates rendered on demand, each once.
 pub struct Scope<'t> {
-    templates: &'t Templates,
+    outside: &'t Outside<'t>,
+    host: HostName,
     variables: Arc<Variables>,
     magic: Magic,
+    locals: Locals,
     finished: RefCell<BTreeMap<String, Result<Arc<Node>, Diagnostics>>>,
     /// The variables that are being rendered, outermost first.
     way: RefCell<Vec<String>>,
 }
 
 impl<'t> Scope<'t> {
-    pub(super) fn new(templates: &'t Templates, variables: Arc<Variables>, magic: Magic) -> Self {
+    pub(super) fn new(outside: &'t Outside<'t>, host: &HostName, variables: Arc<Variables>, magic: Magic) -> Self {
         let (finished, way) = (RefCell::new(BTreeMap::new()), RefCell::new(Vec::new()));
-        Self { templates, variables, magic, finished, way }
+        Self { outside, host: host.clone(), variables, magic, locals: Locals::new(), finished, way }
+    }
+
+    /// The same scope with more variables and names.
+    pub(super) fn within<'v>(
+        &self,
+        variables: impl IntoIterator<Item = &'v GivenVariables>,
+        locals: impl IntoIterator<Item = (String, Arc<Node>)>,
+    ) -> Self {
+        let mut all = self.variables.clone();
+        for given in variables.into_iter().filter(|given| !given.is_empty()) {
+            Arc::make_mut(&mut all).give_all(given);
+        }
+        let mut scope = Self::new(self.outside, &self.host, all, self.magic.clone());
+        scope.locals = self.locals.clone();
+        scope.locals.extend(locals);
+        scope
+    }
+
+    /// The host.
+    #[must_use]
+    pub fn host(&self) -> &HostName {
+        &self.host
     }
 
     /// The variables, as given.
@@ -41,8 +70,13 @@ impl<'t> Scope<'t> {
     /// # Errors
     /// When its templates, or those of a variable that it refers to, can't be rendered.
     pub fn value(&self, name: &str) -> Result<Option<Arc<Node>>, Diagnostics> {
-        if let Some(magic) = self.magic.get(name) {
-            return Ok(Some(magic.clone()));
+        if let Some(known) = self.locals.get(name).or_else(|| self.magic.get(name)) {
+            return Ok(Some(known.clone()));
+        }
+        match name {
+            "ansible_facts" => return self.outside.facts_of(&self.host).map(Some),
+            "hostvars" => return self.outside.hostvars().map(Some),
+            _ => {}
         }
         let Some(raw) = self.variables.value(name) else { return Ok(None) };
         if let Some(known) = self.finished.borrow().get(name) {
@@ -124,14 +158,40 @@ impl<'t> Scope<'t> {
         if let Some(path) = whole_path(text) {
             return self.follow(&path, &node.span);
         }
-        let told = |error: TemplateError| -> Diagnostics {
-            let span = error.word.as_deref().map_or_else(|| node.span.clone(), |word| node.span.narrowed_to(word));
-            Diagnostic::at(&span, error.message).maybe_hint(error.hint).into()
-        };
-        let template = self.templates.parse(text).map_err(told)?;
-        let values = self.values_for(&template, &node.span)?;
-        let rendered = self.templates.render(&template, values).map_err(told)?;
+        // A call that is all of a value keeps the type of what it gives.
+        if let Some(call) = whole_call(text) {
+            let json = self.render_at(&format!("{{{{json ({call})}}}}"), &node.span)?;
+            let value = serde_json::from_str(&json).unwrap_or(Json::String(json));
+            return Ok(Node::from_json(&node.span, &value));
+        }
+        let rendered = self.render_at(text, &node.span)?;
         Ok(Node::text(node.span.clone(), rendered))
+    }
+
+    /// Renders a whole file. What is wrong is told with its place in the file.
+    ///
+    /// # Errors
+    /// When it is no template, or something that it uses isn't defined.
+    pub fn render_source(&self, source: &Arc<Source>) -> Result<String, Diagnostics> {
+        let lines = source.text.lines().count().max(1);
+        let end = Position { line: lines, column: 1 + source.line(lines).chars().count() };
+        let start = Position { line: 1, column: 1 };
+        let span = Span { source: source.clone(), start, end, bytes: Some(0..source.text.len()) };
+        if is_template(&source.text) { self.render_at(&source.text, &span) } else { Ok(source.text.clone()) }
+    }
+
+    fn render_at(&self, text: &str, span: &Span) -> Result<String, Diagnostics> {
+        let told = |error: TemplateError| -> Diagnostics {
+            let place = match (error.word.as_deref(), error.at) {
+                (Some(word), _) => named_in(span, word),
+                (None, Some(at)) if span.bytes.as_ref().is_some_and(|range| range.start == 0) => line_of(span, at),
+                (None, Some(_) | None) => span.clone(),
+            };
+            Diagnostic::at(&place, error.message).maybe_hint(error.hint).into()
+        };
+        let template = self.outside.templates.parse(text).map_err(told)?;
+        let values = self.values_for(&template, span)?;
+        self.outside.templates.render(&template, values).map_err(told)
     }
 
     /// The values that a template uses, as one JSON object.
@@ -140,21 +200,50 @@ impl<'t> Scope<'t> {
         let mut values = serde_json::Map::new();
         let names: BTreeSet<&String> = template.required.iter().chain(&template.possible).collect();
         for name in names {
-            match mistakes.keep(self.value(name)).flatten() {
-                Some(value) => {
+            match mistakes.keep(self.value(name)) {
+                Some(Some(value)) => {
                     values.extend(mistakes.keep(value.to_json()).map(|json| (name.clone(), json)));
                 }
-                None if template.required.contains(name) && !self.is_known(name) => {
-                    mistakes.push(self.undefined(name, span))
-                }
-                None => {}
+                Some(None) if template.required.contains(name) => mistakes.push(self.undefined(name, span)),
+                Some(None) | None => {}
             }
         }
         mistakes.or_ok(Json::Object(values))
     }
 
-    fn is_known(&self, name: &str) -> bool {
-        self.magic.contains_key(name) || self.variables.get(name).is_some()
+    /// Whether all of some conditions hold; later ones aren't looked at once one doesn't.
+    ///
+    /// # Errors
+    /// The mistakes of the first that can't be decided.
+    pub fn holds<'c>(&self, conditions: impl IntoIterator<Item = &'c Node>) -> Result<bool, Diagnostics> {
+        for condition in conditions {
+            let values = self.values_of(condition)?;
+            let known: Vec<&str> = self.names().collect();
+            if !self.outside.conditions.holds(condition, &Json::Object(values), &known)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The values of the names in a condition; what isn't defined is left out.
+    ///
+    /// # Errors
+    /// When a variable that it uses can't be rendered.
+    pub fn values_of(&self, condition: &Node) -> Result<serde_json::Map<String, Json>, Diagnostics> {
+        let mut mistakes = Diagnostics::new();
+        let mut values = serde_json::Map::new();
+        for name in self.outside.conditions.names(condition)? {
+            let value = mistakes.keep(self.value(&name)).flatten();
+            let json = value.and_then(|value| mistakes.keep(value.to_json()));
+            values.extend(json.map(|json| (name, json)));
+        }
+        mistakes.or_ok(values)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let own = self.locals.keys().map(String::as_str).chain(self.magic.keys().copied());
+        self.variables.names().chain(own).chain(["ansible_facts", "hostvars"])
     }
 
     /// The value at the end of `name.field.field`.
@@ -173,26 +262,47 @@ impl<'t> Scope<'t> {
                 let whole = path[..=index + 1].join(".");
                 let message = format!("`{whole}` isn't defined: `{}` is {}", path[..=index].join("."), current.kind());
                 let keys = current.as_mapping().unwrap_or_default().iter().map(|(key, _)| key.key_text());
-                Diagnostic::at(&span.narrowed_to(field), message).maybe_hint(did_you_mean(field, keys))
+                Diagnostic::at(&named_in(span, field), message).maybe_hint(did_you_mean(field, keys))
             })?;
         }
         Ok(current.clone())
     }
 
     fn undefined(&self, name: &str, span: &Span) -> Diagnostic {
-        let diagnostic = Diagnostic::at(&span.narrowed_to(name), format!("`{name}` isn't defined"));
-        let known = self.variables.names().chain(self.magic.keys().copied());
+        let diagnostic = Diagnostic::at(&named_in(span, name), format!("`{name}` isn't defined"));
         let hint = match name {
-            "hostvars" => "variables of other hosts aren't available in this release".to_owned(),
-            "item" => "loops aren't supported; write one task for each item".to_owned(),
+            "item" => "it is there in a task with `loop`".to_owned(),
             "release" => "declare it in the inventory, such as `release: \"25.6.5\"` below `vars:` of `all`".to_owned(),
-            facts if facts.starts_with("ansible_") => "facts of hosts aren't available in templates".to_owned(),
-            other => did_you_mean(other, known).unwrap_or_else(|| {
+            fact if fact.starts_with("ansible_") && did_you_mean(fact, self.names()).is_none() => {
+                let short = fact.trim_start_matches("ansible_");
+                format!("facts of a host are fields of ansible_facts: ansible_facts.{short}")
+            }
+            other => did_you_mean(other, self.names()).unwrap_or_else(|| {
                 format!("give it in the inventory, group_vars, host_vars or with -e; or write (default {other} \"…\")")
             }),
         };
         diagnostic.hint(hint)
     }
+}
+
+/// The place of a word inside an expression: it may stand in the text around as well.
+fn named_in(span: &Span, word: &str) -> Span {
+    let Some(text) = span.text() else { return span.clone() };
+    for (open, _) in text.match_indices("{{") {
+        let close = text[open..].find("}}").map_or(text.len(), |at| open + at);
+        let part = span.part(open..close);
+        let found = part.narrowed_to(word);
+        if found != part {
+            return found;
+        }
+    }
+    span.narrowed_to(word)
+}
+
+/// A line of a whole file.
+fn line_of(span: &Span, (line, column): (usize, usize)) -> Span {
+    let start = Position { line, column };
+    Span { source: span.source.clone(), start, end: Position { line, column: column + 1 }, bytes: None }
 }
 
 /// Whether a text is to be rendered at all.
@@ -214,15 +324,20 @@ fn has_template(node: &Node) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::Facts;
     use crate::document::Source;
-    use crate::inventory::{Level, read_variables};
+    use crate::inventory::{Inventory, InventorySources, Level, read_variables};
+
+    const INVENTORY: &str = "all: {hosts: {a: {port: 1, own: '{{port}}'}, b: {port: 2, bad: '{{typo}}'}}}";
 
     fn with_scope<T>(text: &str, test: impl FnOnce(&Scope<'_>) -> T) -> T {
         let node = Node::parse(&Source::new("v.yaml", text)).unwrap();
         let mut variables = Variables::new();
         variables.give_all(&read_variables(&node, Level::Play, "test").unwrap());
-        let templates = Templates::new();
-        test(&Scope::new(&templates, Arc::new(variables), Magic::new()))
+        let inventory = Inventory::parse(&InventorySources::of(Source::new("i.yaml", INVENTORY))).unwrap();
+        let outside = Outside::new(&inventory, &[], Facts::Unasked);
+        let host = inventory.hosts()[0].clone();
+        test(&Scope::new(&outside, &host, Arc::new(variables), Magic::new()))
     }
 
     fn render(variables: &str, value: &str) -> Result<String, String> {
@@ -277,7 +392,7 @@ mod tests {
     fn mistakes_of_templates_have_a_place_and_a_hint() {
         let shown =
             render("m: {a: 1}\n", "{x: 'v{{m}}', y: \"{{ x | default('y') }}\", z: '{{defalt m 1}}'}").unwrap_err();
-        for part in ["t.yaml:1:9: `m` is a mapping", "write {{default x \"…\"}}", "did you mean `default`?"] {
+        for part in ["t.yaml:1:9: `m` is a mapping", "write {{default x \"y\"}}", "did you mean `default`?"] {
             assert!(shown.contains(part), "{part}\n{shown}");
         }
     }
@@ -291,5 +406,56 @@ mod tests {
             shown.starts_with("v.yaml:1:9: the tag `!vault` isn't supported here\n    1 | secret: !vault |"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_call_that_is_all_of_a_value_keeps_its_type() {
+        let variables = "m: {a: [1, 2], on: yes}\n";
+        assert_eq!(
+            render(
+                variables,
+                "[\"{{lookup m 'a'}}\", \"{{default x 5}}\", \"{{eq m.on true}}\", \"{{json m.a}}\", \"{{default x 'a'}}\"]"
+            ),
+            Ok(r#"[[1,2],5,true,"[1,2]","a"]"#.to_owned())
+        );
+    }
+
+    #[test]
+    fn variables_of_other_hosts_are_there() {
+        assert_eq!(
+            render("x: 1", "['{{hostvars.b.port}}', '{{hostvars.a.own}} {{x}}']"),
+            Ok(r#"[2,"1 1"]"#.to_owned())
+        );
+        let shown = render("x: 1", "'{{hostvars.c.port}}'").unwrap_err();
+        assert!(shown.starts_with("t.yaml:1:13: `hostvars.c` isn't defined: `hostvars` is a mapping"), "{shown}");
+    }
+
+    #[test]
+    fn mistakes_of_a_whole_file_have_their_line() {
+        let source = Source::new("web.conf.hbs", "typo = 1\nport = {{port}}\n{{#if typo}}x{{/if}}\n");
+        let shown = with_scope("port: 80", |scope| scope.render_source(&source).unwrap_err().to_string());
+        assert!(
+            shown.starts_with(
+                "web.conf.hbs:3:7: `typo` isn't defined\n    3 | {{#if typo}}x{{/if}}\n      |       ^^^^"
+            ),
+            "{shown}"
+        );
+        let source = Source::new("web.conf.hbs", "a\n{{#if port}}\n");
+        let shown = with_scope("port: 80", |scope| scope.render_source(&source).unwrap_err().to_string());
+        assert!(shown.starts_with("web.conf.hbs:") && shown.contains("not a template"), "{shown}");
+        let fine = Source::new("web.conf.hbs", "port = {{port}}\n\n");
+        assert_eq!(with_scope("port: 80", |scope| scope.render_source(&fine).unwrap()), "port = 80\n\n");
+    }
+
+    #[test]
+    fn conditions_see_the_same_variables() {
+        let holds = |condition: &str| {
+            with_scope("release: \"25.10\"\nfull: '{{release}}.1'\n", |scope| {
+                let node = Node::parse(&Source::new("t.yaml", condition)).unwrap();
+                scope.holds([&node]).map_err(|d| d.to_string())
+            })
+        };
+        assert_eq!(holds("full == '25.10.1' and hostvars.b.port == 2"), Ok(true));
+        assert!(holds("relase == '1'").unwrap_err().contains("did you mean `release`?"));
     }
 }

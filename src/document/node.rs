@@ -73,6 +73,26 @@ impl Node {
         Self { span, tag: None, value: Value::Sequence(nodes) }
     }
 
+    /// A value that was computed; all of it stands at `span`.
+    #[must_use]
+    pub fn from_json(span: &Span, json: &Json) -> Self {
+        let plain = |text: String| Value::Scalar(Scalar { text, style: ScalarStyle::Plain });
+        let value = match json {
+            Json::Null => Value::Null,
+            Json::Bool(truth) => plain(truth.to_string()),
+            Json::Number(number) => plain(number.to_string()),
+            Json::String(text) => return Self::text(span.clone(), text),
+            Json::Array(items) => Value::Sequence(items.iter().map(|item| Self::from_json(span, item)).collect()),
+            Json::Object(fields) => Value::Mapping(
+                fields
+                    .iter()
+                    .map(|(key, value)| (Self::text(span.clone(), key), Self::from_json(span, value)))
+                    .collect(),
+            ),
+        };
+        Self { span: span.clone(), tag: None, value }
+    }
+
     /// Reads a whole YAML document; see [`crate::document`].
     ///
     /// # Errors

@@ -79,24 +79,36 @@ impl Span {
     /// when it doesn't or when offsets are unknown. Used to point at one name inside a longer value.
     #[must_use]
     pub fn narrowed_to(&self, word: &str) -> Self {
-        let (Some(range), Some(text)) = (self.bytes.clone(), self.text()) else { return self.clone() };
+        let Some(text) = self.text() else { return self.clone() };
         let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '@';
         let hit = text.match_indices(word).map(|(at, _)| at).find(|&at| {
             !text[..at].chars().next_back().is_some_and(is_word)
                 && !text[at + word.len()..].chars().next().is_some_and(is_word)
         });
-        let Some(at) = hit.filter(|_| !word.is_empty()) else { return self.clone() };
-        let before = &text[..at];
-        let start = match before.rfind('\n') {
-            None => Position { line: self.start.line, column: self.start.column + before.chars().count() },
+        match hit.filter(|_| !word.is_empty()) {
+            Some(at) => self.part(at..at + word.len()),
+            None => self.clone(),
+        }
+    }
+
+    /// A part of this span, by byte offsets into its [`text`](Self::text); the span itself where they don't fit.
+    #[must_use]
+    pub fn part(&self, part: Range<usize>) -> Self {
+        let (Some(range), Some(text)) = (self.bytes.clone(), self.text()) else { return self.clone() };
+        let (Some(before), Some(inside)) = (text.get(..part.start), text.get(part.clone())) else {
+            return self.clone();
+        };
+        let after = |from: Position, text: &str| match text.rfind('\n') {
+            None => Position { line: from.line, column: from.column + text.chars().count() },
             Some(newline) => Position {
-                line: self.start.line + before.matches('\n').count(),
-                column: 1 + before[newline + 1..].chars().count(),
+                line: from.line + text.matches('\n').count(),
+                column: 1 + text[newline + 1..].chars().count(),
             },
         };
-        let end = Position { line: start.line, column: start.column + word.chars().count() };
-        let first = range.start + at;
-        Self { source: self.source.clone(), start, end, bytes: Some(first..first + word.len()) }
+        let start = after(self.start, before);
+        let end = after(start, inside);
+        let bytes = Some(range.start + part.start..range.start + part.end);
+        Self { source: self.source.clone(), start, end, bytes }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::rehearsed::Rehearsed;
 use super::scheduler::Scheduler;
+use super::step::{Ask, Step};
 use super::{Attempt, Hosts, Recorder, Unrecorded};
 use crate::event::{ActionResult, Event, Failure};
 use crate::model::HostName;
@@ -52,6 +53,7 @@ pub struct Executor<H, R> {
     halted: OnceLock<Unrecorded>,
     /// Once a host is another run's, nothing begins any more, also on the way back.
     fenced: OnceLock<String>,
+    step: Step,
 }
 
 /// What is down, and how long what is up again was down.
@@ -170,7 +172,14 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             recovering: AtomicBool::new(false),
             halted: OnceLock::new(),
             fenced: OnceLock::new(),
+            step: Step::default(),
         }
+    }
+
+    /// The same, asking before each stage.
+    #[must_use]
+    pub fn with_step(self, ask: Option<Ask>) -> Self {
+        Self { step: Step::by(ask), ..self }
     }
 
     /// The same, beginning nothing more once so many hosts have failed, whatever the failure budgets of plays still allow.
@@ -194,8 +203,11 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             }
             let barred = this.scheduler.bars(stage);
             let lost = outcome.unrecorded.is_some() || outcome.fenced.is_some();
-            let ended = outcome.stopped || lost || barred.is_some();
+            let mut ended = outcome.stopped || lost || barred.is_some();
             outcome.ended_early = outcome.ended_early.or(barred);
+            if !ended && !this.step.agrees(&stage.title, this.stop.clone()).await {
+                (outcome.stopped, ended) = (true, true);
+            }
             if ended || this.announce(stage_started(stage, index, of)).await.is_err() {
                 outcome.skip(stage);
             } else {

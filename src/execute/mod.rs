@@ -11,6 +11,7 @@ mod recorder;
 mod rehearsed;
 mod scheduler;
 mod standing;
+mod step;
 
 use std::future::Future;
 
@@ -23,6 +24,7 @@ pub use fleet::Jobs;
 pub use job::{JobState, RECONNECT};
 pub use lock::{Lease, LockNotes, Locks, NotLocked};
 pub use recorder::{Recorder, Unrecorded};
+pub use step::{Answer, Ask};
 
 pub use crate::remote::JobEnd;
 

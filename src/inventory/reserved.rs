@@ -25,8 +25,17 @@ const HONOURED: [&str; 17] = [
 ];
 
 /// Names that templates may use and nobody may set.
-pub const MAGIC: [&str; 6] =
-    ["inventory_hostname", "inventory_hostname_short", "groups", "group_names", "hostvars", "ansible_play_hosts"];
+pub const MAGIC: [&str; 9] = [
+    "inventory_hostname",
+    "inventory_hostname_short",
+    "groups",
+    "group_names",
+    "hostvars",
+    "ansible_play_hosts",
+    "ansible_facts",
+    "role_name",
+    "role_path",
+];
 
 /// Ansible's connection variables that this release doesn't honour (by the start of their name), and what to do
 /// instead. They are refused because to ignore one would be to act as another user or over another path.

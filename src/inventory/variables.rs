@@ -31,10 +31,14 @@ pub enum Level {
     PlaybookHostVars,
     /// `vars:` of a play.
     Play,
+    /// `vars_files:` of a play.
+    VarsFiles,
     /// `roles/NAME/vars/main.yaml`
     RoleVars,
     /// `vars:` of a role's entry in a play.
     RoleEntry,
+    /// `vars:` of a block, or of what includes tasks or a role.
+    Block,
     /// `vars:` of a task.
     Task,
     /// `-e` on the command line: always wins.
@@ -54,8 +58,10 @@ impl fmt::Display for Level {
             Self::InventoryHostVars => "host_vars beside the inventory",
             Self::PlaybookHostVars => "host_vars beside the playbook",
             Self::Play => "vars of the play",
+            Self::VarsFiles => "vars_files of the play",
             Self::RoleVars => "role vars",
             Self::RoleEntry => "vars of the role's entry in the play",
+            Self::Block => "vars of the block",
             Self::Task => "vars of the task",
             Self::CommandLine => "command line",
         })
@@ -219,7 +225,13 @@ fn check_place(key: &Node, level: Level, giver: &str) -> Result<(), Diagnostic> 
         | Level::InventoryHostVars
         | Level::PlaybookHostVars
         | Level::CommandLine => Ok(()),
-        Level::RoleDefaults | Level::Play | Level::RoleVars | Level::RoleEntry | Level::Task => {
+        Level::RoleDefaults
+        | Level::Play
+        | Level::VarsFiles
+        | Level::RoleVars
+        | Level::RoleEntry
+        | Level::Block
+        | Level::Task => {
             if reserved::is_connection_variable(name) {
                 wrong("connection variables belong in the inventory, its group_vars or host_vars, or -e")
             } else {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Origin, RoleSources};
+use super::{Origin, RoleRest, RoleSources};
 use crate::document::Source;
 
 /// A role's name, defaults and tasks.
@@ -47,6 +47,7 @@ pub fn bundled_role(name: &str) -> Option<RoleSources> {
         tasks: source("tasks", tasks),
         meta: None,
         handlers: None,
+        rest: RoleRest { directory: format!("bundled:roles/{name}"), ..RoleRest::default() },
     })
 }
 

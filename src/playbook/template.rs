@@ -14,7 +14,7 @@ use handlebars::template::{BlockParam, HelperTemplate, Parameter, Subexpression,
 use handlebars::{Context, Handlebars, Output, Path, PathSeg, RenderContext, Renderable};
 use serde_json::Value as Json;
 
-use super::helpers::{self, CHECKED, PATIENCE, PRINTED, Patience};
+use super::helpers::{self, CHECKED, LONGEST, PATIENCE, PRINTED, Patience};
 use crate::document::{did_you_mean, nearest};
 
 /// Why a template can't be parsed or rendered.
@@ -27,11 +27,13 @@ pub struct TemplateError {
     pub hint: Option<String>,
     /// The word of the template that it is about, for a marker under it.
     pub word: Option<String>,
+    /// Line and column in the template, both from 1, where only they are known.
+    pub at: Option<(usize, usize)>,
 }
 
 impl TemplateError {
     fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, word: None }
+        Self { message: message.into(), hint: None, word: None, at: None }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -99,7 +101,7 @@ impl Templates {
     pub fn render(&self, template: &Template, values: Json) -> Result<String, TemplateError> {
         let failed = |error: handlebars::RenderError| {
             let (message, word) = helpers::explain(&error);
-            TemplateError { message, hint: None, word }
+            TemplateError { message, hint: None, word, at: None }
         };
         let context = Context::from(values);
         let mut output = Text(String::new());
@@ -109,9 +111,6 @@ impl Templates {
         Ok(output.0)
     }
 }
-
-/// Longest text that a template may make: templates that use each other twice double it each time.
-const LONGEST: usize = 1024 * 1024;
 
 /// Most blocks and branches of a template, and deepest nesting of its expressions: both are read by recursion.
 const MOST_BLOCKS: usize = 200;
@@ -164,6 +163,15 @@ pub fn whole_path(text: &str) -> Option<Vec<&str>> {
     (inner != "this" && inner != "else" && parts.all(is_name)).then(|| inner.split('.').collect())
 }
 
+/// The call, when the text is exactly one that a helper answers: `"{{lookup groups \"web\"}}"`. Its value keeps its type.
+#[must_use]
+pub fn whole_call(text: &str) -> Option<&str> {
+    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim();
+    let is_call = inner.chars().next().is_some_and(|c| c.is_ascii_alphabetic()) && inner.contains(char::is_whitespace);
+    let is_one = !inner.contains("{{") && !inner.contains("}}") && !inner.contains('|') && !inner.starts_with("else");
+    (is_call && is_one).then_some(inner)
+}
+
 fn parse(text: &str) -> Result<Template, TemplateError> {
     if text.contains("{%") {
         return Err(TemplateError::new("Jinja statements aren't supported")
@@ -175,30 +183,51 @@ fn parse(text: &str) -> Result<Template, TemplateError> {
     }
     let mut parsed = handlebars::Template::compile(text).map_err(|error| syntax(text, &error))?;
     let mut names = Names::default();
-    rewrite(&mut parsed, &mut names, &Inside::root())?;
+    rewrite(&mut parsed, &mut names, &Inside::root()).map_err(|error| match jinja(text) {
+        Some(hint) => TemplateError { hint: Some(hint.to_owned()), ..error },
+        None => error,
+    })?;
     Ok(Template { parsed, required: names.required, possible: names.possible })
 }
 
 fn syntax(text: &str, error: &handlebars::TemplateError) -> TemplateError {
-    let wrong = TemplateError::new(format!("not a template: {}", first_sentence(&error.reason().to_string())));
+    let message = format!("not a template: {}", first_sentence(&error.reason().to_string()));
+    let wrong = TemplateError { at: error.pos(), ..TemplateError::new(message) };
     let filter =
         text.find("{{").and_then(|at| text[at..].split_once('|')).map(|(before, after)| (before, after.trim()));
     match filter {
         Some((before, after)) => {
             let value = before.trim_start_matches('{').trim();
             let filter: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            let hint = match filter.as_str() {
-                "default" | "d" => format!("filters aren't supported; write {{{{default {value} \"…\"}}}}"),
-                "to_json" | "tojson" => format!("filters aren't supported; write {{{{json {value}}}}}"),
-                "quote" => format!("filters aren't supported; write {{{{shellquote {value}}}}}"),
-                _ => format!("filters aren't supported; helpers are {}", helpers::listed()),
-            };
-            wrong.hint(hint)
+            let rest = after[filter.len()..].split("}}").next().unwrap_or_default().trim();
+            let arguments = rest.strip_prefix('(').and_then(|rest| rest.split(')').next()).unwrap_or_default();
+            let arguments = arguments.replace(',', "").replace('\'', "\"");
+            wrong.hint(helpers::instead_of(&filter, value, arguments.trim()))
         }
+        None if jinja(text).is_some() => wrong.hint(jinja(text).unwrap_or_default()),
         None => {
             wrong.hint("an expression is {{name}}, {{name.field}} or {{helper argument}}; write \\{{ for two braces")
         }
     }
+}
+
+/// What to write instead of an expression of Jinja's.
+fn jinja(text: &str) -> Option<&'static str> {
+    if inside(text, "[") {
+        Some("a field is written {{groups.web}} or {{lookup groups \"web\"}}, an item {{lookup list 0}}")
+    } else if inside(text, " if ") {
+        Some("write {{#if y}}x{{else}}z{{/if}}")
+    } else if inside(text, "==") || inside(text, "!=") {
+        Some("comparisons are helpers: {{#if (eq x \"y\")}}…{{/if}}; ne, lt, le, gt, ge as well")
+    } else {
+        None
+    }
+}
+
+/// Whether the first expression of a template has a part.
+fn inside(text: &str, part: &str) -> bool {
+    let expression = text.split_once("{{").map_or("", |(_, rest)| rest.split("}}").next().unwrap_or_default());
+    expression.contains(part)
 }
 
 /// The library's parser explains itself over several lines with a picture; the first words are enough here.
@@ -292,7 +321,7 @@ fn rewrite_block(block: &mut HelperTemplate, names: &mut Names, inside: &Inside)
         let hint = did_you_mean(&name, helpers::BLOCKS)
             .unwrap_or_else(|| format!("blocks are {}", helpers::BLOCKS.join(", ")));
         let word = Some(name.clone());
-        return Err(TemplateError { message: format!("`#{name}` isn't a block"), hint: Some(hint), word });
+        return Err(TemplateError { message: format!("`#{name}` isn't a block"), hint: Some(hint), word, at: None });
     }
     for parameter in &mut block.params {
         let taken = std::mem::replace(parameter, Parameter::Literal(Json::Null));
@@ -358,12 +387,17 @@ fn checked_call(call: &Subexpression, names: &mut Names, inside: &Inside) -> Res
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("helpers are {}", helpers::listed()),
         };
-        return Err(TemplateError { message: format!("`{name}` isn't a helper"), hint: Some(hint), word: Some(name) });
+        return Err(TemplateError {
+            message: format!("`{name}` isn't a helper"),
+            hint: Some(hint),
+            word: Some(name),
+            at: None,
+        });
     };
     let (least, most) = helper.arguments;
     if !(least..=most).contains(&expression.params.len()) {
         let message = format!("`{name}` is written {}", helper.usage);
-        return Err(TemplateError { message, hint: None, word: Some(name) });
+        return Err(TemplateError { message, hint: None, word: Some(name), at: None });
     }
     if let Some(option) = expression.hash.keys().min() {
         return Err(
@@ -385,7 +419,7 @@ mod tests {
 
     fn values() -> Json {
         json!({"home": "/home/bai", "db": {"host": "h", "port": 5432}, "hosts": ["a", "b"], "on": true, "off": false,
-               "nothing": null, "user": "o'neil", "people": [{"name": "x"}, {"name": "y"}], "home_x": "no"})
+               "nothing": null, "lines": "a\nb", "user": "o'neil", "people": [{"name": "x"}, {"name": "y"}], "home_x": "no"})
     }
 
     fn render(text: &str) -> Result<String, String> {
@@ -416,6 +450,18 @@ mod tests {
             ("{{lookup db 'host'}}{{lookup hosts 1}}", "hb"),
             ("\\{{home}}", "{{home}}"),
             ("{{on}}", "true"),
+            ("{{upper home}} {{lower 'AB'}} {{trim ' x '}}", "/HOME/BAI ab x"),
+            ("{{join hosts ','}} {{length hosts}} {{first hosts}} {{last hosts}}", "a,b 2 a b"),
+            ("{{b64 home}} {{b64decode 'eA=='}}", "L2hvbWUvYmFp x"),
+            ("{{indent lines 2}}", "a\n  b"),
+            ("{{replace home '/' '.'}} {{basename home}} {{dirname home}}", ".home.bai bai /home"),
+            (
+                "{{#if (version '25.6.10' '>' '25.6.9')}}a{{/if}}{{#if (lt db.port 6000)}}b{{/if}}{{#if (ge 'b' 'a')}}c{{/if}}",
+                "abc",
+            ),
+            ("{{#each (items db)}}{{key}}={{value}} {{/each}}{{join (keys db) ','}}", "host=h port=5432 host,port"),
+            ("{{#if (contains hosts 'a')}}a{{/if}}{{#if (contains db 'x')}}b{{/if}}", "a"),
+            ("{{join (sort (split 'b,a,b' ',')) ''}} {{join (unique (split 'b,a,b' ',')) ''}}", "abb ba"),
         ] {
             assert_eq!(render(text), Ok(rendered.to_owned()), "{text}");
         }
@@ -439,6 +485,12 @@ mod tests {
             ("{{default db 'x'}}", "is a mapping"),
             ("{{nothing}}", "`nothing` is empty"),
             ("{{this}}", "is a mapping"),
+            ("{{join home ','}}", "isn't a list"),
+            ("{{join people ','}}", "has an item that isn't a single value"),
+            ("{{#if (lt home 5)}}{{/if}}", "can't be compared"),
+            ("{{#if (version home '~' '1')}}{{/if}}", "`~` doesn't compare versions"),
+            ("{{b64decode '?'}}", "isn't a text in base64"),
+            ("{{upper people}}", "isn't a single value"),
         ] {
             let shown = render(text).unwrap_err();
             assert!(shown.contains(about), "{text}: {shown}");
@@ -472,6 +524,7 @@ mod tests {
         for (text, about) in [
             (nested(4), "too often"),
             ("{{#each @root.a}}{{#each @root.a}}{{this}}{{/each}}{{/each}}".into(), "longer than 1048576 bytes"),
+            ("{{replace (join a \"\") \"e\" (join a \"\")}}".into(), "longer than 1048576 bytes"),
             (nested(201), "more than 200 blocks"),
             (format!("{{{{#if a}}}}{}{{{{/if}}}}", "{{else if a}}x".repeat(300)), "more than 200 blocks"),
             (format!("{{{{{}a{}}}}}", "(not ".repeat(60), ")".repeat(60)), "more than 50 deep"),
@@ -485,7 +538,14 @@ mod tests {
     #[test]
     fn what_isnt_ours_is_explained() {
         for (text, about) in [
-            ("{{ x | default('y') }}", "write {{default x \"…\"}}"),
+            ("{{ x | default('y') }}", "write {{default x \"y\"}}"),
+            ("{{ x | default(omit) }}", "write {{default x null}}"),
+            ("{{ x | upper }}", "write {{upper x}}"),
+            ("{{ x | int }}", "keeps its type"),
+            ("{{ x | nosuch }}", "helpers are and, b64"),
+            ("{{ groups['web'] }}", "is written {{groups.web}} or {{lookup groups \"web\"}}"),
+            ("{{ x if y else z }}", "{{#if y}}x{{else}}z{{/if}}"),
+            ("{{ x == 'y' }}", "(eq x \"y\")"),
             ("{% if x %}", "{{#if x}}"),
             ("{{defalt x 'y'}}", "did you mean `default`?"),
             ("{{log x}}", "`log` isn't a helper"),

@@ -79,8 +79,18 @@ pub fn check(input: &Input<'_>) -> Vec<Finding> {
         }
     }
     waiver::apply(&mut findings, &input.request.waivers, input.now);
+    in_order(findings)
+}
+
+fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by_key(|finding| (finding.waived.is_some(), finding.severity));
     findings
+}
+
+/// The findings with those of the declaration itself, by [`of_declaration`] and [`of_unknown_facts`], which come first.
+#[must_use]
+pub fn with_declared(findings: Vec<Finding>, declared: &[Finding]) -> Vec<Finding> {
+    in_order(declared.iter().cloned().chain(findings).collect())
 }
 
 /// The manual steps that nobody has acknowledged, where nothing else stops the run: who sits at a terminal can be asked
@@ -133,6 +143,52 @@ fn finding(rule: &Rule, subject: &Subject<'_>, breach: Breach) -> Finding {
         rule: rule.demands.to_owned(),
         source: rule.source.to_owned(),
         next: breach.next,
+        declared_at,
+        declared_line,
+        waived: None,
+    }
+}
+
+/// The finding that a condition doesn't hold which the playbook itself demands (`assert`), or that it refuses the run
+/// (`fail`). `declared` is the place of the task and its line.
+#[must_use]
+pub fn of_declaration(
+    host: &HostName,
+    task: &str,
+    observed: &str,
+    message: Option<&str>,
+    declared: (String, String),
+) -> Finding {
+    let next = message.unwrap_or("change what is declared, or the condition");
+    of_task(&rules::assertion::RULE, host, task, (observed, next), declared)
+}
+
+/// The finding that a task depends on a fact that isn't known.
+#[must_use]
+pub fn of_unknown_facts(host: &HostName, task: &str, reason: &str, declared: (String, String)) -> Finding {
+    let observed = format!("this task depends on facts of the host, and they aren't known: {reason}");
+    let next = "make the host answer, or leave it out with --limit";
+    of_task(&rules::unknown_fact::RULE, host, task, (&observed, next), declared)
+}
+
+fn of_task(
+    rule: &Rule,
+    host: &HostName,
+    task: &str,
+    (observed, next): (&str, &str),
+    (declared_at, declared_line): (String, String),
+) -> Finding {
+    Finding {
+        code: rule.code.to_owned(),
+        severity: rule.severity,
+        host: host.clone(),
+        component: task.to_owned(),
+        about: None,
+        observed: observed.to_owned(),
+        observed_at: None,
+        rule: rule.demands.to_owned(),
+        source: rule.source.to_owned(),
+        next: next.to_owned(),
         declared_at,
         declared_line,
         waived: None,

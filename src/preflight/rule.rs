@@ -52,11 +52,12 @@ impl Breach {
 
 /// All rules, the worst first: this is the order in which findings are reported.
 #[must_use]
-pub fn rules() -> [Rule; 40] {
+pub fn rules() -> [Rule; 41] {
     [
         unreachable::RULE,
         job_running::RULE,
         unknown_fact::RULE,
+        assertion::RULE,
         // The way there.
         downgrade::RULE,
         major_unasked::RULE,

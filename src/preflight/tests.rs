@@ -129,6 +129,7 @@ fn codes_are_unique_and_stable() {
     host-unreachable mandatory
     job-running mandatory
     unknown-fact mandatory
+    assertion mandatory
     downgrade mandatory
     major-unasked mandatory
     major-rolling mandatory

@@ -37,7 +37,11 @@ fn observed<T>(fact: &Observed<T>, known: impl FnOnce(&T) -> (String, Vec<String
 /// The first line of a fact, and its details.
 fn lines(fact: &Fact) -> (String, Vec<String>) {
     match fact {
-        Fact::System(fact) => observed(fact, |s| (format!("{}, kernel {}, as user {}", s.os, s.kernel, s.uid), vec![])),
+        Fact::System(fact) => observed(fact, |s| {
+            let machine = format!("{}, {} processor(s), {} MiB", s.machine, s.cpus, s.memory_kib / 1024);
+            let rest = if s.machine.is_empty() { vec![] } else { vec![format!("{}: {machine}", s.hostname)] };
+            (format!("{}, kernel {}, as user {}", s.os, s.kernel, s.uid), rest)
+        }),
         Fact::Disk(fact) => observed(fact, |disk| {
             let locked = (!disk.writable).then(|| format!("{} is no directory that can be written to", disk.existing));
             (format!("{} MiB free on {}", disk.available_kib / 1024, disk.mounted_on), locked.into_iter().collect())

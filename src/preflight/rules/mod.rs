@@ -1,6 +1,7 @@
 //! The rules, one file each.
 
 pub(super) mod agent_state;
+pub(super) mod assertion;
 pub(super) mod backup;
 pub(super) mod backup_host;
 pub(super) mod broken_release;

@@ -28,9 +28,11 @@ impl Cluster {
 
     fn answer(&self, name: &HostName, host: &SimHost, query: &Query) -> Fact {
         match query {
-            Query::System => {
-                Fact::System(Observed::Known(System { os: "Simulated".into(), kernel: "6".into(), uid: 0 }))
-            }
+            Query::System => Fact::System(Observed::Known(System {
+                os: "Simulated".into(),
+                kernel: "6".into(),
+                ..System::default()
+            })),
             Query::Jobs => Fact::Jobs(Observed::Known(Jobs::default())),
             Query::Disk(query) => Fact::Disk(Observed::Known(Disk {
                 available_kib: 1 << 30,
