@@ -83,6 +83,7 @@ fn says(from: &str, to: &str, layout: Layout) -> String {
     let facts = BTreeMap::from([(host(), facts(&instances[0].component, from, to))]);
     let findings = check(&Input {
         instances: &instances,
+        resources: &[],
         out_of_scope: &[],
         facts: &facts,
         catalogue: &Catalogue::default(),

@@ -8,7 +8,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::options::{ApplyArguments, Options};
 use super::recording::Begun;
-use super::survey::Subject;
+use super::run::CarriedOut;
+use super::survey::{Subject, survey};
 use super::{context, jobs, machine, output, run, take_up};
 use crate::gather::Sessions;
 use crate::model::RunId;
@@ -46,9 +47,11 @@ pub(super) async fn go_on(
     let catalogue = catalogue(options)?;
     let anew = resumes.is_some();
     let begun = Begun::new(options, resumes)?;
-    let (instances, out_of_scope) = (saved.plan.instances.clone(), saved.out_of_scope.clone());
+    let (instances, resources) = (saved.plan.instances.clone(), saved.plan.resources.clone());
+    let out_of_scope = saved.out_of_scope.clone();
     let subject = Subject {
         instances: &instances,
+        resources: &resources,
         out_of_scope: &out_of_scope,
         catalogue: &catalogue,
         declared: &[],
@@ -79,7 +82,19 @@ pub(super) async fn go_on(
         return Err(CliError::UnsoundPlan(violations));
     }
     let ready = run::Ready { begun, plan, findings: seen.findings, targets: &saved.targets };
-    run::carry_out(options, &fleet, ready, &subject).await
+    if let CarriedOut::Ended(exit) = run::carry_out(options, &fleet, ready, &subject).await? {
+        return Ok(exit);
+    }
+    let seen = survey(&fleet, &subject).await?;
+    if !seen.refused() && seen.plan.is_empty() {
+        output::say("Nothing to do any more: what was planned has been done meanwhile\n");
+        return Ok(Exit::Ok);
+    }
+    output::say(&format!(
+        "\nWhat the plan relies on has changed since it was looked at; nothing was done\n  next: {}\n",
+        if anew { "converge resume, once more" } else { "make a new plan with `converge plan -o FILE`" }
+    ));
+    Ok(Exit::Stale)
 }
 
 fn stale_text(path: &Path, stale: &[StalePlan]) -> String {

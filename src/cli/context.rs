@@ -6,24 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalogue::catalogue;
+use super::decode::Places;
 use super::error::CliError;
 use super::inventories::{read_inventories, read_limit_files};
 use super::options::Options;
 use super::project::ProjectFiles;
 use super::survey::{Subject, backup_hosts};
-use super::{asked, becoming, declared, lock, machine, output, project};
-use crate::desired::{
-    Declaration, Desired, Facts, Instance, Part, ResolvedTask, Rolling, Section, Serial, SkippedPlay, resolve,
-    resolve_connections,
-};
-use crate::document::{Diagnostic, Diagnostics, Node, Source, did_you_mean, place_of};
+use super::{asked, becoming, declared, decode, lock, machine, output, project};
+use crate::desired::{Declaration, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
+use crate::document::{Diagnostic, Diagnostics, Source};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, Inventory, InventorySources, read_extra_vars};
 use crate::model::HostName;
-use crate::playbook::{Origin, TagSelection, TaskKind};
+use crate::playbook::{Origin, TagSelection};
 use crate::preflight::{Finding, Request, Waiver, parse_waiver, parse_waivers};
 use crate::release::Catalogue;
-use crate::resource::component;
 use crate::transport::{AnyConnector, SshTarget, Target, TargetKind};
 
 /// How long a host may take to answer a probe: what it asks takes milliseconds, a database that is slow to answer
@@ -34,6 +31,8 @@ const PROBE_LIMIT: Duration = Duration::from_secs(60);
 pub(super) struct Context {
     /// Within the limit, in the order of plays and hosts.
     pub(super) instances: Vec<Instance>,
+    /// What else is declared within the limit, in the order of plays, tasks and hosts.
+    pub(super) resources: Vec<Resource>,
     /// Left out by the limit.
     pub(super) out_of_scope: Vec<Instance>,
     /// How each host is reached.
@@ -51,6 +50,7 @@ impl Context {
     pub(super) fn subject<'a>(&'a self, options: &'a Options) -> Subject<'a> {
         Subject {
             instances: &self.instances,
+            resources: &self.resources,
             out_of_scope: &self.out_of_scope,
             catalogue: &self.catalogue,
             request: &self.request,
@@ -142,14 +142,16 @@ async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
             output::say(&format!("note: the play \"{play}\" is skipped: no host of the inventory matches {pattern}\n"));
         }
     }
-    let all = mistakes.keep(decode(&desired, &inventory));
+    let places = Places { root: root.to_owned(), playbook: project::playbook_directory(root, playbook_path) };
+    let all = mistakes.keep(decode::decode(&desired, &inventory, &places));
     let Some(all) = all.filter(|_| mistakes.is_empty()) else { return Err(mistakes.into()) };
-    let (instances, out_of_scope): (Vec<Instance>, Vec<Instance>) =
-        all.into_iter().partition(|instance| within.as_ref().is_none_or(|hosts| hosts.contains(&instance.host)));
     let is_within = |host: &HostName| within.as_ref().is_none_or(|hosts| hosts.contains(host));
+    let (instances, out_of_scope): (Vec<Instance>, Vec<Instance>) =
+        all.instances.into_iter().partition(|instance| is_within(&instance.host));
+    let resources: Vec<Resource> = all.resources.into_iter().filter(|resource| is_within(&resource.host)).collect();
     let declared = declared::findings(&desired, is_within);
     declared::say(&desired, options, is_within);
-    if instances.is_empty() && declared.is_empty() {
+    if instances.is_empty() && resources.is_empty() && declared.is_empty() {
         if !tags.is_everything() {
             let nothing = Diagnostic::nowhere("the tags that are chosen leave nothing to do");
             let hint = "`--list-tags` shows the tags of each play";
@@ -170,7 +172,7 @@ async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
     }
     becoming::check_effect(options, &targets)?;
     let catalogue = catalogue(options)?;
-    Ok(Context { instances, out_of_scope, targets, catalogue, request, declared })
+    Ok(Context { instances, resources, out_of_scope, targets, catalogue, request, declared })
 }
 
 /// The hosts that all limits choose; nothing where there is no limit.
@@ -187,74 +189,6 @@ fn within(
         hosts.retain(|host| chosen.contains(host));
     }
     mistakes.or_ok((!limits.is_empty()).then_some(hosts))
-}
-
-/// A host for backups is one of the inventory: that says how it is reached.
-fn check_backup_host(task: &Node, inventory: &Inventory) -> Result<(), Diagnostic> {
-    let Some(node) = task.get("schema").and_then(|schema| schema.get("backup_host")) else { return Ok(()) };
-    let name = node.as_text()?;
-    if name.trim().is_empty() || inventory.host(&name).is_some() {
-        return Ok(());
-    }
-    let known = inventory.hosts().iter().map(HostName::as_str);
-    let message = format!("`backup_host` is a host of the inventory, and there is no {name}");
-    Err(Diagnostic::at(&node.span, message).maybe_hint(did_you_mean(&name, known)))
-}
-
-fn decode(desired: &Desired, inventory: &Inventory) -> Result<Vec<Instance>, Diagnostics> {
-    let mut mistakes = Diagnostics::new();
-    let mut seen: BTreeMap<(HostName, String), String> = BTreeMap::new();
-    let mut instances = Vec::new();
-    for task in desired.tasks.iter().chain(&desired.handlers) {
-        match task.kind {
-            TaskKind::Component => {
-                mistakes.append(check_component(task));
-                let Some(component) = mistakes.keep(component::decode(&task.body)) else { continue };
-                mistakes.keep(check_backup_host(&task.body, inventory));
-                let key = (task.host.clone(), component.name.clone());
-                if let Some(first) = seen.insert(key, component.declared_at.clone()) {
-                    let message = format!("{}/{} is declared twice, first at {first}", task.host, component.name);
-                    mistakes.push(Diagnostic::at(&task.span, message).hint("give one of them another `name`"));
-                }
-                let crate::playbook::Rolling { serial, settle, max_fail_percentage } = task.rolling.clone();
-                let serial = serial.map(|(sizes, span)| Serial { sizes, declared_at: place_of(&span) });
-                let rolling = Rolling { serial, settle, max_fail_percentage };
-                instances.push(Instance { host: task.host.clone(), play: task.play_index, rolling, component });
-            }
-            // Decided when the playbook was resolved.
-            TaskKind::Assert | TaskKind::Debug | TaskKind::Fail | TaskKind::Meta => {}
-        }
-    }
-    mistakes.or_ok(instances)
-}
-
-/// What a task can say and a component can't honour: to ignore it would be to do something else than was meant.
-fn check_component(task: &ResolvedTask) -> Diagnostics {
-    let ResolvedTask { environment, ignore_errors, run_once, delegate_to, retry, notify, blocks, section, .. } = task;
-    let own_way = "it has its own time-outs, and a rerun goes on from where it stopped";
-    let said = [
-        ("environment", !environment.is_empty(), "set it in the service's own unit or script"),
-        ("ignore_errors", *ignore_errors, "what comes behind a component relies on it"),
-        (
-            "run_once",
-            *run_once,
-            "name the hosts that have it in the play's `hosts`; what is done once per cluster (a migration) is planned once",
-        ),
-        ("delegate_to", delegate_to.is_some(), "write a play for the hosts that have it"),
-        ("retries", retry.is_some(), own_way),
-        ("notify", !notify.is_empty(), "processes restart because of what they run"),
-        ("rescue", blocks.iter().any(|block| block.part == Part::Rescue), own_way),
-        ("always", blocks.iter().any(|block| block.part == Part::Always), own_way),
-        (
-            "handlers",
-            *section == Section::Handlers,
-            "write it under `tasks`: it restarts when what it runs has changed",
-        ),
-    ];
-    let wrong = said.into_iter().filter(|(_, is_said, _)| *is_said);
-    wrong
-        .map(|(word, _, hint)| Diagnostic::at(&task.span, format!("a component can't have `{word}`")).hint(hint))
-        .collect()
 }
 
 pub(super) fn target(host: &HostName, connection: &Connection) -> Target {

@@ -12,7 +12,8 @@ pub(super) async fn run(options: &Options, arguments: &DriftArguments) -> Result
     let context = context::load(options).await?;
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Closed)?;
     let seen = survey(&fleet, &context.subject(options)).await?;
-    let drift = drift_of(&context.instances, &seen.facts, &seen.findings, &seen.expired, &seen.plan);
+    let drift =
+        drift_of(&context.instances, &context.resources, &seen.facts, &seen.findings, &seen.expired, &seen.plan);
     match arguments.output {
         Format::Text => output::answer(&drift_text(&drift))?,
         Format::Json => output::answer_json(&drift)?,

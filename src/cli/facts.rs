@@ -13,7 +13,7 @@ pub(super) async fn run(options: &Options, arguments: &FactsArguments) -> Result
     let limits: Vec<&str> = options.limit.as_deref().into_iter().chain(arguments.host.as_deref()).collect();
     let context = context::load_limited(options, &limits).await?;
     let fleet = context::fleet(options, context.targets, Sessions::Closed)?;
-    let facts = fleet.gather(questions_of(&context.instances)).await;
+    let facts = fleet.gather(questions_of(&context.instances, &context.resources)).await;
     match arguments.output {
         Format::Text => output::answer(&facts.values().map(facts_text).collect::<String>())?,
         Format::Json => {

@@ -133,7 +133,7 @@ async fn look(
     fleet: &Arc<Fleet<AnyConnector>>,
     instances: &[Instance],
 ) -> Result<BTreeMap<HostName, HostFacts>, CliError> {
-    let mut facts = fleet.gather(questions_of(instances)).await;
+    let mut facts = fleet.gather(questions_of(instances, &[])).await;
     let moving = |instance: &&Instance| {
         let seen = facts_of(&facts, &instance.host);
         wants_published(&instance.component, &assess(&instance.component, &seen))

@@ -16,7 +16,7 @@ use crate::execute::{Lease, LockNotes, Locks as _, NotLocked};
 use crate::facts::{Query, facts_of};
 use crate::gather::{Fleet, Sessions};
 use crate::model::{HostName, RunId};
-use crate::plan::{Plan, state_of};
+use crate::plan::{Plan, resource_state, state_of};
 use crate::remote::{Claim, LockAnswer, LockAsk, LockKind, LockRecord};
 use crate::report::{LockLine, held_text, locks_text, taken_over_text};
 use crate::transport::AnyConnector;
@@ -31,7 +31,8 @@ pub(super) type RunLease = Lease<Fleet<AnyConnector>>;
 /// --limit.
 fn anchors(subject: &Subject<'_>) -> Vec<HostName> {
     let all = subject.instances.iter().chain(subject.out_of_scope).map(|instance| instance.host.clone());
-    all.collect::<BTreeSet<_>>().into_iter().collect()
+    let others = subject.resources.iter().map(|resource| resource.host.clone());
+    all.chain(others).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Gets the locks for `plan`, waiting for them as long as the operator allows. `Err` is how the command ends; all is said.
@@ -117,7 +118,7 @@ fn say(notes: &LockNotes) {
 
 /// Whether all is still as the plan found it, now that nobody else may change it: the plan was made without the locks.
 pub(super) async fn still_holds(fleet: &Arc<Fleet<AnyConnector>>, plan: &Plan) -> bool {
-    let mut questions = questions_of(&plan.instances);
+    let mut questions = questions_of(&plan.instances, &plan.resources);
     // One that only takes copies has no state that was planned on.
     for host in plan.hosts() {
         questions.entry(host).or_insert_with(|| vec![Query::Jobs]);
@@ -127,6 +128,14 @@ pub(super) async fn still_holds(fleet: &Arc<Fleet<AnyConnector>>, plan: &Plan) -
     for instance in &plan.instances {
         let seen = facts_of(&facts, &instance.host);
         let (id, now) = (instance.id(), state_of(instance, &seen));
+        let planned = plan.basis.get(&id).cloned().unwrap_or_default();
+        if planned != now {
+            output::say(&format!("  {id}: planned on: {planned}\n  {id}: found now:  {now}\n"));
+            holds = false;
+        }
+    }
+    for resource in &plan.resources {
+        let (id, now) = (resource.id(), resource_state(resource, &facts_of(&facts, &resource.host)));
         let planned = plan.basis.get(&id).cloned().unwrap_or_default();
         if planned != now {
             output::say(&format!("  {id}: planned on: {planned}\n  {id}: found now:  {now}\n"));
@@ -186,6 +195,7 @@ async fn look(options: &Options, only: Option<&str>) -> Result<(Arc<Fleet<AnyCon
         .instances
         .iter()
         .map(|i| i.host.clone())
+        .chain(context.resources.iter().map(|resource| resource.host.clone()))
         .chain(backup_hosts(&context.instances))
         .filter(named)
         .collect();

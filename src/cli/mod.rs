@@ -9,6 +9,7 @@ mod catalogue;
 mod configuration;
 mod context;
 mod declared;
+mod decode;
 mod drift;
 mod error;
 mod exit;

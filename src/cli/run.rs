@@ -39,35 +39,54 @@ pub(super) async fn go_on(options: &Options, resumes: Option<RunId>) -> Result<E
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
     // What only looks is no run, and leaves no trace.
     let mut begun = if options.check { None } else { Some(Begun::new(options, resumes)?) };
-    let mut seen = match look(options, &fleet, &context.subject(options)).await? {
-        Ok(seen) => seen,
-        Err(exit) => return Ok(exit),
-    };
-    if let Some(begun) = &begun {
-        take_up::ask_hosts(begun, &fleet, &context.targets, options).await;
-    }
-    let acknowledged = acknowledged(options, &seen);
-    if !acknowledged.is_empty() {
-        if let Some(begun) = &mut begun {
-            begun.acknowledge(&acknowledged);
+    for round in 1.. {
+        let mut seen = match look(options, &fleet, &context.subject(options)).await? {
+            Ok(seen) => seen,
+            Err(exit) => return Ok(exit),
+        };
+        if let Some(begun) = begun.as_ref().filter(|_| round == 1) {
+            take_up::ask_hosts(begun, &fleet, &context.targets, options).await;
         }
-        context.request.waivers.extend(acknowledged);
-        seen = survey(&fleet, &context.subject(options)).await?;
+        let acknowledged = acknowledged(options, &seen);
+        if !acknowledged.is_empty() {
+            if let Some(begun) = &mut begun {
+                begun.acknowledge(&acknowledged);
+            }
+            context.request.waivers.extend(acknowledged);
+            seen = survey(&fleet, &context.subject(options)).await?;
+        }
+        if seen.refused() {
+            return Ok(refused(&seen));
+        }
+        say_waived(&seen);
+        output::answer(&plan_text(&seen.plan))?;
+        if seen.plan.is_empty() {
+            output::answer(&recap_text(lines_of(&seen.plan.hosts(), &RunOutcome::default(), &seen.plan)))?;
+            return Ok(Exit::Ok);
+        }
+        let Some(named) = begun else { return Ok(Exit::Drift) };
+        let Survey { plan, findings, .. } = seen;
+        let ready = Ready { begun: named, plan, findings, targets: &context.targets };
+        match carry_out(options, &fleet, ready, &context.subject(options)).await? {
+            CarriedOut::Ended(exit) => return Ok(exit),
+            CarriedOut::Outdated(named) if round < PLANS => {
+                output::say(
+                    "\nWhat the plan relies on has changed since it was made: nothing was done, and it is planned again\n",
+                );
+                begun = Some(*named);
+            }
+            CarriedOut::Outdated(_) => break,
+        }
     }
-    if seen.refused() {
-        return Ok(refused(&seen));
-    }
-    say_waived(&seen);
-    output::answer(&plan_text(&seen.plan))?;
-    if seen.plan.is_empty() {
-        output::answer(&recap_text(lines_of(&seen.plan.hosts(), &RunOutcome::default(), &seen.plan)))?;
-        return Ok(Exit::Ok);
-    }
-    let Some(begun) = begun else { return Ok(Exit::Drift) };
-    let Survey { plan, findings, .. } = seen;
-    let ready = Ready { begun, plan, findings, targets: &context.targets };
-    carry_out(options, &fleet, ready, &context.subject(options)).await
+    output::say(&format!(
+        "\nThe hosts changed under each of {PLANS} plans before it could begin; nothing was done\n  next: find out who or what \
+         changes them (`converge drift` twice shows what), then run again\n"
+    ));
+    Ok(Exit::Stale)
 }
+
+/// How often a run plans before it gives up: a host that is just starting up changes once or twice while it is looked at.
+const PLANS: usize = 3;
 
 /// With --check nothing is waited for: what is at work refuses the run.
 async fn look(
@@ -127,20 +146,28 @@ pub(super) struct Ready<'a> {
     pub(super) targets: &'a BTreeMap<HostName, Target>,
 }
 
+/// What came of a plan.
+pub(super) enum CarriedOut {
+    /// The command ends so; all is said.
+    Ended(Exit),
+    /// Nothing was begun: what the plan relies on was different when it was looked at behind the locks.
+    Outdated(Box<Begun>),
+}
+
 /// Asks, gets the locks, carries the plan out while they are kept, and gives them back.
 pub(super) async fn carry_out(
     options: &Options,
     fleet: &Arc<Fleet<AnyConnector>>,
     ready: Ready<'_>,
     subject: &Subject<'_>,
-) -> Result<Exit, CliError> {
+) -> Result<CarriedOut, CliError> {
     if !options.yes && machine::is_interactive() && !machine::ask("\nCarry this plan out?") {
         output::progress("Nothing was changed.");
-        return Ok(Exit::Declined);
+        return Ok(CarriedOut::Ended(Exit::Declined));
     }
     let lease = match locks::acquire(options, fleet, &ready.begun.id, &ready.plan, subject).await {
         Ok(lease) => lease,
-        Err(exit) => return Ok(exit),
+        Err(exit) => return Ok(CarriedOut::Ended(exit)),
     };
     let (stop, stopping) = watch::channel(false);
     let lost = OnceLock::new();
@@ -152,7 +179,7 @@ pub(super) async fn carry_out(
     };
     let ended = tokio::select! {
         ended = carry_out_locked(options, fleet, ready, subject, held) => ended,
-        () = keeping => Ok(Exit::Locked),
+        () = keeping => Ok(CarriedOut::Ended(Exit::Locked)),
     };
     lease.release().await;
     ended
@@ -175,20 +202,10 @@ async fn carry_out_locked(
     Ready { begun, plan, findings, targets }: Ready<'_>,
     subject: &Subject<'_>,
     Held { fences, stop, stopping, lost }: Held<'_>,
-) -> Result<Exit, CliError> {
+) -> Result<CarriedOut, CliError> {
     match interrupt::or_stopped(locks::still_holds(fleet, &plan)).await {
         None => return Err(CliError::Interrupted),
-        Some(false) => {
-            let seen = survey(fleet, subject).await?;
-            if !seen.refused() && seen.plan.is_empty() {
-                output::say("Nothing to do any more: what was planned has been done meanwhile\n");
-                return Ok(Exit::Ok);
-            }
-            output::say(
-                "\nWhat the plan relies on has changed since it was made; nothing was done\n  next: run again\n",
-            );
-            return Ok(Exit::Stale);
-        }
+        Some(false) => return Ok(CarriedOut::Outdated(Box::new(begun))),
         Some(true) => {}
     }
     let recording = Arc::new(begun.record(&plan, targets, &findings).await?);
@@ -220,7 +237,7 @@ async fn carry_out_locked(
             "\nLeft at once. What was begun on the hosts may still be running there; `converge drift` shows how things \
              stand. To go on: `converge resume`, or run again; both ask the hosts for what was begun.\n",
         );
-        return Ok(Exit::Interrupted);
+        return Ok(CarriedOut::Ended(Exit::Interrupted));
     };
     let proven = prove(fleet, &outcome, subject, lost.get()).await;
     if outcome.unrecorded.is_none() {
@@ -230,7 +247,7 @@ async fn carry_out_locked(
     let exit = proven?;
     // The run has ended as it has ended, whoever still listens.
     let _ = output::answer(&recap_text(lines_of(&plan.hosts(), &outcome, &plan)));
-    Ok(exit)
+    Ok(CarriedOut::Ended(exit))
 }
 
 /// Puts the question before a stage, beside everything else that goes on.

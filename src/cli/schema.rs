@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::options::{Format, Options, SchemaCheckArguments, SchemaMendArguments};
 use super::recording::Begun;
+use super::run::CarriedOut;
 use super::survey::{Survey, questions_of, survey};
 use super::{context, jobs, output, run, take_up};
 use crate::desired::Instance;
@@ -60,7 +61,7 @@ pub(super) async fn mend_on(
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
     // What only looks is no run, and leaves no trace.
     let begun = if arguments.check || options.check { None } else { Some(Begun::new(options, resumes)?) };
-    let facts = fleet.gather(questions_of(&context.instances)).await;
+    let facts = fleet.gather(questions_of(&context.instances, &[])).await;
     take_as_installed(&mut context.instances, &facts);
     let subject = context.subject(options);
     let mut seen = match &begun {
@@ -102,7 +103,15 @@ pub(super) async fn mend_on(
     let Some(begun) = begun else { return Ok(Exit::Drift) };
     let Survey { plan, findings, .. } = seen;
     let ready = run::Ready { begun, plan, findings, targets: &context.targets };
-    run::carry_out(options, &fleet, ready, &context.subject(options)).await
+    match run::carry_out(options, &fleet, ready, &context.subject(options)).await? {
+        CarriedOut::Ended(exit) => Ok(exit),
+        CarriedOut::Outdated(_) => {
+            output::say(
+                "\nWhat the plan relies on has changed since it was made; nothing was done\n  next: converge schema mend, once more\n",
+            );
+            Ok(Exit::Stale)
+        }
+    }
 }
 
 /// Takes instances at the releases that are installed; whether one is another than before.

@@ -9,7 +9,7 @@ use super::error::CliError;
 use super::options::Options;
 use super::published::add_published;
 use super::{machine, wheels};
-use crate::desired::Instance;
+use crate::desired::{Instance, Resource};
 use crate::facts::{HostFacts, PathsQuery, Query, facts_of};
 use crate::gather::Fleet;
 use crate::model::HostName;
@@ -23,6 +23,8 @@ use crate::transport::AnyConnector;
 pub(super) struct Subject<'a> {
     /// Everything declared within the run's limits.
     pub(super) instances: &'a [Instance],
+    /// What else is declared within them.
+    pub(super) resources: &'a [Resource],
     /// What the limits leave out.
     pub(super) out_of_scope: &'a [Instance],
     /// What is known of releases.
@@ -53,8 +55,10 @@ impl Survey {
 
 /// Looks at everything that is declared.
 pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'_>) -> Result<Survey, CliError> {
-    let Subject { instances, out_of_scope, catalogue, request, declared, options } = *subject;
-    let mut facts = fleet.gather(questions_of(instances)).await;
+    let Subject { instances, resources, out_of_scope, catalogue, request, declared, options } = *subject;
+    // Who mends a database does nothing else.
+    let resources = if request.mend { &[] } else { resources };
+    let mut facts = fleet.gather(questions_of(instances, resources)).await;
     gather_backup_hosts(fleet, &mut facts, instances, request.mend).await;
 
     // The rest costs seconds, and matters only where something is to move.
@@ -74,8 +78,15 @@ pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'
     }
 
     let now = machine::now();
-    let findings =
-        preflight::check(&preflight::Input { instances, out_of_scope, facts: &facts, catalogue, request, now });
+    let findings = preflight::check(&preflight::Input {
+        instances,
+        resources,
+        out_of_scope,
+        facts: &facts,
+        catalogue,
+        request,
+        now,
+    });
     let findings = preflight::with_declared(findings, declared);
     let expired = preflight::expired(&request.waivers, &findings, now).into_iter().cloned().collect();
     let manual_steps = preflight::manual_steps(&findings);
@@ -83,6 +94,7 @@ pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'
         drain_timeout: request.drain_timeout,
         manual_steps: &manual_steps,
         others: out_of_scope,
+        resources,
         ..plan::Input::new(instances, &facts, catalogue)
     };
     let plan = if request.mend { plan::mend(&input) } else { plan::plan(&input) };
@@ -95,14 +107,20 @@ pub(super) async fn survey(fleet: &Arc<Fleet<AnyConnector>>, subject: &Subject<'
     Ok(Survey { facts, findings, expired, plan })
 }
 
-/// Everything that a look at `instances` asks, by host.
-pub(super) fn questions_of(instances: &[Instance]) -> BTreeMap<HostName, Vec<Query>> {
+/// Everything that a look at these asks, by host.
+pub(super) fn questions_of(instances: &[Instance], resources: &[Resource]) -> BTreeMap<HostName, Vec<Query>> {
     let mut questions: BTreeMap<HostName, Vec<Query>> = BTreeMap::new();
     for instance in instances {
         questions
             .entry(instance.host.clone())
             .or_insert_with(|| vec![Query::System, Query::Jobs])
             .extend(instance.component.queries());
+    }
+    for resource in resources {
+        questions
+            .entry(resource.host.clone())
+            .or_insert_with(|| vec![Query::System, Query::Jobs])
+            .extend(resource.plain.queries());
     }
     questions
 }

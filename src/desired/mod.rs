@@ -14,6 +14,7 @@ mod magic;
 mod mistakes;
 mod outside;
 mod resolve;
+mod resource;
 mod scope;
 mod task;
 mod walk;
@@ -21,6 +22,7 @@ mod walk;
 pub use facts::Facts;
 pub use instance::{Instance, InstanceId, Rolling, Serial};
 pub use resolve::{Declaration, Desired, SkippedPlay, resolve, resolve_connections};
+pub use resource::{Phase, Resource, Turn, files_that_change, turns};
 pub use scope::Scope;
 pub use task::{BlockPart, Blocked, Message, Part, Refusal, ResolvedRetry, ResolvedTask, Section};
 

@@ -17,7 +17,7 @@ use crate::event::{ActionResult, Event, Failure};
 use crate::model::HostName;
 use crate::plan::{
     Action, ActionKind, Confirmation, InstanceId, Plan, Readiness, Recovery, Stage, StageKind, Track, World, confirm,
-    dead_after_start, ready, state_of,
+    dead_after_start, ready, resource_state, state_of,
 };
 
 /// How often a start that isn't healthy yet is looked at: a component takes seconds to come up.
@@ -505,6 +505,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 return self.fail(action, world, action.ensures.clone(), cause.clone(), tail).await;
             }
             (_, ActionKind::Drain { timeout, .. }) => Duration::from_secs(u64::from(*timeout)),
+            (Attempt::Succeeded, ActionKind::Apply { .. }) => self.patience(action),
             (Attempt::Unknown { .. }, _) => UNKNOWN_GRACE,
             (Attempt::Succeeded, ActionKind::Start { .. }) => self.start_timeout(action),
             (Attempt::Succeeded, _) => Duration::ZERO,
@@ -554,6 +555,11 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         since.get_or_insert_with(Instant::now).elapsed() >= DEAD_GRACE
     }
 
+    fn patience(&self, action: &Action) -> Duration {
+        let seconds = self.plan.resource(action).map_or(0, |resource| resource.plain.patience());
+        Duration::from_secs(u64::from(seconds))
+    }
+
     fn start_timeout(&self, action: &Action) -> Duration {
         let seconds = self.plan.instance(&action.instance()).map_or(0, |i| i.component.process.start_timeout);
         Duration::from_secs(u64::from(seconds))
@@ -599,6 +605,10 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
                 .plan
                 .instance(&action.instance())
                 .map(|instance| format!("{}: {}", instance.id(), state_of(instance, facts)))
+                .or_else(|| {
+                    let resource = self.plan.resource(action)?;
+                    Some(format!("{}: {}", resource.id(), resource_state(resource, facts)))
+                })
                 .into_iter()
                 .collect(),
             Some(_) | None => {
@@ -670,6 +680,7 @@ fn next_step(plan: &Plan, action: &Action) -> String {
             "nothing was stopped: find out from its output why the migration fails on a copy".to_owned()
         }
         ActionKind::Snapshot { .. } => format!("try the declared command by hand, {again}"),
+        ActionKind::Apply { .. } => format!("find out from its output what hinders it, {again}"),
         ActionKind::Settle { .. } => format!("find out from its log why it doesn't stay up, {again}"),
     }
 }

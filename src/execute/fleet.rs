@@ -150,7 +150,8 @@ where
         output: &mut (dyn FnMut(String) + Send),
     ) -> Attempt {
         // Waiting is looking, and that is done from here.
-        if matches!(action.kind, ActionKind::Drain { .. } | ActionKind::Settle { .. }) {
+        let looks = plan.resource(action).is_some_and(|resource| resource.plain.only_looks());
+        if looks || matches!(action.kind, ActionKind::Drain { .. } | ActionKind::Settle { .. }) {
             return Attempt::Succeeded;
         }
         match (script(plan, action, facts), &action.kind) {

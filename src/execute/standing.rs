@@ -49,6 +49,11 @@ impl Standing {
             play.hosts.insert(instance.host.clone());
             play.percentage = play.percentage.or(instance.rolling.max_fail_percentage);
         }
+        for resource in &plan.resources {
+            let play = plays.entry(resource.play).or_default();
+            play.hosts.insert(resource.host.clone());
+            play.percentage = play.percentage.or(resource.rolling.max_fail_percentage);
+        }
         // What is started before it is stopped was found down.
         let first = |id: &InstanceId| {
             let moves = |a: &&Action| matches!(a.kind, ActionKind::Stop | ActionKind::Start { .. });
@@ -71,7 +76,13 @@ impl Standing {
             // How it is left nobody knows, so it isn't counted on.
             self.down.insert(instance.id());
         }
+        for resource in plan.resources.iter().filter(|resource| hosts.contains(&resource.host)) {
+            if let Some(play) = self.plays.get_mut(&resource.play) {
+                play.lost.insert(resource.host.clone());
+            }
+        }
         let of = plan.instance(&action.instance()).map(|instance| instance.play);
+        let of = of.or_else(|| plan.resource(action).map(|resource| resource.play));
         let budgeted = of.and_then(|play| self.plays.get(&play)).is_some_and(|play| play.percentage.is_some());
         if stage.kind != StageKind::Independent || !budgeted {
             self.over.get_or_insert_with(|| "no later stage starts after a failure".to_owned());

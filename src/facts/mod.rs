@@ -4,13 +4,17 @@
 //! A fact is [`Observed::Known`], [`Observed::Absent`] or [`Observed::Unknown`] with the reason.
 //! Unknown is never defaulted away: whatever depends on it is blocked.
 
+mod account;
 mod command;
+mod crontab;
 mod disk;
 mod effects;
 mod file;
 mod health;
 mod interpreters;
 mod jobs;
+mod listening;
+mod os_package;
 mod package_source;
 mod paths;
 mod pins;
@@ -19,6 +23,8 @@ mod process;
 mod published;
 mod resolution;
 mod schema;
+mod started;
+mod stat;
 mod sum;
 mod system;
 mod unit;
@@ -35,13 +41,17 @@ use serde::{Deserialize, Serialize};
 use crate::model::{HostName, Timestamp};
 use crate::release::Wheel;
 
+pub use account::{Account, AccountQuery};
 pub use command::{CommandAnswer, CommandQuery};
+pub use crontab::{Crontab, CrontabQuery};
 pub use disk::{Disk, DiskQuery};
 pub use effects::{Effect, EffectKind, Effects, EffectsQuery, RevisionEffects};
 pub use file::{File, FileQuery};
 pub use health::{Health, HealthQuery};
 pub use interpreters::{Interpreter, Interpreters, InterpretersQuery, UnfitInterpreter};
 pub use jobs::{Jobs, UnfinishedJob};
+pub use listening::{Listening, ListeningQuery};
+pub use os_package::{OsPackage, OsPackageQuery};
 pub use package_source::{PackageSource, PackageSourceQuery};
 pub use paths::{Paths, PathsQuery};
 pub use pins::{Pins, PinsQuery};
@@ -50,6 +60,8 @@ pub use process::{Process, ProcessQuery, Processes};
 pub use published::{Published, PublishedQuery, Told};
 pub use resolution::{Resolution, ResolutionQuery};
 pub use schema::{DATABASE_URL_PY, Database, DatabaseKind, MIGRATION_NOTE, SchemaFact, SchemaQuery};
+pub use started::Started;
+pub use stat::{Contents, LONGEST as LONGEST_CONTENT, Stat, StatKind, StatQuery};
 pub use sum::{Sum, SumQuery};
 pub use system::System;
 pub use unit::{Unit, UnitQuery};
@@ -155,6 +167,18 @@ pub enum Query {
     Effects(EffectsQuery),
     /// What would be installed for a release. Slow: asked only by `converge lock`.
     Resolution(ResolutionQuery),
+    /// What lies at a path.
+    Stat(StatQuery),
+    /// A user or a group.
+    Account(AccountQuery),
+    /// A package of the operating system.
+    OsPackage(OsPackageQuery),
+    /// A crontab.
+    Crontab(CrontabQuery),
+    /// Whether something listens on a port.
+    Listening(ListeningQuery),
+    /// When a unit was started.
+    Started(UnitQuery),
 }
 
 /// The answer to one [`Query`].
@@ -201,6 +225,18 @@ pub enum Fact {
     Effects(Observed<Effects>),
     /// Answer to [`Query::Resolution`].
     Resolution(Observed<Resolution>),
+    /// Answer to [`Query::Stat`].
+    Stat(Observed<Stat>),
+    /// Answer to [`Query::Account`].
+    Account(Observed<Account>),
+    /// Answer to [`Query::OsPackage`].
+    OsPackage(Observed<OsPackage>),
+    /// Answer to [`Query::Crontab`].
+    Crontab(Observed<Crontab>),
+    /// Answer to [`Query::Listening`].
+    Listening(Observed<Listening>),
+    /// Answer to [`Query::Started`].
+    Started(Observed<Started>),
 }
 
 /// Everything observed on one host in one round trip.
@@ -311,6 +347,31 @@ impl HostFacts {
         effects, EffectsQuery, Effects, Effects
     );
 
+    accessor!(
+        /// What lies at a path.
+        stat, StatQuery, Stat, Stat
+    );
+    accessor!(
+        /// A user or a group.
+        account, AccountQuery, Account, Account
+    );
+    accessor!(
+        /// A package of the operating system.
+        os_package, OsPackageQuery, OsPackage, OsPackage
+    );
+    accessor!(
+        /// A crontab.
+        crontab, CrontabQuery, Crontab, Crontab
+    );
+    accessor!(
+        /// Whether something listens on a port.
+        listening, ListeningQuery, Listening, Listening
+    );
+    accessor!(
+        /// When a unit was started.
+        started, UnitQuery, Started, Started
+    );
+
     /// The operating system.
     #[must_use]
     pub fn system(&self) -> Observed<&System> {
@@ -373,6 +434,13 @@ impl fmt::Display for Query {
             Query::Resolution(query) => write!(f, "resolution of {query}"),
             Query::Interpreters(query) => write!(f, "interpreters for {}", query.venv),
             Query::Effects(query) => write!(f, "effects in {}", query.database.ini),
+            Query::Stat(query) => write!(f, "path {}", query.path),
+            Query::Account(AccountQuery::User(name)) => write!(f, "user {name}"),
+            Query::Account(AccountQuery::Group(name)) => write!(f, "group {name}"),
+            Query::OsPackage(query) => write!(f, "package {}", query.name),
+            Query::Crontab(query) => write!(f, "crontab of {}", query.user.as_deref().unwrap_or("the session's user")),
+            Query::Listening(query) => write!(f, "port {}", query.port),
+            Query::Started(query) => write!(f, "start of {}", query.name),
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::model::{HostName, Timestamp};
 
 use super::{Fact, HostFacts, Observed, Query};
 use super::{
-    command, disk, effects, file, health, interpreters, jobs, package_source, paths, pins, process, published,
-    resolution, schema, sum, system, unit, venv, wheel, work,
+    account, command, crontab, disk, effects, file, health, interpreters, jobs, listening, os_package, package_source,
+    paths, pins, process, published, resolution, schema, started, stat, sum, system, unit, venv, wheel, work,
 };
 
 /// A probe ready to be sent: the questions and the script that asks them.
@@ -163,6 +163,12 @@ fn title_of(query: &Query) -> Option<&str> {
         | Query::PackageSource(_)
         | Query::Wheel(_)
         | Query::Interpreters(_)
+        | Query::Stat(_)
+        | Query::Account(_)
+        | Query::OsPackage(_)
+        | Query::Crontab(_)
+        | Query::Listening(_)
+        | Query::Started(_)
         | Query::Effects(_)
         | Query::Resolution(_) => None,
     }
@@ -191,6 +197,12 @@ fn ask(query: &Query) -> (Vec<Cow<'static, str>>, String) {
         Query::Resolution(query) => (vec![resolution::function().into()], resolution::call(query)),
         Query::Interpreters(query) => (vec![interpreters::FUNCTION.into()], interpreters::call(query)),
         Query::Effects(query) => (vec![effects::function().into()], effects::call(query)),
+        Query::Stat(query) => (vec![stat::function().into()], stat::call(query)),
+        Query::Account(query) => (vec![account::FUNCTION.into()], account::call(query)),
+        Query::OsPackage(query) => (vec![os_package::FUNCTION.into()], os_package::call(query)),
+        Query::Crontab(query) => (vec![crontab::FUNCTION.into()], crontab::call(query)),
+        Query::Listening(query) => (vec![listening::FUNCTION.into()], listening::call(query)),
+        Query::Started(query) => (vec![started::FUNCTION.into()], started::call(query)),
     }
 }
 
@@ -279,6 +291,12 @@ fn read_fact(query: &Query, answer: &Answer<'_>) -> Fact {
         Query::Resolution(_) => known_or!(Resolution, resolution::parse(answer)),
         Query::Interpreters(_) => known_or!(Interpreters, interpreters::parse(answer)),
         Query::Effects(_) => known_or!(Effects, effects::parse(answer)),
+        Query::Stat(_) => known_or!(Stat, stat::parse(answer)),
+        Query::Account(_) => known_or!(Account, account::parse(answer)),
+        Query::OsPackage(_) => known_or!(OsPackage, os_package::parse(answer)),
+        Query::Crontab(_) => known_or!(Crontab, crontab::parse(answer)),
+        Query::Listening(_) => known_or!(Listening, listening::parse(answer)),
+        Query::Started(_) => known_or!(Started, started::parse(answer)),
     }
 }
 

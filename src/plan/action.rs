@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{Instance, InstanceId};
+use crate::desired::{Instance, InstanceId, Resource};
 use crate::facts::{CommandQuery, Database, EffectsQuery, FileQuery, Query, SumQuery, VenvQuery, WorkQuery};
 use crate::model::{Digest, HostName};
 use crate::release::{Release, RevisionId};
@@ -202,6 +202,17 @@ pub enum ActionKind {
         /// Components of the host, each with the release that it must answer as.
         watched: BTreeMap<String, Release>,
     },
+    /// Make something so that a task of a plain kind declares.
+    Apply {
+        /// What changes, each in words.
+        changes: Vec<String>,
+        /// The change of a content, as a unified diff.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preview: Option<String>,
+        /// The state that it must be found in; `None` where earlier actions change that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        relies_on: Option<String>,
+    },
     /// Start the component, and wait until it is healthy, answers with the release, and its schema is at head.
     Start {
         /// The release that must answer.
@@ -224,11 +235,11 @@ pub enum Undo {
 /// One step on one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {
-    /// Unique in its plan: `RELEASE/HOST/COMPONENT/VERB`.
+    /// Unique in its plan: `RELEASE/HOST/COMPONENT/VERB`, or `PHASE/HOST/NUMBER/apply`.
     pub id: String,
     /// Where it is carried out. A copy is carried out where it goes, and its component is on the host that it comes from.
     pub host: HostName,
-    /// The component that it is for.
+    /// The component that it is for, or the resource.
     pub component: String,
     /// What it does.
     #[serde(flatten)]
@@ -264,6 +275,7 @@ impl Action {
             | ActionKind::Backup { .. }
             | ActionKind::Migrate { .. }
             | ActionKind::Settle { .. }
+            | ActionKind::Apply { .. }
             | ActionKind::Start { .. } => &self.host,
         };
         InstanceId { host: host.clone(), component: self.component.clone() }
@@ -287,6 +299,7 @@ impl Action {
             ActionKind::Copy { .. } => "copy",
             ActionKind::Migrate { .. } => "migrate",
             ActionKind::Settle { .. } => "settle",
+            ActionKind::Apply { .. } => "apply",
             ActionKind::Start { .. } => "start",
         }
     }
@@ -303,6 +316,7 @@ impl Action {
             | ActionKind::Unfreeze
             | ActionKind::Drain { .. }
             | ActionKind::Settle { .. }
+            | ActionKind::Apply { .. }
             | ActionKind::Rehearse { .. }
             | ActionKind::Copy { .. }
             | ActionKind::Snapshot { .. } => &[],
@@ -350,6 +364,7 @@ impl fmt::Display for Action {
                 let names: Vec<&str> = watched.keys().map(String::as_str).collect();
                 write!(f, "watch {} for {seconds} s", names.join(", "))
             }
+            ActionKind::Apply { changes, .. } => write!(f, "{}: {}", self.component, changes.join(", ")),
             ActionKind::Start { release } => {
                 write!(f, "start {} and wait until it answers as {release}", self.component)
             }
@@ -455,7 +470,10 @@ impl Quorum {
 pub struct Plan {
     /// Every instance that the plan is about, also those that need nothing.
     pub instances: Vec<Instance>,
-    /// What was observed of each instance, in one line: what the plan relies on.
+    /// Everything else that tasks declare, in the order of plays, tasks and hosts, also what needs nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<Resource>,
+    /// What was observed of each instance and resource, in one line: what the plan relies on.
     #[serde(with = "basis_as_map")]
     pub basis: BTreeMap<InstanceId, String>,
     /// How many instances of a component must keep serving, by its name.
@@ -504,7 +522,8 @@ impl Plan {
     #[must_use]
     pub fn hosts(&self) -> BTreeSet<HostName> {
         let of_instances = self.instances.iter().map(|instance| &instance.host);
-        of_instances.chain(self.actions().map(|action| &action.host)).cloned().collect()
+        let of_resources = self.resources.iter().map(|resource| &resource.host);
+        of_instances.chain(of_resources).chain(self.actions().map(|action| &action.host)).cloned().collect()
     }
 
     /// The digest of the plan's canonical JSON: equal plans have equal digests.
@@ -566,6 +585,10 @@ impl Plan {
                 for component in names.filter_map(|name| self.on(&action.host, name)) {
                     component.queries().into_iter().for_each(|query| ask(&action.host, query));
                 }
+            }
+            ActionKind::Apply { .. } => {
+                let queries = self.resource(action).map(|resource| resource.plain.queries());
+                queries.into_iter().flatten().for_each(|query| ask(&action.host, query));
             }
             ActionKind::Stop | ActionKind::Start { .. } | ActionKind::Install { .. } | ActionKind::Prune { .. } => {}
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::action::{Action, ActionKind, CopyAt, Migration, PackageMove, Plan, Quorum, Stage, StageKind};
-use crate::desired::{Instance, InstanceId};
+use crate::desired::{Instance, InstanceId, Phase};
 use crate::facts::{Database, HostFacts, Observed, SchemaFact};
 use crate::model::HostName;
 use crate::release::{Release, RevisionId};
@@ -69,6 +69,10 @@ struct State {
     /// Started, and not watched since, although its play says that it has to settle.
     unsettled: BTreeSet<InstanceId>,
     violations: Vec<Violation>,
+    /// The last resource that each host got to.
+    applied: BTreeMap<HostName, (Phase, usize, Option<usize>)>,
+    /// How far the plan is: a component's action counts as past what comes before the components.
+    phase: Option<Phase>,
 }
 
 /// Checks `plan` against the facts that it was made from. An empty answer means that it may run.
@@ -132,6 +136,8 @@ impl State {
             switched: BTreeSet::new(),
             crossing: crossing(plan),
             frozen: BTreeSet::new(),
+            applied: BTreeMap::new(),
+            phase: None,
             rehearsed: BTreeMap::new(),
             blocked: BTreeMap::new(),
             stopped_by_us: BTreeSet::new(),
@@ -163,6 +169,28 @@ impl State {
             );
         }
         state
+    }
+
+    /// Each resource in its own turn: those of a host in their order, before all components or behind them.
+    fn check_apply(&mut self, plan: &Plan, action: &Action, own: &InstanceId) {
+        let Some(resource) = plan.resource(action) else {
+            return self.violate(&action.id, "nothing of this name is declared");
+        };
+        let number = plan.resources.iter().position(|other| other == resource);
+        let turn = (resource.phase, resource.play, number);
+        if self.applied.get(&own.host).is_some_and(|last| *last > turn) {
+            self.violate(&action.id, "it comes behind what its host's tasks declare later");
+        }
+        self.applied.insert(own.host.clone(), turn);
+        let misplaced = match resource.phase {
+            Phase::Before => self.phase > Some(Phase::Before),
+            Phase::Between => true,
+            Phase::After => false,
+        };
+        if misplaced {
+            self.violate(&action.id, "it comes on the wrong side of the components");
+        }
+        self.phase = self.phase.max(Some(resource.phase));
     }
 
     fn violate(&mut self, place: &str, rule: &str) {
@@ -249,7 +277,13 @@ impl State {
 
     fn check_action(&mut self, plan: &Plan, action: &Action) {
         let own = action.instance();
-        if plan.instance(&own).is_none() {
+        if !matches!(action.kind, ActionKind::Apply { .. }) {
+            if self.phase == Some(Phase::After) {
+                self.violate(&action.id, "it comes behind what is to come behind all components");
+            }
+            self.phase = Some(Phase::Between);
+        }
+        if plan.instance(&own).is_none() && plan.resource(action).is_none() {
             self.violate(&action.id, "it is about an instance that the plan doesn't have");
         }
         self.check_mending(plan, action);
@@ -324,6 +358,7 @@ impl State {
                 }
                 self.copied.insert((own, file.clone(), CopyAt { host: action.host.clone(), file: to.clone() }));
             }
+            ActionKind::Apply { .. } => self.check_apply(plan, action, &own),
             ActionKind::Settle { watched, .. } => {
                 for (component, release) in watched {
                     let id = InstanceId { host: action.host.clone(), component: component.clone() };
@@ -422,6 +457,7 @@ impl State {
             | ActionKind::Freeze
             | ActionKind::Unfreeze
             | ActionKind::Drain { .. }
+            | ActionKind::Apply { .. }
             | ActionKind::Settle { .. } => {
                 if plan.mends {
                     self.violate(&action.id, "who mends a database does nothing else");

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::action::{Action, ActionKind, PackageMove, Plan};
 use super::copy::{confirm_copy, lacks_copy, ready_to_copy};
 use super::proof::{effects, mended_meanwhile, ran_already};
+use super::resources;
 use crate::desired::{Instance, InstanceId};
 use crate::facts::{CommandQuery, FileQuery, HostFacts, Observed, VenvQuery, WorkQuery, facts_of};
 use crate::model::HostName;
@@ -101,6 +102,9 @@ pub fn describe(state: &SchemaState) -> String {
 /// Judges whether `action` may begin in `world`.
 #[must_use]
 pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
+    if let (ActionKind::Apply { relies_on, .. }, Some(resource)) = (&action.kind, plan.resource(action)) {
+        return resources::ready(resource, relies_on.as_deref(), world);
+    }
     let Some(instance) = plan.instance(&action.instance()) else {
         return mismatch("an instance of the plan", "none of that name");
     };
@@ -198,6 +202,7 @@ pub fn ready(plan: &Plan, action: &Action, world: &World) -> Readiness {
             }
             Err(reason) => mismatch("a known schema", &reason),
         },
+        ActionKind::Apply { .. } => mismatch("a resource of the plan", "none of that name"),
         ActionKind::Settle { watched, .. } => match settled(plan, action, watched, world) {
             Confirmation::Done(_) => Readiness::Ready,
             Confirmation::NotYet { expected, observed } => Readiness::Mismatch { expected, observed },
@@ -420,6 +425,9 @@ fn file_bytes(file: &str, instance: &Instance, world: &World) -> Result<u64, Str
 #[must_use]
 pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
     let not_yet = |expected: String, observed: String| Confirmation::NotYet { expected, observed };
+    if let Some(resource) = plan.resource(action) {
+        return resources::confirm(resource, world);
+    }
     let Some(instance) = plan.instance(&action.instance()) else {
         return not_yet("an instance of the plan".into(), "none of that name".into());
     };
@@ -487,6 +495,7 @@ pub fn confirm(plan: &Plan, action: &Action, world: &World) -> Confirmation {
             ),
         },
         ActionKind::Start { release } => confirm_start(instance, &assessment, release),
+        ActionKind::Apply { .. } => not_yet("a resource of the plan".into(), "none of that name".into()),
         ActionKind::Settle { watched, .. } => settled(plan, action, watched, world),
     }
 }

@@ -15,6 +15,7 @@ mod member;
 mod mend;
 mod planner;
 mod proof;
+mod resources;
 mod rolling;
 mod saved;
 mod schema_job;
@@ -33,6 +34,7 @@ pub use judge::{
 };
 pub use mend::mend;
 pub use planner::{Input, plan};
+pub use resources::resource_state;
 pub use saved::{SavedPlan, SavedPlanError, StalePlan};
 pub use schema_job::{SchemaJob, migrate, rehearse};
 pub use script::{BUSY, Script, log_script, script};

@@ -14,8 +14,9 @@ use super::full_stop::full_stop;
 use super::group::group;
 use super::judge::state_of;
 use super::member::Member;
+use super::resources::{self, resource_state};
 use super::rolling::{batches, quorums, settling};
-use crate::desired::{Instance, InstanceId};
+use crate::desired::{Instance, InstanceId, Phase, Resource, turns};
 use crate::facts::{Database, HostFacts, facts_of};
 use crate::model::HostName;
 use crate::release::{Catalogue, Release};
@@ -26,6 +27,8 @@ use crate::resource::component::Rehearsal;
 pub struct Input<'a> {
     /// Everything declared within the run's limits, in the order of plays and hosts.
     pub instances: &'a [Instance],
+    /// Everything else that is declared within the run's limits, in the order of plays, tasks and hosts.
+    pub resources: &'a [Resource],
     /// What was observed.
     pub facts: &'a BTreeMap<HostName, HostFacts>,
     /// What is known of products and their releases.
@@ -42,7 +45,7 @@ impl<'a> Input<'a> {
     /// A plan of what differs, with nothing asked for beside it.
     #[must_use]
     pub fn new(instances: &'a [Instance], facts: &'a BTreeMap<HostName, HostFacts>, catalogue: &'a Catalogue) -> Self {
-        Self { instances, facts, catalogue, drain_timeout: None, manual_steps: &[], others: &[] }
+        Self { instances, resources: &[], facts, catalogue, drain_timeout: None, manual_steps: &[], others: &[] }
     }
 }
 
@@ -53,12 +56,16 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let used: Vec<Option<Database>> = members.iter().map(|member| member.database.clone()).collect();
     let groups = group(input.instances, &used);
     let mut databases = Databases::new(&members);
-    let basis = members
+    let mut basis: BTreeMap<InstanceId, String> = members
         .iter()
         .map(|m| (m.instance.id(), state_of(m.instance, &facts_of(input.facts, &m.instance.host))))
         .collect();
+    let of_resource = |one: &Resource| (one.id(), resource_state(one, &facts_of(input.facts, &one.host)));
+    basis.extend(input.resources.iter().map(of_resource));
     let quorums = quorums(input);
-    let mut made = Made::default();
+    let turns = turns(input.resources, input.facts);
+    let stages = resources::stages(Phase::Before, input.resources, &turns);
+    let mut made = Made { stages, ..Made::default() };
     for release in releases(&members) {
         let rounds: Vec<Round> =
             groups.iter().filter_map(|group| round(&release, group, &members, &databases)).collect();
@@ -80,8 +87,10 @@ pub fn plan(input: &Input<'_>) -> Plan {
     if let Some(stage) = thaw(&members) {
         made.stages.push(stage);
     }
+    made.stages.extend(resources::stages(Phase::After, input.resources, &turns));
     let (instances, recoveries) = (input.instances.to_vec(), made.recoveries);
-    Plan { instances, basis, quorums, stages: made.stages, recoveries, mends: false }
+    let resources = input.resources.to_vec();
+    Plan { instances, resources, basis, quorums, stages: made.stages, recoveries, mends: false }
 }
 
 /// What has been planned so far.

@@ -11,7 +11,7 @@ use crate::model::{Digest, HostName};
 use crate::preflight::{Finding, Request};
 
 /// The version of the file's format; another one is refused.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// A plan with all that is needed to carry it out later. `T` is how a host is reached.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -187,14 +187,14 @@ mod tests {
 
     #[test]
     fn other_files_are_told_apart() {
-        for text in ["", "{}", "[]", "25.6.4", "{\"format\": 5, \"written_by\": \"converge\"}"] {
+        for text in ["", "{}", "[]", "25.6.4", "{\"format\": 6, \"written_by\": \"converge\"}"] {
             let error = SavedPlan::<String>::parse(text).unwrap_err();
             assert!(matches!(error, SavedPlanError::Malformed(_)), "{text}: {error}");
         }
         // A later format is named as such, whatever else is in it.
         let error =
             SavedPlan::<String>::parse("{\"format\": 9, \"written_by\": \"converge 9\", \"x\": []}").unwrap_err();
-        assert_eq!(error.to_string(), "it has the format 9, this converge reads 5 (it was written by converge 9)");
+        assert_eq!(error.to_string(), "it has the format 9, this converge reads 6 (it was written by converge 9)");
     }
 
     #[test]

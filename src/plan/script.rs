@@ -29,8 +29,12 @@ pub struct Script {
 /// `None` when the plan has no such instance, or the component lacks what the action needs.
 #[must_use]
 pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script> {
+    if let Some(resource) = plan.resource(action) {
+        return Some(whole(&resource.plain.script(facts), action));
+    }
     let component = &plan.instance(&action.instance())?.component;
     let body = match &action.kind {
+        ActionKind::Apply { .. } => return None,
         ActionKind::Stop => stop(component, facts),
         ActionKind::Stage { venv, target, interpreter, python, packages } => {
             let moving = plan.instances.iter().filter(|i| i.host == action.host && i.component.venv == *venv);
@@ -87,9 +91,13 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
         }
         ActionKind::Start { .. } => start(component, facts),
     };
-    // The whole is read before it runs, and nothing in it can swallow the rest from standard input.
+    Some(whole(&body, action))
+}
+
+/// The whole is read before it runs, and nothing in it can swallow the rest from standard input.
+fn whole(body: &str, action: &Action) -> Script {
     let text = format!("act() {{\n{body}}}\nact </dev/null\n");
-    Some(Script { text, limit: Duration::from_secs(u64::from(action.limit_seconds)) })
+    Script { text, limit: Duration::from_secs(u64::from(action.limit_seconds)) }
 }
 
 /// Declared packages of the same environment that the action doesn't move.

@@ -56,7 +56,9 @@ pub(super) const WORDS: [&str; 5] = ["block", "import_tasks", "include_tasks", "
 pub(super) fn word_of(node: &Node) -> Option<&'static str> {
     let entries = node.as_mapping().ok()?;
     let short = |key: &Node| key.key_text().trim_start_matches("ansible.builtin.").to_owned();
-    WORDS.into_iter().find(|word| entries.iter().any(|(key, _)| short(key) == *word))
+    // A mapping below `block` is a block of lines in a file, a kind of task.
+    let is_kind = |word: &str, value: &Node| word == "block" && value.as_mapping().is_ok() && !value.is_null();
+    WORDS.into_iter().find(|word| entries.iter().any(|(key, value)| short(key) == *word && !is_kind(word, value)))
 }
 
 pub(super) fn read(reader: &Reader<'_>, node: &Node, word: &'static str) -> Result<Group, Diagnostics> {

@@ -21,11 +21,20 @@ pub enum TaskKind {
     Fail,
     /// Something about the run itself: `flush_handlers`, `noop`.
     Meta,
+    /// One of the plain kinds, by its word.
+    Plain(&'static str),
 }
 
+/// The words of the plain kinds.
+const PLAIN: [&str; 12] =
+    ["block", "command", "copy", "cron", "file", "group", "http", "line", "package", "service", "user", "wait_for"];
+
 impl TaskKind {
-    /// All kinds, in alphabetical order.
-    pub const ALL: [Self; 5] = [Self::Assert, Self::Component, Self::Debug, Self::Fail, Self::Meta];
+    /// All kinds, those that need no resource first, in alphabetical order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let others = [Self::Assert, Self::Component, Self::Debug, Self::Fail, Self::Meta];
+        others.into_iter().chain(PLAIN.map(Self::Plain))
+    }
 
     /// The word that tasks use.
     #[must_use]
@@ -36,6 +45,7 @@ impl TaskKind {
             Self::Debug => "debug",
             Self::Fail => "fail",
             Self::Meta => "meta",
+            Self::Plain(word) => word,
         }
     }
 
@@ -49,7 +59,7 @@ impl TaskKind {
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
         let word = word.strip_prefix("ansible.builtin.").unwrap_or(word);
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
+        Self::all().find(|kind| kind.word() == word)
     }
 }
 
@@ -98,7 +108,7 @@ const DELAY: u32 = 5;
 
 /// The words of all kinds, for messages.
 pub(super) fn kinds() -> String {
-    TaskKind::ALL.map(TaskKind::word).join(", ")
+    TaskKind::all().map(TaskKind::word).collect::<Vec<_>>().join(", ")
 }
 
 /// Words of a task beside its kind and what it shares with others.
@@ -179,7 +189,7 @@ pub(super) fn head(node: &Node) -> Span {
 
 fn unknown(key: &Node) -> Diagnostic {
     let word = key.key_text();
-    let known = TaskKind::ALL.map(TaskKind::word).into_iter().chain(FIELDS).chain(shared::FIELDS).chain(group::WORDS);
+    let known = TaskKind::all().map(TaskKind::word).chain(FIELDS).chain(shared::FIELDS).chain(group::WORDS);
     let hint = did_you_mean(word, known).unwrap_or_else(|| format!("the kinds are: {}", kinds()));
     Diagnostic::at(&key.span, format!("`{word}` is neither a kind of task nor a field of one")).hint(hint)
 }

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::desired::Instance;
-use crate::facts::HostFacts;
+use crate::desired::{Instance, Resource, Turn, turns};
+use crate::facts::{HostFacts, facts_of};
 use crate::model::{HostName, Timestamp};
 use crate::release::Catalogue;
 
@@ -34,6 +34,8 @@ use subject::Subject;
 pub struct Input<'a> {
     /// Everything declared within the run's limits, in the order of plays and hosts.
     pub instances: &'a [Instance],
+    /// What else is declared within them.
+    pub resources: &'a [Resource],
     /// What the limits leave out.
     pub out_of_scope: &'a [Instance],
     /// What was observed.
@@ -78,6 +80,7 @@ pub fn check(input: &Input<'_>) -> Vec<Finding> {
             findings.extend((rule.check)(subject).into_iter().map(|breach| finding(&rule, subject, breach)));
         }
     }
+    findings.extend(of_resources(input));
     waiver::apply(&mut findings, &input.request.waivers, input.now);
     in_order(findings)
 }
@@ -124,6 +127,42 @@ pub fn manual_steps(findings: &[Finding]) -> Vec<String> {
         None => finding.observed.clone(),
     };
     steps.map(said).collect()
+}
+
+/// What keeps tasks of the plain kinds from being judged.
+fn of_resources(input: &Input<'_>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for (resource, turn) in input.resources.iter().zip(turns(input.resources, input.facts)) {
+        let Turn::Blocked { unknown, observed, next } = turn else { continue };
+        let facts = facts_of(input.facts, &resource.host);
+        let (rule, next) = match &facts.unreachable {
+            // Said once of a host, where no component has said it already.
+            Some(_) if input.instances.iter().any(|instance| instance.host == resource.host) => continue,
+            Some(_) if findings.iter().any(|finding| finding.host == resource.host) => continue,
+            Some(_) => (
+                rules::unreachable::RULE,
+                format!("bring {} back, or leave it out by --limit '!{}'", resource.host, resource.host),
+            ),
+            None if unknown => (rules::unknown_fact::RULE, next),
+            None => (rules::in_the_way::RULE, next),
+        };
+        findings.push(Finding {
+            code: rule.code.to_owned(),
+            severity: rule.severity,
+            host: resource.host.clone(),
+            component: resource.name.clone(),
+            about: None,
+            observed,
+            observed_at: facts.unreachable.is_none().then_some(facts.observed_at),
+            rule: rule.demands.to_owned(),
+            source: rule.source.to_owned(),
+            next,
+            declared_at: resource.declared_at.clone(),
+            declared_line: String::new(),
+            waived: None,
+        });
+    }
+    findings
 }
 
 fn finding(rule: &Rule, subject: &Subject<'_>, breach: Breach) -> Finding {

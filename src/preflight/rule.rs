@@ -52,11 +52,12 @@ impl Breach {
 
 /// All rules, the worst first: this is the order in which findings are reported.
 #[must_use]
-pub fn rules() -> [Rule; 41] {
+pub fn rules() -> [Rule; 42] {
     [
         unreachable::RULE,
         job_running::RULE,
         unknown_fact::RULE,
+        in_the_way::RULE,
         assertion::RULE,
         // The way there.
         downgrade::RULE,

@@ -56,6 +56,7 @@ impl<'a> Case<'a> {
     fn findings(&self) -> Vec<Finding> {
         check(&Input {
             instances: self.instances,
+            resources: &[],
             out_of_scope: self.out_of_scope,
             facts: &self.facts,
             catalogue: &self.catalogue,
@@ -129,6 +130,7 @@ fn codes_are_unique_and_stable() {
     host-unreachable mandatory
     job-running mandatory
     unknown-fact mandatory
+    in-the-way mandatory
     assertion mandatory
     downgrade mandatory
     major-unasked mandatory

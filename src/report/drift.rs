@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::findings::findings_text;
+use super::plan::preview_text;
 use super::style::{BAD, CHANGED, GOOD, Styled};
-use crate::desired::Instance;
+use crate::desired::{Instance, Resource, Turn, turns};
 use crate::facts::{HostFacts, facts_of};
 use crate::model::{HostName, Timestamp, printable};
-use crate::plan::{Plan, state_of};
+use crate::plan::{Plan, resource_state, state_of};
 use crate::preflight::{Finding, Waiver, refused};
 use crate::release::Release;
 use crate::resource::component::{Cause, assess};
@@ -48,6 +49,26 @@ pub struct DriftedHost {
     pub unreachable: Option<String>,
     /// Its components, in the order of plays.
     pub components: Vec<DriftedComponent>,
+    /// What else its tasks declare, where it isn't as declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<DriftedResource>,
+}
+
+/// Something other than a component that isn't as declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftedResource {
+    /// Its name, such as `service nginx.service`.
+    pub resource: String,
+    /// `file:line:column` of the task that declares it.
+    pub declared_at: String,
+    /// Its state in one line.
+    pub state: String,
+    /// What differs.
+    pub differences: Vec<String>,
+    /// What could not be observed, or is in the way.
+    pub blocked: Option<String>,
+    /// The change of a content, as a unified diff.
+    pub preview: Option<String>,
 }
 
 /// One component of a host.
@@ -89,10 +110,21 @@ pub struct DriftAction {
     pub why: String,
 }
 
+fn drifted_host(facts: &HostFacts) -> DriftedHost {
+    DriftedHost {
+        host: facts.host.clone(),
+        observed_at: facts.unreachable.is_none().then_some(facts.observed_at),
+        unreachable: facts.unreachable.clone(),
+        components: Vec::new(),
+        resources: Vec::new(),
+    }
+}
+
 /// Draws the drift from what was planned.
 #[must_use]
 pub fn drift_of(
     instances: &[Instance],
+    resources: &[Resource],
     facts: &BTreeMap<HostName, HostFacts>,
     findings: &[Finding],
     expired: &[Waiver],
@@ -102,12 +134,7 @@ pub fn drift_of(
     for instance in instances {
         let facts = facts_of(facts, &instance.host);
         let assessment = assess(&instance.component, &facts);
-        let host = hosts.entry(instance.host.clone()).or_insert_with(|| DriftedHost {
-            host: instance.host.clone(),
-            observed_at: facts.unreachable.is_none().then_some(facts.observed_at),
-            unreachable: facts.unreachable.clone(),
-            components: Vec::new(),
-        });
+        let host = hosts.entry(instance.host.clone()).or_insert_with(|| drifted_host(&facts));
         host.components.push(DriftedComponent {
             component: instance.component.name.clone(),
             declared: instance.component.release.clone(),
@@ -121,6 +148,23 @@ pub fn drift_of(
             unknown: assessment.unknown,
         });
     }
+    for (resource, turn) in resources.iter().zip(turns(resources, facts)) {
+        let facts = facts_of(facts, &resource.host);
+        let host = hosts.entry(resource.host.clone()).or_insert_with(|| drifted_host(&facts));
+        let (differences, preview, blocked) = match turn {
+            Turn::Nothing => continue,
+            Turn::Act { changes, preview, .. } => (changes, preview, None),
+            Turn::Blocked { observed, .. } => (Vec::new(), None, Some(observed)),
+        };
+        host.resources.push(DriftedResource {
+            resource: resource.name.clone(),
+            declared_at: resource.declared_at.clone(),
+            state: resource_state(resource, &facts),
+            differences,
+            blocked,
+            preview,
+        });
+    }
     let hosts: Vec<DriftedHost> = hosts.into_values().collect();
     // Where the pre-flight refuses, a run does nothing at all.
     let actions = plan
@@ -131,7 +175,9 @@ pub fn drift_of(
     let clean = |c: &DriftedComponent| c.differences.is_empty() && c.unknown.is_empty();
     let in_sync = !refused(findings)
         && actions.is_empty()
-        && hosts.iter().all(|host| host.unreachable.is_none() && host.components.iter().all(clean));
+        && hosts
+            .iter()
+            .all(|host| host.unreachable.is_none() && host.components.iter().all(clean) && host.resources.is_empty());
     Drift {
         format_version: FORMAT.into(),
         in_sync,
@@ -172,6 +218,23 @@ pub fn drift_text(drift: &Drift) -> String {
             for unknown in &component.unknown {
                 let _ = writeln!(text, "{} {}", Styled(BAD, format!("{name}: unknown:")), printable(unknown));
             }
+        }
+    }
+    for host in drift.hosts.iter().filter(|host| host.unreachable.is_none()) {
+        for DriftedResource { resource, declared_at, differences, blocked, preview, .. } in &host.resources {
+            let name = format!("{}/{resource}", host.host);
+            if let Some(observed) = blocked {
+                let _ = writeln!(text, "{} {}", Styled(BAD, format!("{name}:")), printable(observed));
+                continue;
+            }
+            let changes = differences.join(", ");
+            let _ = writeln!(
+                text,
+                "{}: {} (declared at {declared_at})",
+                Styled(CHANGED, printable(&name)),
+                printable(&changes)
+            );
+            text.push_str(&preview_text(preview.as_deref()));
         }
     }
     // Of a host that can't be asked, the line above says all that is known.

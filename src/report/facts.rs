@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::style::{BAD, HEAD, Styled};
-use crate::facts::{Fact, Health, HostFacts, Observed, Published, Told};
+use crate::facts::{Fact, Health, HostFacts, Observed, Published, StatKind, Told};
 use crate::model::printable;
 use crate::release::Wheel;
 
@@ -47,6 +47,37 @@ fn lines(fact: &Fact) -> (String, Vec<String>) {
             (format!("{} MiB free on {}", disk.available_kib / 1024, disk.mounted_on), locked.into_iter().collect())
         }),
         Fact::Sum(fact) => observed(fact, |sum| (format!("{} bytes, sha256 {}", sum.bytes, sum.sha256), vec![])),
+        Fact::Stat(fact) => observed(fact, |stat| {
+            let what = match &stat.kind {
+                StatKind::File { sha256, .. } => {
+                    let sum = sha256.as_ref().map_or_else(String::new, |sum| format!(", sha256 {sum}"));
+                    format!("a file of {} bytes{sum}", stat.bytes)
+                }
+                StatKind::Directory => "a directory".to_owned(),
+                StatKind::Link(target) => format!("a link to {target}"),
+                StatKind::Other(word) => format!("a {word}"),
+            };
+            (format!("{what}, {:04o} {}:{}, changed {}", stat.mode, stat.owner, stat.group, stat.modified), vec![])
+        }),
+        Fact::Account(fact) => observed(fact, |account| {
+            (
+                format!(
+                    "number {}, home {:?}, shell {:?}, in {} {}",
+                    account.id,
+                    account.home,
+                    account.shell,
+                    account.group,
+                    account.groups.join(" ")
+                ),
+                vec![],
+            )
+        }),
+        Fact::OsPackage(fact) => observed(fact, |package| (package.version.clone(), vec![])),
+        Fact::Crontab(fact) => {
+            observed(fact, |crontab| (format!("{} lines", crontab.lines.len()), crontab.lines.clone()))
+        }
+        Fact::Listening(fact) => observed(fact, |_| ("something listens".to_owned(), vec![])),
+        Fact::Started(fact) => observed(fact, |started| (format!("since {}", started.at), vec![])),
         Fact::File(fact) => observed(fact, |file| (format!("{} bytes, changed {}", file.bytes, file.modified), vec![])),
         Fact::Venv(fact) => observed(fact, |venv| {
             let broken = if venv.executable { "" } else { ", which can't be executed" };

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::style::{CHANGED, GOOD, HEAD, Styled};
+use super::style::{BAD, CHANGED, GOOD, HEAD, Styled};
 use crate::model::printable;
-use crate::plan::{Plan, StageKind, Undo};
+use crate::plan::{ActionKind, Plan, StageKind, Undo};
 
 /// The plan for people: stages, hosts, actions and why; or why there is nothing to do.
 #[must_use]
@@ -12,14 +12,7 @@ pub fn plan_text(plan: &Plan) -> String {
     let mut text = String::new();
     let hosts = plan.hosts().len();
     if plan.is_empty() {
-        let _ = writeln!(
-            text,
-            "{}",
-            Styled(
-                GOOD,
-                format!("Nothing to do: {} component(s) on {hosts} host(s) are as declared.", plan.instances.len())
-            )
-        );
+        let _ = writeln!(text, "{}", Styled(GOOD, nothing_to_do(plan, hosts)));
         for (id, state) in &plan.basis {
             let _ = writeln!(text, "  {id}: {state}");
         }
@@ -53,10 +46,37 @@ pub fn plan_text(plan: &Plan) -> String {
         for action in stage.tracks.iter().flat_map(|track| &track.actions) {
             let _ = writeln!(text, "  {} {action}", Styled(CHANGED, format!("{}:", action.host)));
             let _ = writeln!(text, "      because {}", printable(&action.why));
+            if let ActionKind::Apply { preview, .. } = &action.kind {
+                text.push_str(&preview_text(preview.as_deref()));
+            }
             if let Undo::Restore(command) = &action.undo {
                 let _ = writeln!(text, "      only a restore takes it back: {command}");
             }
         }
+    }
+    text
+}
+
+fn nothing_to_do(plan: &Plan, hosts: usize) -> String {
+    let components = plan.instances.len();
+    match plan.resources.len() {
+        0 => format!("Nothing to do: {components} component(s) on {hosts} host(s) are as declared."),
+        others => format!(
+            "Nothing to do: {components} component(s) and {others} other resource(s) on {hosts} host(s) are as declared."
+        ),
+    }
+}
+
+/// A unified diff, indented; what it shows comes from hosts and files, and steers no terminal.
+pub(super) fn preview_text(preview: Option<&str>) -> String {
+    let mut text = String::new();
+    for line in preview.into_iter().flat_map(str::lines) {
+        let shown = printable(line);
+        let _ = match line.as_bytes().first() {
+            Some(b'+') => writeln!(text, "      {}", Styled(GOOD, shown)),
+            Some(b'-') => writeln!(text, "      {}", Styled(BAD, shown)),
+            Some(_) | None => writeln!(text, "      {shown}"),
+        };
     }
     text
 }

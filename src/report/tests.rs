@@ -27,6 +27,7 @@ fn host(name: &str) -> HostName {
 fn look(instances: &[Instance], facts: &std::collections::BTreeMap<HostName, HostFacts>) -> Vec<preflight::Finding> {
     preflight::check(&preflight::Input {
         instances,
+        resources: &[],
         out_of_scope: &[],
         facts,
         catalogue: &Catalogue::default(),
@@ -39,7 +40,7 @@ fn drift(all: &[(Instance, Seen)]) -> Drift {
     let instances: Vec<Instance> = all.iter().map(|(instance, _)| instance.clone()).collect();
     let facts = world(all.iter().map(|(instance, seen)| (instance, seen.clone())));
     let findings = look(&instances, &facts);
-    drift_of(&instances, &facts, &findings, &[], &plan(&Input::new(&instances, &facts, &Catalogue::default())))
+    drift_of(&instances, &[], &facts, &findings, &[], &plan(&Input::new(&instances, &facts, &Catalogue::default())))
 }
 
 #[test]
@@ -298,8 +299,14 @@ fn an_unreachable_host_is_told_once() {
     let facts = std::collections::BTreeMap::from([(host("m"), lost)]);
     let instances = [instance];
     let findings = look(&instances, &facts);
-    let drift =
-        drift_of(&instances, &facts, &findings, &[], &plan(&Input::new(&instances, &facts, &Catalogue::default())));
+    let drift = drift_of(
+        &instances,
+        &[],
+        &facts,
+        &findings,
+        &[],
+        &plan(&Input::new(&instances, &facts, &Catalogue::default())),
+    );
     assert!(!drift.in_sync);
     let text = plain(&drift_text(&drift));
     assert_eq!(text.matches("connection refused").count(), 1, "{text}");

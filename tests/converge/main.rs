@@ -22,6 +22,7 @@ mod partial;
 mod preflight;
 mod published;
 mod refusals;
+mod resources;
 mod saved;
 mod signals;
 mod upgrade;

@@ -35,6 +35,7 @@ fn with_schema(simulated: &Simulated) -> Vec<Instance> {
 fn refusing(instances: &[Instance], facts: &BTreeMap<HostName, HostFacts>) -> Vec<String> {
     let findings = preflight::check(&preflight::Input {
         instances,
+        resources: &[],
         out_of_scope: &[],
         facts,
         catalogue: &Catalogue::default(),

@@ -50,6 +50,7 @@ pub(crate) fn refusing(asked: &Asked, instances: &[Instance], facts: &BTreeMap<H
     let waivers = waivable.map(|rule| preflight::parse_waiver(&format!("{}=simulated", rule.code)).unwrap()).collect();
     let findings = preflight::check(&preflight::Input {
         instances,
+        resources: &[],
         out_of_scope: &[],
         facts,
         catalogue: &asked.catalogue,

@@ -8,6 +8,7 @@ pub(super) mod broken_release;
 pub(super) mod change_log;
 pub(super) mod database_moving;
 pub(super) mod downgrade;
+pub(super) mod in_the_way;
 pub(super) mod job_running;
 pub(super) mod known_risk;
 pub(super) mod major_in_place;

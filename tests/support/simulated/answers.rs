@@ -127,6 +127,13 @@ impl Cluster {
                 self.published.iter().cloned().map(PublishedRelease::plain).collect(),
             ))),
             Query::PackageSource(_) => Fact::PackageSource(Observed::Unknown("it was not asked".into())),
+            // What tasks of the plain kinds declare has hosts of its own to be tried on.
+            Query::Stat(_) => Fact::Stat(Observed::Unknown("it is not simulated".into())),
+            Query::Account(_) => Fact::Account(Observed::Unknown("it is not simulated".into())),
+            Query::OsPackage(_) => Fact::OsPackage(Observed::Unknown("it is not simulated".into())),
+            Query::Crontab(_) => Fact::Crontab(Observed::Unknown("it is not simulated".into())),
+            Query::Listening(_) => Fact::Listening(Observed::Unknown("it is not simulated".into())),
+            Query::Started(_) => Fact::Started(Observed::Unknown("it is not simulated".into())),
         }
     }
 

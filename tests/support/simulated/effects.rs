@@ -52,7 +52,7 @@ impl Cluster {
                 host.links.insert(venv.clone(), target.clone());
             }
             ActionKind::Prune { .. } | ActionKind::Drain { .. } | ActionKind::Rehearse { .. } => {}
-            ActionKind::Settle { .. } => {}
+            ActionKind::Settle { .. } | ActionKind::Apply { .. } => {}
             ActionKind::Freeze => {
                 self.frozen = true;
                 let marker = component.freeze.expect("a freeze").marker;
@@ -124,6 +124,7 @@ impl Cluster {
             ActionKind::Switch { .. }
             | ActionKind::Prune { .. }
             | ActionKind::Drain { .. }
+            | ActionKind::Apply { .. }
             | ActionKind::Settle { .. } => {}
             // A part of a copy is no copy.
             ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } | ActionKind::Copy { .. } => {}

@@ -352,7 +352,7 @@ fn holds_lock(action: &Action) -> bool {
         ActionKind::Backup { .. } | ActionKind::Migrate { .. } | ActionKind::Rehearse { .. } => true,
         ActionKind::Stop | ActionKind::Start { .. } | ActionKind::Switch { .. } | ActionKind::Prune { .. } => false,
         ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } | ActionKind::Snapshot { .. } => false,
-        ActionKind::Settle { .. } | ActionKind::Copy { .. } => false,
+        ActionKind::Settle { .. } | ActionKind::Copy { .. } | ActionKind::Apply { .. } => false,
     }
 }
 

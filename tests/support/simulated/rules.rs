@@ -102,6 +102,7 @@ impl Cluster {
             // They look, or make something new each time.
             ActionKind::Backup { .. } | ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } => false,
             ActionKind::Prune { .. } | ActionKind::Drain { .. } | ActionKind::Settle { .. } => false,
+            ActionKind::Apply { .. } => false,
         }
     }
 
@@ -122,7 +123,7 @@ impl Cluster {
             }
             ActionKind::Prune { .. } | ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } => return,
             ActionKind::Rehearse { .. } | ActionKind::Snapshot { .. } | ActionKind::Settle { .. } => return,
-            ActionKind::Copy { .. } => return,
+            ActionKind::Copy { .. } | ActionKind::Apply { .. } => return,
         };
         for id in ids.into_iter().filter(|id| self.running(id)).collect::<Vec<_>>() {
             self.violate(action, &format!("{id} runs while {what}"));
@@ -205,7 +206,8 @@ impl Cluster {
                     self.violate(action, "it copies what isn't there");
                 }
             }
-            ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } | ActionKind::Settle { .. } => {}
+            ActionKind::Freeze | ActionKind::Unfreeze | ActionKind::Drain { .. } => {}
+            ActionKind::Settle { .. } | ActionKind::Apply { .. } => {}
             ActionKind::Backup { stopped, .. } if stopped.is_empty() => {}
             ActionKind::Backup { .. } | ActionKind::Migrate { .. } => {
                 let database = self.uses[&action.instance()].clone();

@@ -1,0 +1,196 @@
+//! From resolved tasks to what is declared: components and everything else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::desired::{Desired, Instance, Part, Phase, ResolvedTask, Resource, Rolling, Section, Serial};
+use crate::document::{Diagnostic, Diagnostics, Node, did_you_mean, place_of};
+use crate::inventory::Inventory;
+use crate::model::HostName;
+use crate::playbook::TaskKind;
+use crate::resource::component;
+use crate::resource::plain::{ContentSpec, Plain};
+
+/// Everything that the tasks of all hosts declare.
+#[derive(Default)]
+pub(super) struct Declared {
+    /// Components, in the order of plays, tasks and hosts.
+    pub(super) instances: Vec<Instance>,
+    /// Everything else, in the same order.
+    pub(super) resources: Vec<Resource>,
+}
+
+/// Where files of the project lie.
+pub(super) struct Places {
+    /// The project.
+    pub(super) root: PathBuf,
+    /// The directory of the playbook.
+    pub(super) playbook: PathBuf,
+}
+
+/// Decodes every task of every host, and the handlers that any of them notifies.
+pub(super) fn decode(desired: &Desired, inventory: &Inventory, places: &Places) -> Result<Declared, Diagnostics> {
+    let mut mistakes = Diagnostics::new();
+    let mut seen: BTreeMap<(HostName, String), String> = BTreeMap::new();
+    let mut declared = Declared::default();
+    // Whether the first component of a play has been met on a host.
+    let mut met: BTreeSet<(usize, HostName)> = BTreeSet::new();
+    // The files that change before a handler, by its place.
+    let mut notifying: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let handlers = desired.handlers.iter().enumerate().map(|(place, task)| (Some(place), task));
+    for (handler, task) in desired.tasks.iter().map(|task| (None, task)).chain(handlers) {
+        match task.kind {
+            TaskKind::Component => {
+                met.insert((task.play_index, task.host.clone()));
+                mistakes.append(check_words(task));
+                let Some(component) = mistakes.keep(component::decode(&task.body)) else { continue };
+                mistakes.keep(check_backup_host(&task.body, inventory));
+                let key = (task.host.clone(), component.name.clone());
+                if let Some(first) = seen.insert(key, component.declared_at.clone()) {
+                    let message = format!("{}/{} is declared twice, first at {first}", task.host, component.name);
+                    mistakes.push(Diagnostic::at(&task.span, message).hint("give one of them another `name`"));
+                }
+                let rolling = rolling_of(task);
+                let host = task.host.clone();
+                declared.instances.push(Instance { host, play: task.play_index, rolling, component });
+            }
+            TaskKind::Plain(word) => {
+                mistakes.append(check_words(task));
+                let Some(mut plain) = mistakes.keep(plain(word, task, places)) else { continue };
+                match (handler.and_then(|place| notifying.remove(&place)), &mut plain) {
+                    (Some(files), Plain::Service(service)) => service.restart_on.extend(files),
+                    (Some(_) | None, _) => {}
+                }
+                for place in &task.handlers {
+                    match plain.path() {
+                        Some(path) => notifying.entry(*place).or_default().push(path),
+                        None => mistakes.push(
+                            Diagnostic::at(
+                                &task.span,
+                                format!("`{word}` changes no file, so that nothing shows that it notified anybody"),
+                            )
+                            .hint("restart what depends on it by `restart_on` with a file that it changes"),
+                        ),
+                    }
+                }
+                let behind = handler.is_some() || met.contains(&(task.play_index, task.host.clone()));
+                let phase = if behind { Phase::After } else { Phase::Before };
+                let name = plain.to_string();
+                // Two lines in one file are two resources.
+                let same = |count: &usize| {
+                    let name = numbered(&name, *count);
+                    declared.resources.iter().any(|other| other.host == task.host && other.name == name)
+                };
+                let count = (1..).take_while(same).count();
+                declared.resources.push(Resource {
+                    host: task.host.clone(),
+                    name: numbered(&name, count + 1),
+                    play: task.play_index,
+                    rolling: rolling_of(task),
+                    phase,
+                    task: task.task.clone(),
+                    plain,
+                    declared_at: place_of(&task.span),
+                });
+            }
+            // Decided when the playbook was resolved.
+            TaskKind::Assert | TaskKind::Debug | TaskKind::Fail | TaskKind::Meta => {}
+        }
+    }
+    mistakes.or_ok(declared)
+}
+
+/// What a task can say and its kind can't honour: to ignore it would be to do something else than was meant.
+fn check_words(task: &ResolvedTask) -> Diagnostics {
+    let ResolvedTask { environment, ignore_errors, run_once, delegate_to, retry, notify, blocks, section, .. } = task;
+    let is_component = task.kind == TaskKind::Component;
+    let is_service = task.kind == TaskKind::Plain("service");
+    let own_way = "it has its own time-outs, and a rerun goes on from where it stopped";
+    let said = [
+        (
+            "environment",
+            !environment.is_empty(),
+            "set it in the service's own unit or script, or in the command itself",
+        ),
+        ("ignore_errors", *ignore_errors, "what comes behind it relies on it"),
+        (
+            "run_once",
+            *run_once,
+            "name the hosts that have it in the play's `hosts`; what is done once per cluster (a migration) is planned once",
+        ),
+        ("delegate_to", delegate_to.is_some(), "write a play for the hosts that have it"),
+        ("retries", retry.is_some(), own_way),
+        ("notify", is_component && !notify.is_empty(), "processes restart because of what they run"),
+        ("no_log", task.no_log, "its values would be shown all the same in this release"),
+        ("rescue", blocks.iter().any(|block| block.part == Part::Rescue), own_way),
+        ("always", blocks.iter().any(|block| block.part == Part::Always), own_way),
+        (
+            "handlers",
+            *section == Section::Handlers && !is_service,
+            "a handler is a `service` with `state: restarted`; write anything else under `tasks`",
+        ),
+    ];
+    let what = task.kind.word();
+    let wrong = said.into_iter().filter(|(_, is_said, _)| *is_said);
+    wrong
+        .map(|(word, _, hint)| Diagnostic::at(&task.span, format!("a `{what}` can't have `{word}`")).hint(hint))
+        .collect()
+}
+
+fn numbered(name: &str, count: usize) -> String {
+    if count == 1 { name.to_owned() } else { format!("{name} ({count})") }
+}
+
+fn rolling_of(task: &ResolvedTask) -> Rolling {
+    let crate::playbook::Rolling { serial, settle, max_fail_percentage } = task.rolling.clone();
+    let serial = serial.map(|(sizes, span)| Serial { sizes, declared_at: place_of(&span) });
+    Rolling { serial, settle, max_fail_percentage }
+}
+
+fn plain(word: &str, task: &ResolvedTask, places: &Places) -> Result<Plain, Diagnostics> {
+    if let Some(read) = Plain::read(word, &task.body) {
+        return read;
+    }
+    let fetch = |source: &Node| fetch(source, &task.role_directory, places);
+    ContentSpec::read(word, &task.body, fetch).map(Plain::Content)
+}
+
+/// The content of a file of the project: an absolute path, or one in `files/` of the role, or beside the playbook.
+fn fetch(source: &Node, role: &str, places: &Places) -> Result<Vec<u8>, Diagnostics> {
+    let name = source.as_filled_text()?;
+    let of_role = (!role.is_empty()).then(|| places.root.join(role).join("files"));
+    let candidates: Vec<PathBuf> = match Path::new(&name).is_absolute() {
+        true => vec![PathBuf::from(&name)],
+        false => of_role
+            .into_iter()
+            .chain([places.playbook.join("files"), places.playbook.clone()])
+            .map(|directory| directory.join(&name))
+            .collect(),
+    };
+    for path in &candidates {
+        #[expect(clippy::disallowed_methods, reason = "files of the project are read here")]
+        match std::fs::read(path) {
+            Ok(content) => return Ok(content),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Diagnostic::at(&source.span, format!("can't read {}: {error}", path.display())).into());
+            }
+        }
+    }
+    let looked: Vec<String> = candidates.iter().map(|path| path.display().to_string()).collect();
+    Err(Diagnostic::at(&source.span, format!("there is no file {name}"))
+        .hint(format!("looked for {}", looked.join(", ")))
+        .into())
+}
+
+/// A host for backups is one of the inventory: that says how it is reached.
+fn check_backup_host(task: &Node, inventory: &Inventory) -> Result<(), Diagnostic> {
+    let Some(node) = task.get("schema").and_then(|schema| schema.get("backup_host")) else { return Ok(()) };
+    let name = node.as_text()?;
+    if name.trim().is_empty() || inventory.host(&name).is_some() {
+        return Ok(());
+    }
+    let known = inventory.hosts().iter().map(HostName::as_str);
+    let message = format!("`backup_host` is a host of the inventory, and there is no {name}");
+    Err(Diagnostic::at(&node.span, message).maybe_hint(did_you_mean(&name, known)))
+}

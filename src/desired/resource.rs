@@ -1,0 +1,143 @@
+//! What tasks of the plain kinds declare for a host, and whose turn it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{InstanceId, Rolling};
+use crate::facts::{HostFacts, facts_of};
+use crate::model::HostName;
+use crate::resource::plain::{Plain, Verdict};
+
+/// Something other than a component that a task declares for one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// The host.
+    pub host: HostName,
+    /// What tells it from everything else on its host, such as `service nginx.service`.
+    pub name: String,
+    /// The number of the play that declares it, from 0.
+    pub play: usize,
+    /// How its play goes over its hosts.
+    pub rolling: Rolling,
+    /// Whether it comes before the components of the run, or behind them.
+    pub phase: Phase,
+    /// The task's name.
+    pub task: String,
+    /// What is declared.
+    pub plain: Plain,
+    /// `file:line:column` of the task that declares it.
+    pub declared_at: String,
+}
+
+/// When it is a resource's turn. Components of all plays move release by release, so what tasks declare comes before all of
+/// them or behind all of them: before, where its task stands ahead of the first component of its play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Before the components.
+    Before,
+    /// The components themselves; no resource is here.
+    Between,
+    /// Behind them.
+    After,
+}
+
+impl Resource {
+    /// Its name, with its host.
+    #[must_use]
+    pub fn id(&self) -> InstanceId {
+        InstanceId { host: self.host.clone(), component: self.name.clone() }
+    }
+}
+
+/// What is to be done about a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing: it is as declared.
+    Nothing,
+    /// It is to be made so.
+    Act {
+        /// What changes, each in words.
+        changes: Vec<String>,
+        /// The change of a content, as a unified diff.
+        preview: Option<String>,
+        /// The state that it must be found in when its turn comes; `None` where something earlier may change that.
+        relies_on: Option<String>,
+    },
+    /// It can't be judged, and nothing of the plan will change that.
+    Blocked {
+        /// Whether it could not be observed; otherwise what is there is not converge's to replace.
+        unknown: bool,
+        /// What was observed.
+        observed: String,
+        /// What to do.
+        next: String,
+    },
+}
+
+/// What is to be done about each resource, in their order. On each host what is planned for the earlier ones counts: what
+/// can't be judged now may depend on it, and is judged when its turn comes.
+#[must_use]
+pub fn turns(resources: &[Resource], facts: &BTreeMap<HostName, HostFacts>) -> Vec<Turn> {
+    let mut changing: BTreeMap<&HostName, BTreeSet<String>> = BTreeMap::new();
+    let mut order: Vec<usize> = (0..resources.len()).collect();
+    order.sort_by_key(|number| (resources[*number].phase, resources[*number].play));
+    let mut turns = vec![Turn::Nothing; resources.len()];
+    for number in order {
+        let resource = &resources[number];
+        let seen = facts_of(facts, &resource.host);
+        let verdict = resource.plain.judge(&seen);
+        let before = changing.get(&resource.host);
+        let turn = turn(&resource.plain, verdict, before, seen.unreachable.is_some());
+        if matches!(turn, Turn::Act { .. }) {
+            changing.entry(&resource.host).or_default().extend(resource.plain.path().or(Some(String::new())));
+        }
+        turns[number] = turn;
+    }
+    turns
+}
+
+fn turn(plain: &Plain, verdict: Verdict, before: Option<&BTreeSet<String>>, unreachable: bool) -> Turn {
+    // Of a host that can't be asked, nothing is planned.
+    let later = before.is_some() && !unreachable;
+    let touched = |path: &String| before.is_some_and(|paths| paths.contains(path));
+    let when_its_turn_comes = |reason: String| Turn::Act {
+        changes: vec![format!("judged when its turn comes: {reason}")],
+        preview: None,
+        relies_on: None,
+    };
+    match verdict {
+        Verdict::InSync { .. } => match plain {
+            Plain::Service(service) if service.restarts() && service.restart_on.iter().any(touched) => {
+                let path = service.restart_on.iter().find(|path| touched(path)).cloned().unwrap_or_default();
+                Turn::Act { changes: vec![format!("restart: {path} changes before")], preview: None, relies_on: None }
+            }
+            _ => Turn::Nothing,
+        },
+        Verdict::Differs(differs) => {
+            let by_path = plain.path().filter(|path| !touched(path)).map(|_| differs.state.clone());
+            Turn::Act { changes: differs.changes, preview: differs.preview, relies_on: by_path }
+        }
+        Verdict::Unknown(reason) if later => when_its_turn_comes(reason),
+        Verdict::Refused { observed, .. } if later => when_its_turn_comes(observed),
+        Verdict::Unknown(reason) => Turn::Blocked {
+            unknown: true,
+            observed: format!("unknown: {reason}"),
+            next: "make it observable; `converge facts` shows everything that was seen".into(),
+        },
+        Verdict::Refused { observed, next } => Turn::Blocked { unknown: false, observed, next },
+    }
+}
+
+/// The files that these turns change, by host: what was started before is out of date then.
+#[must_use]
+pub fn files_that_change<'r>(resources: &'r [Resource], turns: &[Turn]) -> BTreeMap<&'r HostName, BTreeSet<String>> {
+    let mut files: BTreeMap<&HostName, BTreeSet<String>> = BTreeMap::new();
+    for (resource, turn) in resources.iter().zip(turns) {
+        if let (Turn::Act { .. }, Phase::Before) = (turn, resource.phase) {
+            files.entry(&resource.host).or_default().extend(resource.plain.path());
+        }
+    }
+    files
+}
