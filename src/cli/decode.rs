@@ -57,9 +57,9 @@ pub(super) fn decode(desired: &Desired, inventory: &Inventory, places: &Places) 
             TaskKind::Plain(word) => {
                 mistakes.append(check_words(task));
                 let Some(mut plain) = mistakes.keep(plain(word, task, places)) else { continue };
-                match (handler.and_then(|place| notifying.remove(&place)), &mut plain) {
-                    (Some(files), Plain::Service(service)) => service.restart_on.extend(files),
-                    (Some(_) | None, _) => {}
+                let notified = handler.and_then(|place| notifying.remove(&place));
+                if let (Some(files), Plain::Service(service)) = (notified, &mut plain) {
+                    service.restart_on.extend(files);
                 }
                 for place in &task.handlers {
                     match plain.path() {

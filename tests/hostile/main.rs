@@ -8,7 +8,6 @@
 #![allow(clippy::disallowed_methods, reason = "a test stands outside: it starts programs, reads files and the clock")]
 
 #[path = "../support/accounts.rs"]
-#[allow(dead_code, unused_imports)]
 mod accounts;
 #[path = "../converge/bench.rs"]
 #[allow(dead_code)]
