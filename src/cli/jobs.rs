@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::Options;
@@ -29,7 +31,12 @@ pub(super) async fn survey_when_idle(
     subject: &Subject<'_>,
 ) -> Result<Result<Survey, Exit>, CliError> {
     let mut seen = survey(fleet, subject).await?;
-    for _ in 0..ROUNDS {
+    let end = Instant::now() + options.lock_wait;
+    for round in 0.. {
+        // Whoever waits for a run that is at work waits for as many of its jobs as it has.
+        if round >= ROUNDS && Instant::now() >= end {
+            break;
+        }
         let at_work: Vec<(HostName, UnfinishedJob)> = seen.facts.values().flat_map(at_work_on).collect();
         if at_work.is_empty() {
             break;
