@@ -127,7 +127,7 @@ fn wheels() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
         ("a name that steers terminals", several("demo/\x1b]0;evil\x07\u{202e}.py"), Some("evil")),
         // What it leads to isn't looked for: its text is no revision.
         ("a symbolic link", symlink, None),
-        ("a torn end", two[..two.len() - 30].to_vec(), Some("no readable zip archive")),
+        ("a torn end", two[..two.len() - 30].to_vec(), Some("it is no whole wheel")),
     ]
 }
 
