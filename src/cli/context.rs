@@ -29,6 +29,8 @@ const PROBE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Everything that was declared, within the run's limit and outside it.
 pub(super) struct Context {
+    /// Whom plays are about, within the limit; something need not be declared for each.
+    pub(super) hosts: BTreeSet<HostName>,
     /// Within the limit, in the order of plays and hosts.
     pub(super) instances: Vec<Instance>,
     /// What else is declared within the limit, in the order of plays, tasks and hosts.
@@ -151,15 +153,9 @@ async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
     let resources: Vec<Resource> = all.resources.into_iter().filter(|resource| is_within(&resource.host)).collect();
     let declared = declared::findings(&desired, is_within);
     declared::say(&desired, options, is_within);
+    let hosts: BTreeSet<HostName> = desired.connections.keys().filter(|host| is_within(host)).cloned().collect();
     if instances.is_empty() && resources.is_empty() && declared.is_empty() {
-        if !tags.is_everything() {
-            let nothing = Diagnostic::nowhere("the tags that are chosen leave nothing to do");
-            let hint = "`--list-tags` shows the tags of each play";
-            return Err(CliError::Declaration(nothing.hint(hint).into()));
-        }
-        let limit = limits.join(" and ");
-        let nothing = Diagnostic::nowhere(format!("--limit {limit} leaves no host that any play is about"));
-        return Err(CliError::Declaration(nothing.into()));
+        nothing_left(limits, &hosts, &tags)?;
     }
     let mut targets: BTreeMap<HostName, Target> =
         desired.connections.iter().map(|(host, connection)| (host.clone(), target(host, connection))).collect();
@@ -172,7 +168,22 @@ async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
     }
     becoming::check_effect(options, &targets)?;
     let catalogue = catalogue(options)?;
-    Ok(Context { instances, resources, out_of_scope, targets, catalogue, request, declared })
+    Ok(Context { hosts, instances, resources, out_of_scope, targets, catalogue, request, declared })
+}
+
+/// Nothing is declared for what was asked about. A playbook may only say something, so that alone is no mistake; a limit
+/// or tags that leave nothing over are: a run that looked at nothing would call it converged.
+fn nothing_left(limits: &[&str], hosts: &BTreeSet<HostName>, tags: &TagSelection) -> Result<(), CliError> {
+    let nothing = if !tags.is_everything() {
+        Diagnostic::nowhere("the tags that are chosen leave nothing to do")
+            .hint("`--list-tags` shows the tags of each play")
+    } else if !limits.is_empty() && hosts.is_empty() {
+        Diagnostic::nowhere(format!("--limit {} leaves no host that any play is about", limits.join(" and ")))
+            .hint("`--list-hosts` shows the hosts of each play")
+    } else {
+        return Ok(());
+    };
+    Err(CliError::Declaration(nothing.into()))
 }
 
 /// The hosts that all limits choose; nothing where there is no limit.

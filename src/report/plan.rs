@@ -60,6 +60,7 @@ pub fn plan_text(plan: &Plan) -> String {
 fn nothing_to_do(plan: &Plan, hosts: usize) -> String {
     let components = plan.instances.len();
     match plan.resources.len() {
+        0 if components == 0 => "Nothing to do: the playbook declares nothing for these hosts.".to_owned(),
         0 => format!("Nothing to do: {components} component(s) on {hosts} host(s) are as declared."),
         others => format!(
             "Nothing to do: {components} component(s) and {others} other resource(s) on {hosts} host(s) are as declared."

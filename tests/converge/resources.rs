@@ -160,3 +160,16 @@ fn somebody_elses_change_between_plan_and_action_is_not_overwritten() {
     Ran::from(output).exits(6).says(&["what the plan relies on has changed"]);
     assert_eq!(site.text("app.conf"), "somebody else's\n");
 }
+
+#[test]
+fn a_playbook_may_only_say_something_but_a_limit_leaves_somebody() {
+    let site = Site::new();
+    site.declares("  - debug: { msg: \"here is {{inventory_hostname}}\" }\n");
+    site.runs(&["--check"]).exits(0).says(&["here is web1", "the playbook declares nothing for these hosts"]);
+    site.runs(&["facts"]).exits(0).says(&["web1"]);
+    let inventory = site.bench.cluster.operator_directory().join("more.ini");
+    fs::write(&inventory, "elsewhere ansible_host=127.0.0.1\n").unwrap();
+    let left = site.runs(&["-i", "more.ini", "--limit", "elsewhere", "--check"]).exits(1);
+    left.says(&["--limit elsewhere leaves no host that any play is about"]);
+    site.runs(&["--tags", "nowhere", "--check"]).exits(1).says(&["leave nothing to do"]);
+}
