@@ -82,8 +82,15 @@ pub(super) async fn go_on(
         return Err(CliError::UnsoundPlan(violations));
     }
     let ready = run::Ready { begun, plan, findings: seen.findings, targets: &saved.targets };
-    if let CarriedOut::Ended(exit) = run::carry_out(options, &fleet, ready, &subject).await? {
-        return Ok(exit);
+    match run::carry_out(options, &fleet, ready, &subject).await? {
+        CarriedOut::Ended(exit) => return Ok(exit),
+        CarriedOut::Prepared => {
+            output::say(
+                "\nPrepared: that was all of this plan. What waited for it can be planned now\n  next: converge plan -o FILE, or a run\n",
+            );
+            return Ok(Exit::Drift);
+        }
+        CarriedOut::Outdated(_) => {}
     }
     let seen = survey(&fleet, &subject).await?;
     if !seen.refused() && seen.plan.is_empty() {

@@ -39,7 +39,9 @@ pub(super) async fn go_on(options: &Options, resumes: Option<RunId>) -> Result<E
     let fleet = context::fleet(options, context.targets.clone(), Sessions::Kept)?;
     // What only looks is no run, and leaves no trace.
     let mut begun = if options.check { None } else { Some(Begun::new(options, resumes)?) };
-    for round in 1.. {
+    let mut round = 0;
+    loop {
+        round += 1;
         let mut seen = match look(options, &fleet, &context.subject(options)).await? {
             Ok(seen) => seen,
             Err(exit) => return Ok(exit),
@@ -76,6 +78,12 @@ pub(super) async fn go_on(options: &Options, resumes: Option<RunId>) -> Result<E
                 begun = Some(*named);
             }
             CarriedOut::Outdated(_) => break,
+            // Each time, something is there that wasn't: this comes to an end.
+            CarriedOut::Prepared => {
+                output::say("\nPrepared: what could not be judged before is looked at and planned now.\n");
+                begun = Some(Begun::new(options, None)?);
+                round = 0;
+            }
         }
     }
     output::say(&format!(
@@ -152,6 +160,8 @@ pub(super) enum CarriedOut {
     Ended(Exit),
     /// Nothing was begun: what the plan relies on was different when it was looked at behind the locks.
     Outdated(Box<Begun>),
+    /// It prepared, and what waited for that can be planned now.
+    Prepared,
 }
 
 /// Asks, gets the locks, carries the plan out while they are kept, and gives them back.
@@ -239,7 +249,7 @@ async fn carry_out_locked(
         );
         return Ok(CarriedOut::Ended(Exit::Interrupted));
     };
-    let proven = prove(fleet, &outcome, subject, lost.get()).await;
+    let proven = prove(fleet, &plan, &outcome, subject, lost.get()).await;
     if outcome.unrecorded.is_none() {
         let (how, code) = ending(&proven);
         recording.end(how, code).await;
@@ -247,7 +257,10 @@ async fn carry_out_locked(
     let exit = proven?;
     // The run has ended as it has ended, whoever still listens.
     let _ = output::answer(&recap_text(lines_of(&plan.hosts(), &outcome, &plan)));
-    Ok(CarriedOut::Ended(exit))
+    match exit {
+        Exit::Ok if !plan.waiting.is_empty() => Ok(CarriedOut::Prepared),
+        exit => Ok(CarriedOut::Ended(exit)),
+    }
 }
 
 /// Puts the question before a stage, beside everything else that goes on.
@@ -278,9 +291,10 @@ fn taken_over(outcome: &RunOutcome, lost: Option<&(HostName, String)>) -> Option
     Some(Exit::Locked)
 }
 
-/// After the last action: gather again, plan again.
+/// After the last action: gather again, plan again. A plan that only prepared has done so when nothing waits any more.
 async fn prove(
     fleet: &Arc<Fleet<AnyConnector>>,
+    plan: &Plan,
     outcome: &RunOutcome,
     subject: &Subject<'_>,
     lost: Option<&(HostName, String)>,
@@ -321,6 +335,10 @@ async fn prove(
         return Ok(Exit::Interrupted);
     }
     let after = survey(fleet, subject).await?;
+    // What the pre-flight says of what isn't waiting any more is said by the plan for it.
+    if !plan.waiting.is_empty() && after.plan.waiting.is_empty() {
+        return Ok(Exit::Ok);
+    }
     if !after.refused() && after.plan.is_empty() {
         output::progress("\nConverged: gathered and planned again, and nothing is left to do.");
         for (id, state) in &after.plan.basis {

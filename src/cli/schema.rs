@@ -105,7 +105,8 @@ pub(super) async fn mend_on(
     let ready = run::Ready { begun, plan, findings, targets: &context.targets };
     match run::carry_out(options, &fleet, ready, &context.subject(options)).await? {
         CarriedOut::Ended(exit) => Ok(exit),
-        CarriedOut::Outdated(_) => {
+        // A mending never prepares.
+        CarriedOut::Outdated(_) | CarriedOut::Prepared => {
             output::say(
                 "\nWhat the plan relies on has changed since it was made; nothing was done\n  next: converge schema mend, once more\n",
             );

@@ -17,6 +17,7 @@ mod resolve;
 mod resource;
 mod scope;
 mod task;
+mod waiting;
 mod walk;
 
 pub use facts::Facts;
@@ -25,6 +26,7 @@ pub use resolve::{Declaration, Desired, SkippedPlay, resolve, resolve_connection
 pub use resource::{Phase, Resource, Turn, files_that_change, turns};
 pub use scope::Scope;
 pub use task::{BlockPart, Blocked, Message, Part, Refusal, ResolvedRetry, ResolvedTask, Section};
+pub use waiting::{Waiting, waiting};
 
 #[cfg(test)]
 pub(crate) mod fixture;

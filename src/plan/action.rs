@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{Instance, InstanceId, Resource};
+use crate::desired::{Instance, InstanceId, Resource, Waiting};
 use crate::facts::{CommandQuery, Database, EffectsQuery, FileQuery, Query, SumQuery, VenvQuery, WorkQuery};
 use crate::model::{Digest, HostName};
 use crate::release::{Release, RevisionId};
@@ -479,6 +479,9 @@ pub struct Plan {
     /// How many instances of a component must keep serving, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub quorums: BTreeMap<String, Quorum>,
+    /// Components that can't be judged before these stages are done: all of them prepare, and what follows is planned then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Waiting>,
     /// The stages; none means that nothing is to be done.
     pub stages: Vec<Stage>,
     /// What follows on failures.

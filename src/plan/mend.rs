@@ -25,8 +25,16 @@ pub fn mend(input: &Input<'_>) -> Plan {
     let facts: Vec<_> = members.iter().map(|member| facts_of(input.facts, &member.instance.host)).collect();
     let basis = members.iter().zip(&facts).map(|(m, facts)| (m.instance.id(), state_of(m.instance, facts))).collect();
     let (instances, quorums) = (input.instances.to_vec(), quorums(input));
-    let mut plan =
-        Plan { instances, resources: Vec::new(), basis, quorums, stages: vec![], recoveries: vec![], mends: true };
+    let mut plan = Plan {
+        instances,
+        resources: Vec::new(),
+        basis,
+        quorums,
+        waiting: vec![],
+        stages: vec![],
+        recoveries: vec![],
+        mends: true,
+    };
     let databases: BTreeSet<&Database> = members.iter().filter_map(|member| member.database.as_ref()).collect();
     let mut all: Vec<Mended<'_, '_>> =
         databases.into_iter().filter_map(|database| Mended::of(database, &members, &facts, input)).collect();

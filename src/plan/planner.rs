@@ -16,7 +16,7 @@ use super::judge::state_of;
 use super::member::Member;
 use super::resources::{self, resource_state};
 use super::rolling::{batches, quorums, settling};
-use crate::desired::{Instance, InstanceId, Phase, Resource, turns};
+use crate::desired::{Instance, InstanceId, Phase, Resource, turns, waiting};
 use crate::facts::{Database, HostFacts, facts_of};
 use crate::model::HostName;
 use crate::release::{Catalogue, Release};
@@ -65,6 +65,11 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let quorums = quorums(input);
     let turns = turns(input.resources, input.facts);
     let stages = resources::stages(Phase::Before, input.resources, &turns);
+    let waiting = waiting(input.instances, input.resources, &turns, input.facts);
+    if !waiting.is_empty() {
+        let (instances, resources) = (input.instances.to_vec(), input.resources.to_vec());
+        return Plan { instances, resources, basis, quorums, waiting, stages, recoveries: Vec::new(), mends: false };
+    }
     let mut made = Made { stages, ..Made::default() };
     for release in releases(&members) {
         let rounds: Vec<Round> =
@@ -90,7 +95,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     made.stages.extend(resources::stages(Phase::After, input.resources, &turns));
     let (instances, recoveries) = (input.instances.to_vec(), made.recoveries);
     let resources = input.resources.to_vec();
-    Plan { instances, resources, basis, quorums, stages: made.stages, recoveries, mends: false }
+    Plan { instances, resources, basis, quorums, waiting, stages: made.stages, recoveries, mends: false }
 }
 
 /// What has been planned so far.

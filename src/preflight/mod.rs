@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{Instance, Resource, Turn, turns};
+use crate::desired::{Instance, InstanceId, Resource, Turn, turns, waiting};
 use crate::facts::{HostFacts, facts_of};
 use crate::model::{HostName, Timestamp};
 use crate::release::Catalogue;
@@ -67,9 +67,13 @@ pub struct Request {
 /// made where [`refused`] says no.
 #[must_use]
 pub fn check(input: &Input<'_>) -> Vec<Finding> {
-    let all: Vec<Subject<'_>> = input.instances.iter().map(|instance| Subject::new(input, instance, &[])).collect();
-    let subjects: Vec<Subject<'_>> =
-        input.instances.iter().map(|instance| Subject::new(input, instance, &all)).collect();
+    let turns = turns(input.resources, input.facts);
+    // What isn't there yet is judged when it has been prepared.
+    let later = waiting(input.instances, input.resources, &turns, input.facts);
+    let later: Vec<&InstanceId> = later.iter().map(|one| &one.instance).collect();
+    let judged = || input.instances.iter().filter(|instance| !later.contains(&&instance.id()));
+    let all: Vec<Subject<'_>> = judged().map(|instance| Subject::new(input, instance, &[])).collect();
+    let subjects: Vec<Subject<'_>> = judged().map(|instance| Subject::new(input, instance, &all)).collect();
     let mut findings = Vec::new();
     for rule in rules() {
         for subject in &subjects {
@@ -80,7 +84,7 @@ pub fn check(input: &Input<'_>) -> Vec<Finding> {
             findings.extend((rule.check)(subject).into_iter().map(|breach| finding(&rule, subject, breach)));
         }
     }
-    findings.extend(of_resources(input));
+    findings.extend(of_resources(input, turns));
     waiver::apply(&mut findings, &input.request.waivers, input.now);
     in_order(findings)
 }
@@ -130,9 +134,9 @@ pub fn manual_steps(findings: &[Finding]) -> Vec<String> {
 }
 
 /// What keeps tasks of the plain kinds from being judged.
-fn of_resources(input: &Input<'_>) -> Vec<Finding> {
+fn of_resources(input: &Input<'_>, turns: Vec<Turn>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
-    for (resource, turn) in input.resources.iter().zip(turns(input.resources, input.facts)) {
+    for (resource, turn) in input.resources.iter().zip(turns) {
         let Turn::Blocked { unknown, observed, next } = turn else { continue };
         let facts = facts_of(input.facts, &resource.host);
         let (rule, next) = match &facts.unreachable {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::findings::findings_text;
 use super::plan::preview_text;
 use super::style::{BAD, CHANGED, GOOD, Styled};
-use crate::desired::{Instance, Resource, Turn, turns};
+use crate::desired::{Instance, Resource, Turn, Waiting, turns};
 use crate::facts::{HostFacts, facts_of};
 use crate::model::{HostName, Timestamp, printable};
 use crate::plan::{Plan, resource_state, state_of};
@@ -36,6 +36,9 @@ pub struct Drift {
     pub expired_waivers: Vec<Waiver>,
     /// What a run would do, in order.
     pub actions: Vec<DriftAction>,
+    /// Components that a run can only plan for when these actions have prepared them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Waiting>,
 }
 
 /// One host.
@@ -133,7 +136,11 @@ pub fn drift_of(
     let mut hosts: BTreeMap<HostName, DriftedHost> = BTreeMap::new();
     for instance in instances {
         let facts = facts_of(facts, &instance.host);
-        let assessment = assess(&instance.component, &facts);
+        let mut assessment = assess(&instance.component, &facts);
+        // That nothing of it is there is known, and so is what will be done about it.
+        if plan.waiting.iter().any(|waiting| waiting.instance == instance.id()) {
+            assessment.unknown.clear();
+        }
         let host = hosts.entry(instance.host.clone()).or_insert_with(|| drifted_host(&facts));
         host.components.push(DriftedComponent {
             component: instance.component.name.clone(),
@@ -185,6 +192,7 @@ pub fn drift_of(
         findings: findings.to_vec(),
         expired_waivers: expired.to_vec(),
         actions,
+        waiting: plan.waiting.clone(),
     }
 }
 
@@ -245,7 +253,10 @@ pub fn drift_text(drift: &Drift) -> String {
     let answered: Vec<Finding> = drift.findings.iter().filter(|finding| !finding.refuses()).cloned().collect();
     text.push_str(&findings_text(&answered, &drift.expired_waivers));
     let end = match (drift.findings.iter().filter(|f| f.refuses()).count(), drift.actions.len()) {
-        (0, actions) => format!("a run would carry out {actions} action(s); `converge plan` shows them"),
+        (0, actions) => {
+            let then = if drift.waiting.is_empty() { "" } else { ", and then plan for what they prepare" };
+            format!("a run would carry out {actions} action(s){then}; `converge plan` shows them")
+        }
         (findings, _) => format!("a run would be refused for {findings} finding(s)"),
     };
     let _ = writeln!(text, "\nDrift: {end}.");

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::style::{BAD, CHANGED, GOOD, HEAD, Styled};
+use crate::desired::Waiting;
 use crate::model::printable;
 use crate::plan::{ActionKind, Plan, StageKind, Undo};
 
@@ -53,6 +54,20 @@ pub fn plan_text(plan: &Plan) -> String {
                 let _ = writeln!(text, "      only a restore takes it back: {command}");
             }
         }
+    }
+    text.push_str(&waiting_text(&plan.waiting));
+    text
+}
+
+/// What is planned behind a plan that only prepares.
+fn waiting_text(waiting: &[Waiting]) -> String {
+    let mut text = String::new();
+    if !waiting.is_empty() {
+        let _ = writeln!(text, "\n{}", Styled(HEAD, "Then looked at and planned again, with all rules, for"));
+    }
+    for Waiting { instance, release, lacks } in waiting {
+        let lacks = printable(&lacks.join(", "));
+        let _ = writeln!(text, "  {instance}: {release} is to be installed and started; now {lacks}");
     }
     text
 }

@@ -173,3 +173,49 @@ fn a_playbook_may_only_say_something_but_a_limit_leaves_somebody() {
     left.says(&["--limit elsewhere leaves no host that any play is about"]);
     site.runs(&["--tags", "nowhere", "--check"]).exits(1).says(&["leave nothing to do"]);
 }
+
+#[test]
+fn a_component_comes_from_nothing_in_one_run() {
+    let site = Site::new();
+    let service = site.bench.on("web1");
+    service.stop();
+    fs::remove_dir_all(service.venv()).unwrap();
+    let venv = service.venv().to_str().unwrap().to_owned();
+    let file = site.bench.cluster.operator_directory().join("own.yaml");
+    let makes = format!("command: {{ cmd: \"python3 -m venv {venv}\", creates: {venv}/bin/python }}");
+    let last = site.bench.on("web1").directory().join("last");
+    let playbook = |makes: &str| {
+        let behind = format!("file: {{ path: {}, state: directory }}", last.display());
+        let text =
+            format!("- hosts: web1\n  pre_tasks:\n  - {makes}\n  roles: [webserver]\n  post_tasks:\n  - {behind}\n");
+        fs::write(&file, text).unwrap();
+    };
+
+    // Where nothing prepares it, what lacks is said, and nothing is done.
+    playbook("debug: { msg: nothing }");
+    site.runs(&[]).exits(3).says(&["no virtual environment", "python3 -m venv"]);
+
+    playbook(&makes);
+    let before = site.bench.state();
+    let plan = site.runs(&["plan", "-o", "saved"]).exits(2).says(&[
+        "Then looked at and planned again",
+        &format!("web1/webserver: 25.6.1 is to be installed and started; now there is no virtual environment {venv}"),
+    ]);
+    assert!(!plan.out.contains("install rehearsal-webserver") && !plan.out.contains("/last"), "{plan}");
+    let drift = site.runs(&["drift"]).exits(2).says(&["and then plan for what they prepare"]);
+    assert!(drift.out.contains("web1/webserver: package"), "{drift}");
+    site.bench.state().is(&before, "looking");
+
+    let ran = site.runs(&[]).exits(0).says(&["Prepared:", "Converged: gathered and planned again"]);
+    assert_eq!(ran.out.matches("\nPLAN ").count(), 1, "{ran}");
+    assert_eq!(site.bench.on("web1").running_release().as_deref(), Some("25.6.1"), "{ran}");
+    assert!(last.is_dir(), "{ran}");
+    site.runs(&[]).exits(0).says(&["Nothing to do: 1 component(s) and 2 other resource(s)"]);
+
+    // A saved plan is what it was: it only prepared.
+    service.stop();
+    fs::remove_dir_all(service.venv()).unwrap();
+    site.runs(&["plan", "-o", "saved"]).exits(2);
+    site.bench.converge(&["apply", "saved"]).exits(2).says(&["Prepared: that was all of this plan"]);
+    site.runs(&[]).exits(0).says(&["install rehearsal-webserver", "Converged"]);
+}

@@ -84,11 +84,12 @@ pub fn within_reach(hops: &[PlannedHop]) -> &[PlannedHop] {
     second.map_or(hops, |(number, _)| hops.get(..number).unwrap_or(hops))
 }
 
-/// Whether the way of `component` depends on what is published: something else than the declared release is
-/// installed, and a newer one is declared.
+/// Whether the way of `component` depends on what is published: an older release than the declared one is installed, or
+/// none.
 #[must_use]
 pub fn wants_published(component: &Component, assessment: &Assessment) -> bool {
-    assessment.installed.start_of_path().is_some_and(|from| *from < component.release)
+    assessment.installed == Installed::Nothing
+        || assessment.installed.start_of_path().is_some_and(|from| *from < component.release)
 }
 
 /// The question how much work runs, where the catalogue says that the database of this very component knows.
