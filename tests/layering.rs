@@ -15,7 +15,7 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("remote", &["model"]),
     ("facts", &["model", "release", "remote"]),
     ("resource", &["model", "document", "facts", "release"]),
-    ("desired", &["model", "document", "inventory", "playbook", "facts", "resource"]),
+    ("desired", &["model", "document", "release", "inventory", "playbook", "facts", "resource"]),
     ("preflight", &["model", "document", "facts", "release", "resource", "desired"]),
     ("plan", &["model", "facts", "release", "resource", "desired", "preflight"]),
     ("event", &["model"]),
