@@ -156,7 +156,7 @@ fn plain(word: &str, task: &ResolvedTask, places: &Places) -> Result<Plain, Diag
 }
 
 /// The content of a file of the project: an absolute path, or one in `files/` of the role, or beside the playbook.
-fn fetch(source: &Node, role: &str, places: &Places) -> Result<Vec<u8>, Diagnostics> {
+pub(super) fn fetch(source: &Node, role: &str, places: &Places) -> Result<Vec<u8>, Diagnostics> {
     let name = source.as_filled_text()?;
     let of_role = (!role.is_empty()).then(|| places.root.join(role).join("files"));
     let candidates: Vec<PathBuf> = match Path::new(&name).is_absolute() {

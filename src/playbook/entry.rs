@@ -7,6 +7,14 @@ use super::group::{self, Group};
 use super::task::{self, Task};
 use crate::document::{Diagnostic, Diagnostics, Node};
 
+/// Reads a file of tasks by itself, as if something imported it.
+///
+/// # Errors
+/// All its mistakes.
+pub fn read_tasks(source: &std::sync::Arc<crate::document::Source>, files: &dyn Files) -> Result<Vec<Entry>, Diagnostics> {
+    Node::parse(source).and_then(|node| Reader::new(files, &source.path).entries(&node))
+}
+
 /// One entry of a list of tasks.
 #[derive(Debug, Clone)]
 pub enum Entry {
