@@ -16,9 +16,7 @@ use super::{asked, becoming, declared, decode, lock, machine, output, project};
 use crate::desired::{Declaration, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
 use crate::document::{Diagnostic, Diagnostics, Source};
 use crate::gather::{Fleet, Limits, Sessions};
-use crate::inventory::{
-    Connection, ConnectionKind, GivenVariables, Inventory, InventorySources, read_extra_vars,
-};
+use crate::inventory::{Connection, ConnectionKind, GivenVariables, Inventory, InventorySources, read_extra_vars};
 use crate::model::HostName;
 use crate::playbook::{Origin, Playbook, Roles, TagSelection};
 use crate::preflight::{Finding, Request, Waiver, parse_waiver, parse_waivers};

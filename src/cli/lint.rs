@@ -10,12 +10,14 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::inventories::read_inventories;
 use super::options::{Format, LintArguments, Options};
-use super::project::{self, ProjectFiles, all_files, entries, files_of, is_program, read_either, read_source, without_dot};
+use super::project::{
+    self, ProjectFiles, all_files, entries, files_of, is_program, read_either, read_source, without_dot,
+};
 use super::{configuration, context, decode, output};
 use crate::desired::resolve_connections;
 use crate::document::{Diagnostic, Diagnostics, Node, Source, Span};
 use crate::inventory::{Inventory, Level, read_variables};
-use crate::lint::Linter;
+use crate::lint::{Linter, Warning};
 use crate::playbook::{Origin, Playbook, Role, RoleSources, bundled_role, bundled_role_names, read_tasks};
 use crate::preflight::parse_waivers;
 use crate::release::Catalogue;
@@ -71,7 +73,8 @@ pub(super) fn syntax_check(options: &Options) -> Result<Exit, CliError> {
         return Err(mistakes.into());
     }
     say_wanting(wanting);
-    let hosts = if options.inventory.is_empty() { "; no inventory is named, so no host's values were looked at" } else { "" };
+    let hosts =
+        if options.inventory.is_empty() { "; no inventory is named, so no host's values were looked at" } else { "" };
     output::answer(&format!("{files} file{} without a mistake{hosts}\n", if files == 1 { "" } else { "s" }))?;
     Ok(Exit::Ok)
 }
@@ -119,9 +122,11 @@ impl Checked {
         }
         bundled_role_names().into_iter().for_each(|name| self.bundled(name));
         for directory in [root, &playbooks, &root.join("inventories")] {
-            for (kind, level) in
-                [("group_vars", Level::InventoryGroupVars), ("host_vars", Level::InventoryHostVars), ("vars", Level::VarsFiles)]
-            {
+            for (kind, level) in [
+                ("group_vars", Level::InventoryGroupVars),
+                ("host_vars", Level::InventoryHostVars),
+                ("vars", Level::VarsFiles),
+            ] {
                 for path in self.below(&directory.join(kind)) {
                     self.variables(&path, level);
                 }
@@ -201,9 +206,10 @@ impl Checked {
             } else if ours {
                 self.task_file(path);
             }
-        } else if document.as_mapping().is_ok_and(|entries| {
-            entries.iter().any(|(key, value)| key.key_text() == "all" || is_group(value))
-        }) {
+        } else if document
+            .as_mapping()
+            .is_ok_and(|entries| entries.iter().any(|(key, value)| key.key_text() == "all" || is_group(value)))
+        {
             self.inventory(path);
         } else if ours {
             self.playbook(&source);
@@ -329,7 +335,7 @@ impl Checked {
         wanting
     }
 
-    fn finish(mut self) -> (usize, Diagnostics, Vec<crate::lint::Warning>) {
+    fn finish(mut self) -> (usize, Diagnostics, Vec<Warning>) {
         for wanted in self.linter.wanted_files() {
             let fetched = self.places.iter().map(|playbook| {
                 let places = Places { root: PathBuf::from("."), playbook: playbook.clone() };
@@ -342,7 +348,10 @@ impl Checked {
         }
         let report = self.linter.finish();
         self.mistakes.append(report.mistakes);
-        (self.files.len(), each_once(&self.mistakes), report.warnings)
+        let mistakes = each_once(&self.mistakes);
+        let told = |warning: &Warning| mistakes.iter().any(|mistake| mistake.span == warning.diagnostic.span);
+        let warnings = report.warnings.into_iter().filter(|warning| !told(warning)).collect();
+        (self.files.len(), mistakes, warnings)
     }
 
     fn listed(&mut self, directory: &Path) -> Vec<PathBuf> {

@@ -22,8 +22,8 @@ pub mod inventories;
 mod inventory;
 mod inventory_program;
 mod jobs;
-mod list_hosts;
 mod lint;
+mod list_hosts;
 mod listing;
 mod lock;
 mod locks;
@@ -53,9 +53,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+pub use configuration::Configuration;
 #[cfg(test)]
 pub(crate) use configuration::configuration_words;
-pub use configuration::Configuration;
 pub use error::CliError;
 pub use exit::Exit;
 pub use options::Options;

@@ -123,6 +123,13 @@ impl Files for ProjectFiles {
         let path = Path::new(path);
         if path.exists() { read_source(path).map(Some) } else { Ok(None) }
     }
+
+    fn names_in(&self, directory: &str) -> Vec<String> {
+        let directory = if directory.is_empty() { Path::new(".") } else { Path::new(directory) };
+        let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        // Only to suggest something: a directory that can't be read suggests nothing.
+        entries(directory).unwrap_or_default().iter().filter_map(name).collect()
+    }
 }
 
 /// Reads a role's directory; `None` when there is none. A project's role replaces the bundled one as a whole.

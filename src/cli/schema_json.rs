@@ -34,10 +34,12 @@ pub(super) fn run(arguments: &SchemaJsonArguments) -> Result<Exit, CliError> {
             }
         }
         (None, None) => {
-            let lines = schemas.map(|(name, schema)| {
-                format!("{name:<21}{}\n", schema["description"].as_str().unwrap_or_default())
-            });
-            output::answer(&format!("{}\n`converge schema json --directory DIR` writes all of them.\n", lines.collect::<String>()))?;
+            let lines = schemas
+                .map(|(name, schema)| format!("{name:<21}{}\n", schema["description"].as_str().unwrap_or_default()));
+            output::answer(&format!(
+                "{}\n`converge schema json --directory DIR` writes all of them.\n",
+                lines.collect::<String>()
+            ))?;
         }
     }
     Ok(Exit::Ok)

@@ -11,7 +11,9 @@ use super::outside::Outside;
 use crate::document::{Diagnostic, Diagnostics, Node, Source, Span, Value, did_you_mean};
 use crate::inventory::{GivenVariables, Variables};
 use crate::model::HostName;
-use crate::playbook::{Template, TemplateError, has_template, is_template, named_in, whole_call, whole_file, whole_path};
+use crate::playbook::{
+    Template, TemplateError, has_template, is_template, named_in, whole_call, whole_file, whole_path,
+};
 
 /// Longest chain of variables that refer to variables; a person would lose track far sooner, and recursion stays safe.
 const CHAIN: usize = 64;

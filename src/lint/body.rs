@@ -66,7 +66,8 @@ impl Linter {
 fn unknown_words(kind: TaskKind, body: &Node) -> Diagnostics {
     let Some(words) = body_words(kind) else { return Diagnostics::new() };
     let known = || words.iter().map(|word| word.name);
-    let unknown = body.as_mapping().unwrap_or_default().iter().filter(|(key, _)| !known().any(|word| word == key.key_text()));
+    let unknown =
+        body.as_mapping().unwrap_or_default().iter().filter(|(key, _)| !known().any(|word| word == key.key_text()));
     unknown
         .map(|(key, _)| {
             let word = key.key_text();

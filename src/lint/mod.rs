@@ -285,7 +285,8 @@ impl Linter {
                 continue;
             }
             let near = did_you_mean(&name, self.given.iter().map(String::as_str).chain(MAGIC));
-            let hint = near.unwrap_or_else(|| "give it in an inventory or in defaults/ of the role; or it comes by -e".into());
+            let hint =
+                near.unwrap_or_else(|| "give it in an inventory or in defaults/ of the role; or it comes by -e".into());
             let message = format!("nothing in the project gives `{name}` a value");
             self.warn(WarningKind::UndefinedVariable, &span, message, Some(hint));
         }

@@ -11,7 +11,10 @@ use crate::document::{Diagnostic, Diagnostics, Node};
 ///
 /// # Errors
 /// All its mistakes.
-pub fn read_tasks(source: &std::sync::Arc<crate::document::Source>, files: &dyn Files) -> Result<Vec<Entry>, Diagnostics> {
+pub fn read_tasks(
+    source: &std::sync::Arc<crate::document::Source>,
+    files: &dyn Files,
+) -> Result<Vec<Entry>, Diagnostics> {
     Node::parse(source).and_then(|node| Reader::new(files, &source.path).entries(&node))
 }
 
@@ -89,6 +92,6 @@ impl<'f> Reader<'f> {
             self.way.borrow_mut().pop();
             return read.map(|entries| (path.clone(), entries));
         }
-        Err(no_such_file(node, &tried).into())
+        Err(no_such_file(node, &tried, self.files).into())
     }
 }

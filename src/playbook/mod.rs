@@ -46,7 +46,7 @@ pub use tags::{TagSelection, Tags};
 pub use task::{Retry, Task, TaskKind};
 pub use template::{Template, TemplateError, Templates, whole_call, whole_path};
 
-pub(crate) use files::{join, no_such_file};
+pub(crate) use files::{join, near_file, no_such_file};
 pub(crate) use template_place::{has_template, is_template, named_in, whole_file};
 
 #[cfg(test)]

@@ -41,7 +41,11 @@ const PROCESS: &[Word] = &[
     may("title", Text, "An expression that its title in the process list matches."),
     may("user", Text, "The user that it runs as."),
     may("pid_file", Path, "The file with its number."),
-    may("stop_signal", OneOf(&["SIGTERM", "SIGINT", "SIGQUIT", "TERM", "INT", "QUIT"]), "What stops it (default SIGTERM)."),
+    may(
+        "stop_signal",
+        OneOf(&["SIGTERM", "SIGINT", "SIGQUIT", "TERM", "INT", "QUIT"]),
+        "What stops it (default SIGTERM).",
+    ),
     may("stop_timeout", Time, "How long it may take to stop (default 90 s)."),
     may("start_timeout", Time, "How long it may take to be well (default 120 s)."),
 ];
@@ -55,7 +59,11 @@ const SCHEMA: &[Word] = &[
     may("timeout", Time, "How long a migration may take (default 4h)."),
     may("keep_backups", Number, "How many backups are kept, from 1 on (default 10)."),
     may("snapshots", Named(&Text), "Commands whose output is kept beside each backup, by name."),
-    may("rehearsal", OneOf(&["major", "always", "never"]), "When a migration is tried on a copy first (default major)."),
+    may(
+        "rehearsal",
+        OneOf(&["major", "always", "never"]),
+        "When a migration is tried on a copy first (default major).",
+    ),
     may("scratch", Text, "The name of the database for rehearsals."),
     may("left_out", OneOf(&["converge", "upstream"]), "Who runs revisions that an earlier upgrade left out."),
 ];

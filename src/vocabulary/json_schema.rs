@@ -124,17 +124,23 @@ fn shape(shape: &Shape, templates: Templates) -> Json {
             {"type": "boolean"},
             {"enum": ["yes", "no", "Yes", "No", "YES", "NO", "on", "off", "On", "Off", "ON", "OFF", "true", "false", "True", "False"]},
         ]})),
-        Shape::Number => or_template(json!({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^-?[0-9]+$"}]})),
+        Shape::Number => {
+            or_template(json!({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^-?[0-9]+$"}]}))
+        }
         Shape::Time => or_template(json!({"anyOf": [
             {"type": "integer", "minimum": 0},
             {"type": "string", "pattern": "^ *[0-9]+ *(ms|s|m|h|d)?( *[0-9]+ *(ms|s|m|h|d))* *$"},
         ]})),
         Shape::Release => json!({"type": "string"}),
-        Shape::Mode => or_template(json!({"anyOf": [{"type": "string", "pattern": "^[0-7]{3,5}$"}, {"type": "integer"}]})),
+        Shape::Mode => {
+            or_template(json!({"anyOf": [{"type": "string", "pattern": "^[0-7]{3,5}$"}, {"type": "integer"}]}))
+        }
         Shape::Date => json!({"type": "string", "pattern": "^ *[0-9]{4}-[0-9]{2}-[0-9]{2} *$"}),
         Shape::OneOf(words) => or_template(json!({"enum": words})),
         Shape::Fields(words) => or_template(fields(words, templates)),
-        Shape::Named(each) => or_template(json!({"type": "object", "additionalProperties": self::shape(each, templates)})),
+        Shape::Named(each) => {
+            or_template(json!({"type": "object", "additionalProperties": self::shape(each, templates)}))
+        }
         Shape::List(each) => or_template(json!({"type": "array", "items": self::shape(each, templates)})),
         Shape::Some(each) => {
             let one = self::shape(each, templates);
@@ -158,7 +164,8 @@ fn play() -> Json {
     let mut play = fields(playbook::PLAY, Templates::Taken);
     play["required"] = json!(["hosts"]);
     // One word tells the two apart, so that an editor speaks of the right one.
-    let imports = json!({"anyOf": [{"required": ["import_playbook"]}, {"required": ["ansible.builtin.import_playbook"]}]});
+    let imports =
+        json!({"anyOf": [{"required": ["import_playbook"]}, {"required": ["ansible.builtin.import_playbook"]}]});
     json!({"type": "object", "if": imports, "then": full(import), "else": play})
 }
 
@@ -202,8 +209,7 @@ fn task(handler: bool) -> Json {
 fn definitions(templates: Templates) -> Map<String, Json> {
     let role_entry = || {
         let mut entry = fields(playbook::ROLE_ENTRY, Templates::Taken);
-        let shared: Map<String, Json> =
-            playbook::SHARED.iter().map(|word| property(word, Templates::Taken)).collect();
+        let shared: Map<String, Json> = playbook::SHARED.iter().map(|word| property(word, Templates::Taken)).collect();
         if let Some(properties) = entry["properties"].as_object_mut() {
             properties.extend(shared);
         }

@@ -18,7 +18,8 @@ const CREATE: Word = may("create", Truth, "Whether the file is made where it isn
 const AFTER: Word = may("insertafter", Text, "Behind the last line that matches this expression, or EOF.");
 const BEFORE: Word = may("insertbefore", Text, "Ahead of the last line that matches this expression, or BOF.");
 const TIMEOUT: Word = may("timeout", Time, "How long it may take, in seconds or as in 5m.");
-const SYSTEM: Word = may("system", Truth, "Whether it is an account of the system, with a number below those of people.");
+const SYSTEM: Word =
+    may("system", Truth, "Whether it is an account of the system, with a number below those of people.");
 
 /// The word, what it is for, its fields.
 pub(super) const KINDS: &[(&str, &str, &[Word])] = &[

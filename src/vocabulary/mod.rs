@@ -93,7 +93,9 @@ pub fn body_words(kind: TaskKind) -> Option<&'static [Word]> {
 pub fn meaning_of(kind: TaskKind) -> &'static str {
     match kind {
         TaskKind::Component => component::MEANING,
-        TaskKind::Meta => "Something about the run itself: flush_handlers does handlers that were notified here, noop does nothing.",
+        TaskKind::Meta => {
+            "Something about the run itself: flush_handlers does handlers that were notified here, noop does nothing."
+        }
         TaskKind::Assert | TaskKind::Debug | TaskKind::Fail | TaskKind::Plain(_) => {
             kinds::KINDS.iter().find(|(word, ..)| *word == kind.word()).map_or("", |(_, meaning, _)| meaning)
         }

@@ -79,7 +79,11 @@ pub(super) const BLOCK: &[Word] = &[
 pub(super) const PLAY: &[Word] = &[
     may("name", Text, "Shown in plans and messages."),
     may("hosts", Some(&Text), "The pattern that chooses its hosts, or a list of them. No template."),
-    may("order", OneOf(&["inventory", "reverse_inventory", "sorted", "reverse_sorted"]), "In which order hosts are taken."),
+    may(
+        "order",
+        OneOf(&["inventory", "reverse_inventory", "sorted", "reverse_sorted"]),
+        "In which order hosts are taken.",
+    ),
     may("serial", Some(&Text), "How many hosts at a time: a number, a percentage, or a list of both."),
     may("settle", Time, "How long a batch must stay healthy before the next begins, up to a day."),
     may("max_fail_percentage", Text, "At how many failed hosts of a hundred nothing more begins."),
@@ -111,14 +115,17 @@ pub(super) const IMPORT: &[Word] = &[
 ];
 
 /// An entry of `roles` or `dependencies`, beside what it shares with tasks.
-pub(super) const ROLE_ENTRY: &[Word] =
-    &[may("role", Text, "The role."), may("name", Text, "The same as role.")];
+pub(super) const ROLE_ENTRY: &[Word] = &[may("role", Text, "The role."), may("name", Text, "The same as role.")];
 
 /// `meta/main.yaml`.
 pub(super) const META: &[Word] = &[
     may("dependencies", List(&Defined("role_entry")), "Roles whose tasks come before its own."),
     may("allow_duplicates", Truth, "Whether it comes again in a play that had it before with the same parameters."),
-    may("argument_specs", Defined("argument_specs"), "What the role may be given, where no argument_specs.yaml says it."),
+    may(
+        "argument_specs",
+        Defined("argument_specs"),
+        "What the role may be given, where no argument_specs.yaml says it.",
+    ),
     may("galaxy_info", Anything, "Only describes."),
     may("standalone", Anything, "Only describes."),
     may("description", Anything, "Only describes."),

@@ -53,9 +53,11 @@ fn every_kind_has_a_table_with_the_words_of_its_decoder() {
                 None => ContentSpec::read(word, &body, |_| Ok(Vec::new())).map(Plain::Content),
             };
             if words.iter().any(|word| word.name == "dest") || first.is_empty() {
-                let twice = ["path", "dest"].into_iter().filter(|name| !known_of(read.as_ref().unwrap_err()).contains(*name));
+                let twice =
+                    ["path", "dest"].into_iter().filter(|name| !known_of(read.as_ref().unwrap_err()).contains(*name));
                 let twice: Vec<&str> = twice.collect();
-                let words: Vec<Word> = words.iter().filter(|word| !twice.contains(&word.name) || word.is_required).copied().collect();
+                let words: Vec<Word> =
+                    words.iter().filter(|word| !twice.contains(&word.name) || word.is_required).copied().collect();
                 let refused = ["password", "remove", "backrefs", "recurse", "update_cache", "host"];
                 compare(&format!("the kind `{word}`"), &read.unwrap_err(), &words, &refused);
             }
@@ -98,8 +100,11 @@ fn role(tasks: &str, meta: &str, specs: &str) -> Diagnostics {
 #[test]
 fn plays_tasks_and_roles_have_the_words_of_their_decoders() {
     let play = |text: &str| Playbook::parse(&Source::new("p.yaml", text), Origin::Project).unwrap_err();
-    let plays: Vec<Word> =
-        playbook::PLAY.iter().copied().chain(playbook::IMPORT.iter().filter(|word| word.is_required).copied()).collect();
+    let plays: Vec<Word> = playbook::PLAY
+        .iter()
+        .copied()
+        .chain(playbook::IMPORT.iter().filter(|word| word.is_required).copied())
+        .collect();
     compare("a play", &play(&format!("- {{hosts: a, {NOBODY_S}: 1}}")), &plays, &[]);
     let import = play(&format!("- {{import_playbook: x, {NOBODY_S}: 1}}"));
     compare("import_playbook", &import, playbook::IMPORT, &["ansible.builtin.import_playbook"]);
@@ -138,7 +143,7 @@ fn other_files_have_the_words_of_their_decoders() {
     let parsed = Inventory::parse(&InventorySources::of(Source::new("i.yaml", inventory)));
     assert!(parsed.is_err(), "names that begin with ansible_ are a closed set");
     for word in files::CONNECTION {
-        let vars = format!("all: {{vars: {{{}: 1}}}}", word.name);
+        let vars = format!("all: {{hosts: {{a: }}, vars: {{{}: 1}}}}", word.name);
         let parsed = Inventory::parse(&InventorySources::of(Source::new("i.yaml", vars)));
         assert!(parsed.is_ok(), "{}: {}", word.name, parsed.unwrap_err());
     }
