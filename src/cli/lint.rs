@@ -1,6 +1,8 @@
 //! `converge lint [PATH…]` and `--syntax-check`: what is wrong with a project, without any host or network. No program of an
 //! inventory runs.
 
+#![expect(clippy::disallowed_methods, reason = "looks for the files of a project")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
