@@ -13,7 +13,7 @@ use super::options::Options;
 use super::project::ProjectFiles;
 use super::survey::{Subject, backup_hosts};
 use super::{asked, becoming, declared, decode, lock, machine, output, project};
-use crate::desired::{Declaration, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
+use crate::desired::{Declaration, Desired, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
 use crate::document::{Diagnostic, Diagnostics, Source};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, GivenVariables, Inventory, InventorySources, read_extra_vars};
@@ -83,15 +83,27 @@ pub(super) async fn load(options: &Options) -> Result<Context, CliError> {
 
 /// The same within other limits, all of which hold.
 pub(super) async fn load_limited(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
-    let mut context = read(options, limits).await?;
+    load_with_origins(options, limits).await.map(|(context, _)| context)
+}
+
+/// What was declared, for who asks where each value came from.
+pub(super) struct Origins {
+    pub(super) playbook: Playbook,
+    pub(super) roles: Roles,
+    pub(super) desired: Desired,
+}
+
+/// The same with where it comes from.
+pub(super) async fn load_with_origins(options: &Options, limits: &[&str]) -> Result<(Context, Origins), CliError> {
+    let (mut context, origins) = read(options, limits).await?;
     lock::attach(&mut context.instances)?;
     lock::attach(&mut context.out_of_scope)?;
-    Ok(context)
+    Ok((context, origins))
 }
 
 /// The same without the lock file, which is about to be written.
 pub(super) async fn load_to_lock(options: &Options) -> Result<Context, CliError> {
-    read(options, options.limit.as_deref().as_slice()).await
+    read(options, options.limit.as_deref().as_slice()).await.map(|(context, _)| context)
 }
 
 /// What a run reads before any host is asked.
@@ -160,7 +172,7 @@ fn places(options: &Options) -> Places {
     Places { root: root.to_owned(), playbook: project::playbook_directory(root, options.playbook.as_deref()) }
 }
 
-async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
+async fn read(options: &Options, limits: &[&str]) -> Result<(Context, Origins), CliError> {
     if options.inventory.is_empty() {
         return Err(CliError::NoInventory(options.configuration.named_inventory.clone()));
     }
@@ -217,7 +229,8 @@ async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
     }
     becoming::check_effect(options, &targets)?;
     let catalogue = catalogue(options)?;
-    Ok(Context { hosts, instances, resources, out_of_scope, targets, catalogue, request, declared })
+    let context = Context { hosts, instances, resources, out_of_scope, targets, catalogue, request, declared };
+    Ok((context, Origins { playbook, roles, desired }))
 }
 
 /// Nothing is declared for what was asked about. A playbook may only say something, so that alone is no mistake; a limit
