@@ -14,11 +14,11 @@ use super::project::ProjectFiles;
 use super::survey::{Subject, backup_hosts};
 use super::{asked, becoming, declared, decode, lock, machine, output, project};
 use crate::desired::{Declaration, Desired, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
-use crate::document::{Diagnostic, Diagnostics, Source};
+use crate::document::{Diagnostic, Diagnostics, Source, did_you_mean};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, GivenVariables, Inventory, InventorySources, read_extra_vars};
 use crate::model::HostName;
-use crate::playbook::{Origin, Playbook, Roles, TagSelection};
+use crate::playbook::{Origin, Playbook, Roles, TagSelection, list_plays};
 use crate::preflight::{Finding, Request, Waiver, parse_waiver, parse_waivers};
 use crate::release::Catalogue;
 use crate::transport::{AnyConnector, SshTarget, Target, TargetKind};
@@ -215,7 +215,13 @@ async fn read(options: &Options, limits: &[&str]) -> Result<(Context, Origins), 
     if instances.is_empty() && resources.is_empty() && declared.is_empty() {
         if !tags.is_everything() {
             let nothing = Diagnostic::nowhere("the tags that are chosen leave nothing to do");
-            let hint = "`--list-tags` shows the tags of each play";
+            let plays = list_plays(&playbook, &roles, &TagSelection::of(&["all".into(), "never".into()], &[]));
+            let known: BTreeSet<&str> =
+                plays.iter().flat_map(|play| &play.tasks).flat_map(|task| &task.tags).map(String::as_str).collect();
+            let unknown = tags.only.iter().filter(|tag| !known.contains(tag.as_str()));
+            let meant: Vec<String> = unknown.filter_map(|tag| did_you_mean(tag, known.iter().copied())).collect();
+            let shown = "`--list-tags` shows the tags of each play".to_owned();
+            let hint = meant.into_iter().chain([shown]).collect::<Vec<_>>().join(" ");
             return Err(CliError::Declaration(nothing.hint(hint).into()));
         }
         let limit = limits.join(" and ");
