@@ -371,6 +371,22 @@ port: 1
     says(&ran(root, &["explain", "localhost", "x"]), &["name the inventory", "exit code 64"]);
 }
 
+#[test]
+fn schemas_for_editors_are_listed_printed_and_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    says(&ran(root, &["schema", "json"]), &["playbook ", "role-argument-specs", "config ", "exit code 0"]);
+    let printed = ran(root, &["schema", "json", "playbook"]);
+    says(&printed, &["https://json-schema.org/draft/2020-12/schema", "\"description\"", "exit code 0"]);
+    says(&ran(root, &["schema", "json", "playbok"]), &["did you mean `playbook`?", "exit code 64"]);
+    says(&ran(root, &["schema", "json", "--directory", "a/b"]), &["wrote a/b/waivers.schema.json", "exit code 0"]);
+    assert_eq!(fs::read_dir(root.join("a/b")).unwrap().count(), 10);
+    let written: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(root.join("a/b/playbook.schema.json")).unwrap()).unwrap();
+    let shown: serde_json::Value = serde_json::from_str(printed.split("exit code").next().unwrap()).unwrap();
+    assert_eq!(written, shown);
+}
+
 /// The text without the temporary directory that paths in it begin with.
 fn without_root(text: &str) -> String {
     let root = std::env::temp_dir().display().to_string();

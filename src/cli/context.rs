@@ -14,11 +14,11 @@ use super::project::ProjectFiles;
 use super::survey::{Subject, backup_hosts};
 use super::{asked, becoming, declared, decode, lock, machine, output, project};
 use crate::desired::{Declaration, Desired, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
-use crate::document::{Diagnostic, Diagnostics, Source};
+use crate::document::{Diagnostic, Diagnostics, Source, did_you_mean};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, GivenVariables, Inventory, InventorySources, read_extra_vars};
 use crate::model::HostName;
-use crate::playbook::{Origin, Playbook, Roles, TagSelection};
+use crate::playbook::{Origin, Playbook, Roles, TagSelection, list_plays};
 use crate::preflight::{Finding, Request, Waiver, parse_waiver, parse_waivers};
 use crate::release::Catalogue;
 use crate::transport::{AnyConnector, SshTarget, Target, TargetKind};
@@ -216,7 +216,12 @@ async fn read(options: &Options, limits: &[&str]) -> Result<(Context, Origins), 
     declared::say(&desired, options, is_within);
     let hosts: BTreeSet<HostName> = desired.connections.keys().filter(|host| is_within(host)).cloned().collect();
     if instances.is_empty() && resources.is_empty() && declared.is_empty() {
-        nothing_left(limits, &hosts, &tags)?;
+        let known: BTreeSet<String> = list_plays(&playbook, &roles, &TagSelection::of(&["all".into(), "never".into()], &[]))
+            .into_iter()
+            .flat_map(|play| play.tasks)
+            .flat_map(|task| task.tags)
+            .collect();
+        nothing_left(limits, &hosts, &tags, &known)?;
     }
     let mut targets: BTreeMap<HostName, Target> =
         desired.connections.iter().map(|(host, connection)| (host.clone(), target(host, connection))).collect();
@@ -235,10 +240,17 @@ async fn read(options: &Options, limits: &[&str]) -> Result<(Context, Origins), 
 
 /// Nothing is declared for what was asked about. A playbook may only say something, so that alone is no mistake; a limit
 /// or tags that leave nothing over are: a run that looked at nothing would call it converged.
-fn nothing_left(limits: &[&str], hosts: &BTreeSet<HostName>, tags: &TagSelection) -> Result<(), CliError> {
+fn nothing_left(
+    limits: &[&str],
+    hosts: &BTreeSet<HostName>,
+    tags: &TagSelection,
+    known: &BTreeSet<String>,
+) -> Result<(), CliError> {
     let nothing = if !tags.is_everything() {
-        Diagnostic::nowhere("the tags that are chosen leave nothing to do")
-            .hint("`--list-tags` shows the tags of each play")
+        let unknown = tags.only.iter().filter(|tag| !known.contains(*tag));
+        let meant = unknown.filter_map(|tag| did_you_mean(tag, known.iter().map(String::as_str)));
+        let hint: Vec<String> = meant.chain(["`--list-tags` shows the tags of each play".to_owned()]).collect();
+        Diagnostic::nowhere("the tags that are chosen leave nothing to do").hint(hint.join(" "))
     } else if !limits.is_empty() && hosts.is_empty() {
         Diagnostic::nowhere(format!("--limit {} leaves no host that any play is about", limits.join(" and ")))
             .hint("`--list-hosts` shows the hosts of each play")

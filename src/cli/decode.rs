@@ -152,7 +152,11 @@ fn plain(word: &str, task: &ResolvedTask, places: &Places) -> Result<Plain, Diag
     if let Some(read) = Plain::read(word, &task.body) {
         return read;
     }
-    let fetch = |source: &Node| fetch(source, &task.role_directory, places);
+    // A template was rendered with the task's other values.
+    let fetch = |source: &Node| match &task.content {
+        Some(content) => Ok(content.clone().into_bytes()),
+        None => fetch(source, &task.role_directory, places),
+    };
     ContentSpec::read(word, &task.body, fetch).map(Plain::Content)
 }
 

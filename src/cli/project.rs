@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::document::{Diagnostic, Diagnostics, Source};
 use crate::inventory::{Beside, ExtraVars, Scope, VarsFile};
 use crate::playbook::{
-    Files, KnownFiles, Origin, Playbook, Role, RoleRest, RoleSources, Roles, bundled_playbook, bundled_role,
+    Files, KnownFiles, Origin, Playbook, Role, RoleRest, RoleSources, Roles, bundled_file, bundled_playbook, bundled_role,
     bundled_role_names,
 };
 
@@ -120,6 +120,9 @@ pub struct ProjectFiles;
 
 impl Files for ProjectFiles {
     fn read(&self, path: &str) -> Result<Option<Arc<Source>>, Diagnostic> {
+        if let Some(bundled) = bundled_file(path) {
+            return Ok(Some(bundled));
+        }
         let path = Path::new(path);
         if path.exists() { read_source(path).map(Some) } else { Ok(None) }
     }

@@ -36,6 +36,8 @@ pub struct ResolvedTask {
     /// What stands below the word of its kind, all templates rendered. Each scalar keeps the place where its text was
     /// written, be it the task or a variable.
     pub body: Node,
+    /// What the file that a `template` names comes to.
+    pub content: Option<String>,
     /// The variables that it saw, as given, with what lost against them.
     pub variables: Arc<Variables>,
     /// All tags, with those of its blocks, its role and its play.

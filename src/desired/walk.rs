@@ -351,6 +351,10 @@ impl<'d> Resolver<'d> {
         let mut mistakes = Diagnostics::new();
         let name = mistakes.keep(name_of(task, scope));
         let body = mistakes.keep(scope.render(&task.body));
+        let content = match (task.kind, &body) {
+            (TaskKind::Plain("template"), Some(body)) => mistakes.keep(self.template(body, way, scope)).flatten(),
+            _ => None,
+        };
         let environment = mistakes.keep(environment(&way.environment, scope));
         let notifications = mistakes.keep(notifications(&way.notify, scope));
         let delegate_to = mistakes.keep(self.delegate(way.delegate_to, scope));
@@ -374,6 +378,7 @@ impl<'d> Resolver<'d> {
             host: host.clone(),
             kind: task.kind,
             body: body?,
+            content,
             variables: scope.variables().clone(),
             tags: way.tags.clone(),
             notify: notifications.iter().map(|(name, _)| name.clone()).collect(),
@@ -392,6 +397,23 @@ impl<'d> Resolver<'d> {
             blocks: way.blocks.clone(),
         };
         Some((resolved, notifications))
+    }
+
+    /// What the file that a `template` names comes to: one of `templates/` of its role, or of the playbook, or beside it.
+    /// Without `src` there is none: whoever reads the fields says so.
+    fn template(&self, body: &Node, way: &Way<'_>, scope: &Scope<'_>) -> Result<Option<String>, Diagnostics> {
+        let Some(source) = body.get("src").filter(|node| !node.is_blank()) else { return Ok(None) };
+        let name = source.as_filled_text()?;
+        let playbook = directory_of(&way.play.span.source.path);
+        let of_role = way.role.map(|role| format!("{}/templates/", role.directory));
+        let directories = of_role.into_iter().chain([format!("{playbook}templates/"), playbook.to_owned()]);
+        let tried: Vec<String> = directories.map(|directory| join(&directory, &name)).collect();
+        for path in &tried {
+            if let Some(found) = self.declaration.files.read(path)? {
+                return scope.render_source(&found).map(Some);
+            }
+        }
+        Err(no_such_file(source, &tried, self.declaration.files).into())
     }
 
     fn delegate(&self, node: Option<&Node>, scope: &Scope<'_>) -> Result<Option<HostName>, Diagnostics> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::files::KnownFiles;
 use super::{Origin, RoleRest, RoleSources};
 use crate::document::Source;
 
@@ -28,6 +29,29 @@ const ROLES: [Bundled; 7] = [
     role!("webserver"),
 ];
 
+macro_rules! file {
+    ($path:literal) => {
+        ($path, include_str!(concat!("../../", $path)))
+    };
+}
+
+/// What roles have beside defaults and tasks, by their path in the repository.
+const FILES: [(&str, &str); 6] = [
+    file!("roles/storage-proxy/tasks/deploy.yaml"),
+    file!("roles/storage-proxy/templates/storage-proxy.service"),
+    file!("roles/storage-proxy/templates/storage-proxy.toml"),
+    file!("roles/webserver/tasks/deploy.yaml"),
+    file!("roles/webserver/templates/webserver.conf"),
+    file!("roles/webserver/templates/webserver.service"),
+];
+
+/// The bundled file that messages and `role_path` call by this path, such as `bundled:roles/webserver/templates/…`.
+#[must_use]
+pub fn bundled_file(path: &str) -> Option<Arc<Source>> {
+    let inside = path.strip_prefix("bundled:")?;
+    FILES.iter().find(|(known, _)| *known == inside).map(|(_, text)| Source::new(path, *text))
+}
+
 /// The bundled `playbooks/site.yaml`; messages call it `bundled:playbooks/site.yaml`.
 #[must_use]
 pub fn bundled_playbook() -> Arc<Source> {
@@ -39,6 +63,13 @@ pub fn bundled_playbook() -> Arc<Source> {
 pub fn bundled_role(name: &str) -> Option<RoleSources> {
     let (name, defaults, tasks) = ROLES.iter().find(|(known, ..)| *known == name)?;
     let source = |part: &str, text: &str| Some(Source::new(format!("bundled:roles/{name}/{part}/main.yaml"), text));
+    let directory = format!("bundled:roles/{name}");
+    let below = FILES.iter().filter_map(|(path, text)| {
+        let inside = path.strip_prefix("roles/")?.strip_prefix(name)?.strip_prefix('/')?;
+        let is_task = inside.starts_with("tasks/");
+        is_task.then(|| (inside.to_owned(), Source::new(format!("bundled:{path}"), *text)))
+    });
+    let files = KnownFiles(below.collect());
     Some(RoleSources {
         name: (*name).to_owned(),
         origin: Origin::Bundled,
@@ -47,7 +78,7 @@ pub fn bundled_role(name: &str) -> Option<RoleSources> {
         tasks: source("tasks", tasks),
         meta: None,
         handlers: None,
-        rest: RoleRest { directory: format!("bundled:roles/{name}"), ..RoleRest::default() },
+        rest: RoleRest { directory, files, ..RoleRest::default() },
     })
 }
 
@@ -71,7 +102,7 @@ mod tests {
         assert_eq!(played, bundled_role_names());
         for name in bundled_role_names() {
             let role = Role::parse(&bundled_role(name).unwrap()).unwrap();
-            assert_eq!(role.tasks.len(), 1, "{name}");
+            assert!(!role.tasks.is_empty(), "{name}");
         }
         assert!(bundled_role("nosuch").is_none());
     }

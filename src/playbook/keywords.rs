@@ -78,7 +78,6 @@ const MODULES: &[&str] = &[
     "stat",
     "synchronize",
     "systemd",
-    "template",
     "unarchive",
     "uri",
     "user",

@@ -26,8 +26,10 @@ pub enum TaskKind {
 }
 
 /// The words of the plain kinds.
-const PLAIN: [&str; 12] =
-    ["block", "command", "copy", "cron", "file", "group", "http", "line", "package", "service", "user", "wait_for"];
+const PLAIN: [&str; 13] = [
+    "block", "command", "copy", "cron", "file", "group", "http", "line", "package", "service", "template", "user",
+    "wait_for",
+];
 
 impl TaskKind {
     /// All kinds, those that need no resource first, in alphabetical order.

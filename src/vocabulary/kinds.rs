@@ -180,6 +180,20 @@ pub(super) const KINDS: &[(&str, &str, &[Word])] = &[
         ],
     ),
     (
+        "template",
+        "A file whose content is a template of the project, rendered with the variables of the task.",
+        &[
+            must("dest", Path, "The file on the host."),
+            must("src", Text, "The template: in templates/ of the role, in templates/ beside the playbook, beside it."),
+            may("force", Truth, "no: a file that is there already stays as it is."),
+            OWNER,
+            GROUP,
+            MODE,
+            VALIDATE,
+            BACKUP,
+        ],
+    ),
+    (
         "user",
         "A user of the system.",
         &[
