@@ -15,6 +15,7 @@ use crate::document::{Diagnostic, Diagnostics, Node, Span, did_you_mean};
 use crate::inventory::{Becoming, Given, GivenVariables, Level};
 use crate::model::HostName;
 use crate::playbook::{
+    directory_of, join, no_such_file,
     ArgumentSpec, Contents, Entry, Group, Play, Repeat, Role, RoleCall, RoleEntry, Shared, Tags, Task, TaskKind,
     check_arguments,
 };

@@ -35,7 +35,7 @@ impl Files for KnownFiles {
 }
 
 /// The directory that a file lies in, as part of a path: empty, or with a slash at its end.
-pub(super) fn directory_of(path: &str) -> &str {
+pub(crate) fn directory_of(path: &str) -> &str {
     path.rfind('/').map_or("", |at| &path[..=at])
 }
 

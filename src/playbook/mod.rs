@@ -30,7 +30,7 @@ mod template_place;
 mod version;
 
 pub use argument_spec::{Argument, ArgumentKind, ArgumentSpec, check_arguments};
-pub use bundled::{bundled_playbook, bundled_role, bundled_role_names};
+pub use bundled::{bundled_file, bundled_playbook, bundled_role, bundled_role_names};
 pub use condition::Conditions;
 pub use entry::{Entry, read_tasks};
 pub use files::{Files, KnownFiles};
@@ -46,7 +46,7 @@ pub use tags::{TagSelection, Tags};
 pub use task::{Retry, Task, TaskKind};
 pub use template::{Template, TemplateError, Templates, whole_call, whole_path};
 
-pub(crate) use files::{join, near_file, no_such_file};
+pub(crate) use files::{directory_of, join, near_file, no_such_file};
 pub(crate) use template_place::{has_template, is_template, named_in, whole_file};
 
 #[cfg(test)]
