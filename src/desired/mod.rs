@@ -11,6 +11,7 @@ mod facts;
 mod handlers;
 mod instance;
 mod magic;
+mod manner;
 mod mistakes;
 mod outside;
 mod resolve;
@@ -21,6 +22,7 @@ mod walk;
 
 pub use facts::Facts;
 pub use instance::{Instance, InstanceId, Rolling, Serial};
+pub use manner::{Manner, Retry};
 pub use resolve::{Declaration, Desired, SkippedPlay, resolve, resolve_connections};
 pub use resource::{Phase, Resource, Turn, files_that_change, turns};
 pub use scope::Scope;
