@@ -2,6 +2,9 @@
 //! or how its mistakes read. `CONVERGE_WRITE_EXPECTED=1 cargo test --test declaring` writes the expectations anew;
 //! read the difference before committing it.
 
+#[path = "declaring/schemas.rs"]
+mod schemas;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -133,10 +136,9 @@ fn describe_desired(desired: &Desired) -> Result<String, Diagnostics> {
     Ok(shown)
 }
 
-/// A case is a whole project: `=== PATH` begins each of its files. `arguments` holds words of the command line.
-fn desired_of_case(text: &str) -> Result<String, Diagnostics> {
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path();
+/// Writes a case, which is a whole project: `=== PATH` begins each of its files. Gives what stands in `arguments`: words of the
+/// command line.
+fn write_case(root: &Path, text: &str) -> String {
     let mut arguments = String::new();
     for file in text.split("=== ").skip(1) {
         let (path, text) = file.split_once('\n').unwrap();
@@ -147,6 +149,13 @@ fn desired_of_case(text: &str) -> Result<String, Diagnostics> {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
+    arguments
+}
+
+fn desired_of_case(text: &str) -> Result<String, Diagnostics> {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let arguments = write_case(root, text);
     let words: Vec<&str> = arguments.split_whitespace().collect();
     let given = |option: &str| -> Vec<String> {
         words.windows(2).filter(|pair| pair[0] == option).map(|pair| pair[1].to_owned()).collect()
@@ -192,6 +201,41 @@ fn playbooks_mean_what_is_expected_of_them() {
                 .collect()
         })
     });
+}
+
+/// The real program in the directory of a case: what it prints, says and exits with.
+fn ran(root: &Path, words: &[&str]) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_converge"))
+        .args(words)
+        .current_dir(root)
+        .env_clear()
+        .env("HOME", root)
+        .output()
+        .unwrap();
+    let (out, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    format!("{out}{said}exit code {}\n", output.status.code().unwrap())
+}
+
+/// Every class of mistake shows file, line, column, the line with a marker, and what to write instead; all at once.
+#[test]
+fn whole_projects_are_checked_without_any_host() {
+    let all = cases("lint", &["project"]);
+    assert!(all.len() >= 8, "the cases are gone: {all:?}");
+    let write = std::env::var_os("CONVERGE_WRITE_EXPECTED").is_some();
+    let mut wrong = Vec::new();
+    for path in all {
+        let root = tempfile::tempdir().unwrap();
+        let arguments = write_case(root.path(), &fs::read_to_string(&path).unwrap());
+        fs::remove_file(root.path().join("arguments")).unwrap();
+        let shown = ran(root.path(), &arguments.split_whitespace().collect::<Vec<_>>());
+        let expected = path.with_extension("expected");
+        if write {
+            fs::write(&expected, &shown).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != shown {
+            wrong.push(format!("{}:\n{shown}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "not as expected:\n{}", wrong.join("\n"));
 }
 
 /// The text without the temporary directory that paths in it begin with.

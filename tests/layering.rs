@@ -6,16 +6,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module with what it may import, in the order of the pipeline. `cli` may import everything.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
+const MAY_IMPORT: [(&str, &[&str]); 20] = [
     ("model", &[]),
     ("document", &["model"]),
     ("release", &["model", "document"]),
     ("inventory", &["model", "document"]),
     ("playbook", &["model", "document", "inventory"]),
+    ("vocabulary", &["playbook"]),
     ("remote", &["model"]),
     ("facts", &["model", "release", "remote"]),
     ("resource", &["model", "document", "facts", "release"]),
     ("desired", &["model", "document", "inventory", "playbook", "facts", "resource"]),
+    ("lint", &["document", "inventory", "playbook", "resource", "vocabulary"]),
     ("preflight", &["model", "document", "facts", "release", "resource", "desired"]),
     ("plan", &["model", "facts", "release", "resource", "desired", "preflight"]),
     ("event", &["model"]),
@@ -38,20 +40,24 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
             "event",
             "journal",
             "remote",
+            "document",
+            "lint",
         ],
     ),
 ];
 
-const PURE: [&str; 13] = [
+const PURE: [&str; 15] = [
     "model",
     "remote",
     "document",
     "release",
     "inventory",
     "playbook",
+    "vocabulary",
     "facts",
     "resource",
     "desired",
+    "lint",
     "preflight",
     "plan",
     "event",

@@ -133,6 +133,9 @@ pub struct Options {
     /// Say which hosts each play is about, and stop. No host is asked.
     #[arg(long)]
     pub list_hosts: bool,
+    /// Check what a run would read, for all hosts where an inventory is named, and stop. No host is asked.
+    #[arg(long)]
+    pub syntax_check: bool,
     /// Don't ask before carrying the plan out.
     #[arg(short, long, global = true)]
     pub yes: bool,
@@ -178,8 +181,26 @@ pub enum Verb {
     Lock(LockArguments),
     /// Download exactly the locked files into a directory of wheels.
     Fetch(FetchArguments),
+    /// Check a whole project without any host or network: inventories, playbooks, roles, templates, variables, releases.yaml,
+    /// waivers.yaml, converge.yaml. All mistakes at once; exit code 0 without any, 1 otherwise. With --inventory, playbook and
+    /// roles are resolved for all of its hosts as well.
+    Lint(LintArguments),
     /// Show the releases to go through from one to another: exit code 0 with a path, 3 without.
     Path(PathArguments),
+}
+
+/// Arguments of `lint`.
+#[derive(Debug, Clone, Args)]
+pub struct LintArguments {
+    /// Projects, or single files of them [default: the current directory]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Exit with 1 for warnings too.
+    #[arg(long)]
+    pub strict: bool,
+    /// How they are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
 }
 
 /// Commands about inventories.
@@ -259,6 +280,9 @@ pub enum SchemaVerb {
     /// Run late what an earlier upgrade left out of a database that stands at its package's head, where that is sound:
     /// stops what uses it, backs it up, and asks before it does.
     Mend(SchemaMendArguments),
+    /// Write JSON Schemas of what operators write (inventories, playbooks, roles, …), for editors. This is about files, not
+    /// about databases.
+    Json(SchemaJsonArguments),
 }
 
 /// Arguments of `schema check`.
@@ -275,6 +299,17 @@ pub struct SchemaMendArguments {
     /// Stop after the plan: nothing is changed.
     #[arg(short = 'C', long)]
     pub check: bool,
+}
+
+/// Arguments of `schema json`.
+#[derive(Debug, Clone, Args)]
+pub struct SchemaJsonArguments {
+    /// Print this one; without a name, and without a directory, the names are listed.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Write it, or all of them, into this directory as NAME.schema.json; made where it isn't there.
+    #[arg(short, long, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
 }
 
 /// How something is printed.

@@ -49,6 +49,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         verbose: _,
         check: _,
         list_hosts: _,
+        syntax_check: _,
         yes: _,
         // Whoever goes on finds it again.
         configuration: _,

@@ -203,6 +203,19 @@ impl Role {
         }
     }
 
+    /// What is wrong with files that no use of it need ever read: the other ones of `tasks/`, `vars/` and `defaults/`.
+    #[must_use]
+    pub fn mistakes_of_other_files(&self) -> Diagnostics {
+        let mut all = Diagnostics::new();
+        for mistakes in self.other_tasks.values().filter_map(|read| read.as_ref().err()) {
+            all.append(mistakes.clone());
+        }
+        for mistakes in self.other_variables.values().filter_map(|read| read.as_ref().err()) {
+            all.append(mistakes.clone());
+        }
+        all
+    }
+
     fn no_such_file<'a>(&self, from: &Node, part: &str, known: impl Iterator<Item = &'a str>) -> Diagnostics {
         let name = from.key_text();
         let message = format!("the role `{}` has no file {part}/{name}.yaml", self.name);

@@ -7,6 +7,7 @@ mod drift;
 mod facts;
 mod findings;
 mod history;
+mod lint;
 mod listing;
 mod lock;
 mod path;
@@ -24,6 +25,7 @@ pub use drift::{Drift, DriftedComponent, DriftedHost, drift_of, drift_text};
 pub use facts::facts_text;
 pub use findings::{PreflightReport, findings_text, preflight_text};
 pub use history::{RunSummary, history_text, run_text, verified_text};
+pub use lint::{LintReport, lint_text};
 pub use listing::{Listed, listing_text};
 pub use lock::{LockLine, held_text, locks_text, taken_over_text};
 pub use path::{
