@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::desired::{BlockPart, Part};
+use crate::plan::{BlockPart, Part};
 
 /// How far one host has got with its blocks.
 #[derive(Debug, Default)]

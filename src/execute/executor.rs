@@ -14,12 +14,11 @@ use super::rehearsed::Rehearsed;
 use super::scheduler::Scheduler;
 use super::step::{Ask, Step};
 use super::{Attempt, Hosts, Recorder, Unrecorded};
-use crate::desired::{Part, Resource};
 use crate::event::{ActionResult, Event, Failure, Handled};
 use crate::model::HostName;
 use crate::plan::{
-    Action, ActionKind, Confirmation, InstanceId, Plan, Readiness, Recovery, Stage, StageKind, Track, World, confirm,
-    dead_after_start, ready, resource_state, state_of,
+    Action, ActionKind, Confirmation, InstanceId, Part, Plan, Readiness, Recovery, Resource, Stage, StageKind, Track,
+    World, confirm, dead_after_start, ready, resource_state, state_of,
 };
 
 /// How often a start that isn't healthy yet is looked at: a component takes seconds to come up.
@@ -463,7 +462,10 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
         left: u32,
         blocks: &mut Blocks,
     ) -> Option<Handled> {
-        let resource = resource.filter(|_| !failure.unreachable && !self.is_lost())?;
+        let Some(resource) = resource.filter(|_| !failure.unreachable && !self.is_lost()) else {
+            blocks.fails(&[], |_| false);
+            return None;
+        };
         if left > 0 {
             return Some(Handled::Retried { left });
         }
