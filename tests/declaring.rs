@@ -238,6 +238,155 @@ fn whole_projects_are_checked_without_any_host() {
     assert!(wrong.is_empty(), "not as expected:\n{}", wrong.join("\n"));
 }
 
+fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_directory(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+fn says(shown: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(shown.contains(part), "{part:?} is not in:\n{shown}");
+    }
+}
+
+/// The example of docs/roles.md, as it lies there: checked, listed, planned on this machine, explained; and the page shows what it
+/// holds.
+#[test]
+fn the_worked_example_is_checked_planned_and_explained() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    copy_directory(&project.join("examples/web-service"), root);
+    assert_eq!(ran(root, &["lint", "--strict"]), "6 files, 0 mistakes, 0 warnings\nexit code 0\n");
+    let inventory = "inventories/example.yaml";
+    says(&ran(root, &["-i", inventory, "--syntax-check"]), &["5 files without a mistake", "exit code 0"]);
+    says(&ran(root, &["--list-tasks"]), &["hello : the user", "hello : the service", "hello : it answers"]);
+
+    let here = "web: { hosts: { localhost: { hello_port: 8097 } }, vars: { hello_greeting: Good morning, hello_home: ROOT } }\n";
+    fs::write(root.join("here.yaml"), here.replace("ROOT", root.join("home").to_str().unwrap())).unwrap();
+    let plan = ran(root, &["-i", "here.yaml", "plan"]);
+    says(
+        &plan,
+        &["+<p>Good morning from localhost.</p>", "hello.service: absent -> ", "wait for port 8097", "exit code 2"],
+    );
+    let explained = ran(root, &["-i", "here.yaml", "explain", "localhost", "wait for port"]);
+    says(
+        &explained,
+        &[
+            "localhost: wait for port 8097\n  declared by it answers at roles/hello/tasks/main.yaml:51:3\n",
+            "  port = 8097  (roles/hello/tasks/main.yaml:52:21)\n    hello_port = 8097 from host in the inventory file (localhost) at here.yaml:1:42\n      over 8080 from role defaults (hello) at roles/hello/defaults/main.yaml:1:13\n",
+            "rules: none has anything to say",
+            "action: wait for port 8097",
+            "exit code 0",
+        ],
+    );
+    says(
+        &ran(root, &["-i", "here.yaml", "-e", "hello_port=80", "plan"]),
+        &["isn't root and can't listen on 80", "exit code 3"],
+    );
+
+    let page = fs::read_to_string(project.join("docs/roles.md")).unwrap();
+    for file in ["defaults/main.yaml", "handlers/main.yaml"] {
+        let text = fs::read_to_string(root.join("roles/hello").join(file)).unwrap();
+        assert!(page.contains(&format!("# roles/hello/{file}\n{text}")), "docs/roles.md doesn't show {file} as it is");
+    }
+    let tasks = fs::read_to_string(root.join("roles/hello/tasks/main.yaml")).unwrap();
+    let shown = page.split("# roles/hello/tasks/main.yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    assert_eq!(shown.filter(|part| !tasks.contains(*part)).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+/// Where a value came from, what lost, and no secret in any of it.
+#[test]
+fn explain_tells_levels_losers_rules_and_actions_and_no_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    write_case(
+        root,
+        "=== prod.yaml
+web:
+  hosts: { localhost: { port: 81, db_password: hunter2 }, downgrade: { ansible_connection: local, db_password: hunter2 } }
+  vars: { port: 80, index: \"https://me:s3cr3t@x/\", nested: { token: abcdef, plain: shown } }
+=== group_vars/web.yaml
+port: 82
+=== playbooks/site.yaml
+- hosts: web
+  vars: { url: \"db:{{db_password}}\" }
+  roles: [{ role: web, vars: { name: app } }]
+=== roles/web/tasks/main.yaml
+- name: conf
+  copy: { dest: \"{{home}}/{{name}}.conf\", content: \"port {{port}}\\n\", mode: \"0600\" }
+- copy: { dest: /nonexistent/pw, content: \"{{url}}\" }
+- copy: { dest: /nonexistent/index, content: \"{{index}}\" }
+- copy: { dest: /nonexistent/nested, content: \"{{json nested}}\" }
+- command: { cmd: \"{{item}}\", creates: /nonexistent/made }
+  loop: [one, two]
+=== roles/web/defaults/main.yaml
+home: \"{{base}}/home\"
+base: /nonexistent
+port: 1
+",
+    );
+    let all = ran(root, &["-i", "prod.yaml", "explain", "localhost"]);
+    says(
+        &all,
+        &[
+            "  dest = \"/nonexistent/home/app.conf\"  (roles/web/tasks/main.yaml:2:17)\n    home = \"{{base}}/home\" from role defaults (web) at roles/web/defaults/main.yaml:1:7\n    base = \"/nonexistent\" from role defaults (web)",
+            "    name = \"app\" from vars of the role's entry in the play",
+            "    port = 81 from host in the inventory file (localhost) at prod.yaml:2:31\n      over 82 from group_vars beside the inventory (web) at group_vars/web.yaml:1:7\n      over 80 from group in the inventory file (web) at prod.yaml:3:17\n      over 1 from role defaults (web) at roles/web/defaults/main.yaml:3:7\n",
+            "  content = \"****\"",
+            "https://****@x/",
+            "  cmd = \"one\"",
+            "  cmd = \"two\"",
+            "observed: absent",
+            "action: copy /nonexistent/home/app.conf: absent -> 8 bytes (prepare: play 1)\n    because conf",
+        ],
+    );
+    let json = ran(root, &["-i", "prod.yaml", "explain", "localhost", "--output", "json"]);
+    for secret in ["hunter2", "s3cr3t", "abcdef"] {
+        assert!(!all.contains(secret) && !json.contains(secret), "{secret}:\n{all}{json}");
+    }
+    let json: serde_json::Value = serde_json::from_str(json.split("exit code").next().unwrap()).unwrap();
+    let port = &json["resources"][0]["fields"][1]["variables"][0];
+    assert_eq!(
+        (port["level"].as_str(), port["lost"].as_array().map(Vec::len)),
+        (Some("host in the inventory file"), Some(3))
+    );
+    // A host goes before a rule of the same name, and without an inventory every name is a rule's.
+    says(&ran(root, &["-i", "prod.yaml", "explain", "downgrade"]), &["downgrade: copy /nonexistent/home/app.conf"]);
+    says(&ran(root, &["explain", "downgrade"]), &["downgrade (mandatory)", "exit code 0"]);
+    says(&ran(root, &["-i", "prod.yaml", "explain", "change-log"]), &["change-log (waivable)", "exit code 0"]);
+    says(&ran(root, &["-i", "prod.yaml", "explain", "localhots"]), &["did you mean `localhost`?", "exit code 64"]);
+    says(
+        &ran(root, &["-i", "prod.yaml", "explain", "localhost", "nothing"]),
+        &["nothing of localhost is called", "exit code 64"],
+    );
+    says(&ran(root, &["explain", "localhost", "x"]), &["name the inventory", "exit code 64"]);
+}
+
+#[test]
+fn schemas_for_editors_are_listed_printed_and_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    says(&ran(root, &["schema", "json"]), &["playbook ", "role-argument-specs", "config ", "exit code 0"]);
+    let printed = ran(root, &["schema", "json", "playbook"]);
+    says(&printed, &["https://json-schema.org/draft/2020-12/schema", "\"description\"", "exit code 0"]);
+    says(&ran(root, &["schema", "json", "playbok"]), &["did you mean `playbook`?", "exit code 64"]);
+    says(&ran(root, &["schema", "json", "--directory", "a/b"]), &["wrote a/b/waivers.schema.json", "exit code 0"]);
+    assert_eq!(fs::read_dir(root.join("a/b")).unwrap().count(), 10);
+    let written: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(root.join("a/b/playbook.schema.json")).unwrap()).unwrap();
+    let shown: serde_json::Value = serde_json::from_str(printed.split("exit code").next().unwrap()).unwrap();
+    assert_eq!(written, shown);
+}
+
 /// The text without the temporary directory that paths in it begin with.
 fn without_root(text: &str) -> String {
     let root = std::env::temp_dir().display().to_string();

@@ -41,6 +41,7 @@ const MAY_IMPORT: [(&str, &[&str]); 20] = [
             "journal",
             "remote",
             "document",
+            "inventory",
             "lint",
         ],
     ),

@@ -13,12 +13,12 @@ use super::options::Options;
 use super::project::ProjectFiles;
 use super::survey::{Subject, backup_hosts};
 use super::{asked, becoming, declared, decode, lock, machine, output, project};
-use crate::desired::{Declaration, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
-use crate::document::{Diagnostic, Diagnostics, Source};
+use crate::desired::{Declaration, Desired, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
+use crate::document::{Diagnostic, Diagnostics, Source, did_you_mean};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, GivenVariables, Inventory, InventorySources, read_extra_vars};
 use crate::model::HostName;
-use crate::playbook::{Origin, Playbook, Roles, TagSelection};
+use crate::playbook::{Origin, Playbook, Roles, TagSelection, list_plays};
 use crate::preflight::{Finding, Request, Waiver, parse_waiver, parse_waivers};
 use crate::release::Catalogue;
 use crate::transport::{AnyConnector, SshTarget, Target, TargetKind};
@@ -81,15 +81,27 @@ pub(super) async fn load(options: &Options) -> Result<Context, CliError> {
 
 /// The same within other limits, all of which hold.
 pub(super) async fn load_limited(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
-    let mut context = read(options, limits).await?;
+    load_with_origins(options, limits).await.map(|(context, _)| context)
+}
+
+/// What was declared, for who asks where each value came from.
+pub(super) struct Origins {
+    pub(super) playbook: Playbook,
+    pub(super) roles: Roles,
+    pub(super) desired: Desired,
+}
+
+/// The same with where it comes from.
+pub(super) async fn load_with_origins(options: &Options, limits: &[&str]) -> Result<(Context, Origins), CliError> {
+    let (mut context, origins) = read(options, limits).await?;
     lock::attach(&mut context.instances)?;
     lock::attach(&mut context.out_of_scope)?;
-    Ok(context)
+    Ok((context, origins))
 }
 
 /// The same without the lock file, which is about to be written.
 pub(super) async fn load_to_lock(options: &Options) -> Result<Context, CliError> {
-    read(options, options.limit.as_deref().as_slice()).await
+    read(options, options.limit.as_deref().as_slice()).await.map(|(context, _)| context)
 }
 
 /// What a run reads before any host is asked.
@@ -158,7 +170,7 @@ fn places(options: &Options) -> Places {
     Places { root: root.to_owned(), playbook: project::playbook_directory(root, options.playbook.as_deref()) }
 }
 
-async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
+async fn read(options: &Options, limits: &[&str]) -> Result<(Context, Origins), CliError> {
     if options.inventory.is_empty() {
         return Err(CliError::NoInventory(options.configuration.named_inventory.clone()));
     }
@@ -203,7 +215,13 @@ async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
     if instances.is_empty() && resources.is_empty() && declared.is_empty() {
         if !tags.is_everything() {
             let nothing = Diagnostic::nowhere("the tags that are chosen leave nothing to do");
-            let hint = "`--list-tags` shows the tags of each play";
+            let plays = list_plays(&playbook, &roles, &TagSelection::of(&["all".into(), "never".into()], &[]));
+            let known: BTreeSet<&str> =
+                plays.iter().flat_map(|play| &play.tasks).flat_map(|task| &task.tags).map(String::as_str).collect();
+            let unknown = tags.only.iter().filter(|tag| !known.contains(tag.as_str()));
+            let meant: Vec<String> = unknown.filter_map(|tag| did_you_mean(tag, known.iter().copied())).collect();
+            let shown = "`--list-tags` shows the tags of each play".to_owned();
+            let hint = meant.into_iter().chain([shown]).collect::<Vec<_>>().join(" ");
             return Err(CliError::Declaration(nothing.hint(hint).into()));
         }
         let limit = limits.join(" and ");
@@ -221,7 +239,8 @@ async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
     }
     becoming::check_effect(options, &targets)?;
     let catalogue = catalogue(options)?;
-    Ok(Context { instances, resources, out_of_scope, targets, catalogue, request, declared })
+    let context = Context { instances, resources, out_of_scope, targets, catalogue, request, declared };
+    Ok((context, Origins { playbook, roles, desired }))
 }
 
 /// The hosts that all limits choose; nothing where there is no limit.

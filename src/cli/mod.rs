@@ -135,7 +135,7 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Apply(arguments)) => apply::run(options, arguments).await,
         Some(Verb::Drift(arguments)) => drift::run(options, arguments).await,
         Some(Verb::Preflight(arguments)) => preflight::run(options, arguments).await,
-        Some(Verb::Explain(arguments)) => explain::run(arguments),
+        Some(Verb::Explain(arguments)) => explain::run(options, arguments).await,
         Some(Verb::Facts(arguments)) => facts::run(options, arguments).await,
         Some(Verb::Inventory(verb)) => inventory::run(options, verb),
         Some(Verb::Releases(arguments)) => releases::run(options, arguments).await,

@@ -164,7 +164,8 @@ pub enum Verb {
     Drift(DriftArguments),
     /// Check the rules alone, and say all that is found: exit code 0 when a run may begin, 3 when it would be refused.
     Preflight(PreflightArguments),
-    /// Say what a rule demands, why, and what to do; without a name, list all rules.
+    /// Say what a rule demands, why, and what to do; without a name, list all rules. With --inventory and a host: each value that is
+    /// declared for it, where it came from and what lost against it, what is there, what rules say, what a run would do.
     Explain(ExplainArguments),
     /// Show everything that is observed on the hosts.
     Facts(FactsArguments),
@@ -456,14 +457,17 @@ pub struct PreflightArguments {
 /// Arguments of `explain`.
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArguments {
-    /// The rule's code.
-    #[arg(value_name = "RULE")]
-    pub rule: Option<String>,
+    /// A rule's code; with --inventory, a host that the inventory has: a host goes before a rule of the same name.
+    #[arg(value_name = "RULE|HOST")]
+    pub name: Option<String>,
+    /// Only this component or resource of the host, by its name in plans or a part of it.
+    #[arg(value_name = "RESOURCE", requires = "name")]
+    pub resource: Option<String>,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub output: Format,
     /// All rules as the page of the documentation.
-    #[arg(long, conflicts_with_all = ["rule", "output"])]
+    #[arg(long, conflicts_with_all = ["name", "output"])]
     pub markdown: bool,
 }
 
