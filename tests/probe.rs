@@ -77,7 +77,7 @@ fn no_two_questions_share_a_function() {
     let mut queries = everything("/home/bai/manager");
     let (venv, schema) = ("/v".to_owned(), SchemaQuery { ini: "/i".into(), chdir: "/".into(), venv: "/v".into() });
     queries.extend([
-        Query::Command(CommandQuery { command: "true".into() }),
+        Query::Command(CommandQuery::of("true")),
         Query::Work(WorkQuery { database: schema.clone(), table: "t".into(), column: "c".into(), terminal: vec![] }),
         Query::Paths(PathsQuery { pattern: "/x*".into() }),
         Query::Pins(PinsQuery { venv: venv.clone() }),
@@ -414,12 +414,19 @@ impl<T: Clone> MapOrUnknown<T> for Observed<&T> {
 #[test]
 fn the_operators_commands_are_run_and_their_words_kept() {
     let ask = |command: &str| {
-        let query = CommandQuery { command: command.into() };
+        let query = CommandQuery::of(command);
         observe([Query::Command(query.clone())]).command(&query).map_or_unknown()
     };
     let answer = ask("cat; printf 'one\\ntwo'; echo three >&2; exit 3").unwrap();
     assert_eq!((answer.status, answer.output.as_str()), (3, "one twothree"));
     assert!(ask("no-such-command").unwrap_err().contains("status 127"));
+    // Its environment is its own, whatever the words hold.
+    let environment = [("WORD".to_owned(), "it's; $(x)".to_owned())].into();
+    let query = CommandQuery { command: "printf %s \"$WORD\"".into(), environment };
+    let other = CommandQuery::of("printf %s \"${WORD-unset}\"");
+    let facts = observe([Query::Command(query.clone()), Query::Command(other.clone())]);
+    assert_eq!(facts.command(&query).map_or_unknown().unwrap().output, "it's; $(x)");
+    assert_eq!(facts.command(&other).map_or_unknown().unwrap().output, "unset");
     assert_eq!(ask("true").unwrap().output, "");
 }
 

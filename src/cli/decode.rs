@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::project::ProjectFiles;
-use crate::desired::{Desired, Instance, Part, Phase, ResolvedTask, Resource, Rolling, Section, Serial};
+use crate::desired::{Desired, Instance, Manner, Part, Phase, ResolvedTask, Resource, Retry, Rolling, Section, Serial};
 use crate::document::{Diagnostic, Diagnostics, Node, did_you_mean, place_of};
 use crate::inventory::Inventory;
 use crate::model::HostName;
@@ -51,6 +51,7 @@ pub(super) fn decode(desired: &Desired, inventory: &Inventory, places: &Places) 
                     let message = format!("{}/{} is declared twice, first at {first}", task.host, component.name);
                     mistakes.push(Diagnostic::at(&task.span, message).hint("give one of them another `name`"));
                 }
+                mistakes.append(check_block(task, desired));
                 let rolling = rolling_of(task);
                 let host = task.host.clone();
                 declared.instances.push(Instance { host, play: task.play_index, rolling, component });
@@ -61,6 +62,9 @@ pub(super) fn decode(desired: &Desired, inventory: &Inventory, places: &Places) 
                 let notified = handler.and_then(|place| notifying.remove(&place));
                 if let (Some(files), Plain::Service(service)) = (notified, &mut plain) {
                     service.restart_on.extend(files);
+                }
+                if let Plain::Command(command) = &mut plain {
+                    command.environment.clone_from(&task.environment);
                 }
                 for place in &task.handlers {
                     match plain.path() {
@@ -91,6 +95,7 @@ pub(super) fn decode(desired: &Desired, inventory: &Inventory, places: &Places) 
                     phase,
                     task: task.task.clone(),
                     plain,
+                    manner: manner_of(task),
                     declared_at: place_of(&task.span),
                 });
             }
@@ -107,24 +112,32 @@ fn check_words(task: &ResolvedTask) -> Diagnostics {
     let is_component = task.kind == TaskKind::Component;
     let is_service = task.kind == TaskKind::Plain("service");
     let own_way = "it has its own time-outs, and a rerun goes on from where it stopped";
+    let has = |part: Part| is_component && blocks.iter().any(|block| block.part == part);
+    let until = retry.as_ref().is_some_and(|retry| !retry.until.is_empty());
     let said = [
         (
             "environment",
-            !environment.is_empty(),
+            is_component && !environment.is_empty(),
             "set it in the service's own unit or script, or in the command itself",
         ),
-        ("ignore_errors", *ignore_errors, "what comes behind it relies on it"),
+        ("ignore_errors", is_component && *ignore_errors, "what comes behind it relies on it"),
         (
             "run_once",
-            *run_once,
+            is_component && *run_once,
             "name the hosts that have it in the play's `hosts`; what is done once per cluster (a migration) is planned once",
         ),
         ("delegate_to", delegate_to.is_some(), "write a play for the hosts that have it"),
-        ("retries", retry.is_some(), own_way),
+        ("retries", is_component && retry.is_some(), own_way),
+        (
+            "until",
+            !is_component && until,
+            "leave it away: it is tried again until it is found to be as declared; what else must hold is a task of its own, \
+             such as `http` or `wait_for`",
+        ),
         ("notify", is_component && !notify.is_empty(), "processes restart because of what they run"),
         ("no_log", task.no_log, "its values would be shown all the same in this release"),
-        ("rescue", blocks.iter().any(|block| block.part == Part::Rescue), own_way),
-        ("always", blocks.iter().any(|block| block.part == Part::Always), own_way),
+        ("rescue", has(Part::Rescue), own_way),
+        ("always", has(Part::Always), own_way),
         (
             "handlers",
             *section == Section::Handlers && !is_service,
@@ -136,6 +149,36 @@ fn check_words(task: &ResolvedTask) -> Diagnostics {
     wrong
         .map(|(word, _, hint)| Diagnostic::at(&task.span, format!("a `{what}` can't have `{word}`")).hint(hint))
         .collect()
+}
+
+/// A component moves in stages of its own, so nothing could stand in for it, or follow on it, on its host alone.
+fn check_block(task: &ResolvedTask, desired: &Desired) -> Diagnostics {
+    if task.blocks.is_empty() {
+        return Diagnostics::new();
+    }
+    let has = |part: Part| {
+        let of_it = |other: &ResolvedTask| {
+            other.blocks.iter().any(|one| one.part == part && task.blocks.iter().any(|block| block.block == one.block))
+        };
+        desired.tasks.iter().any(of_it) && !task.blocks.iter().any(|block| block.part == part)
+    };
+    let words = [("rescue", Part::Rescue), ("always", Part::Always)].into_iter().filter(|(_, part)| has(*part));
+    let what = task.kind.word();
+    let wrong = |(word, _)| {
+        Diagnostic::at(&task.span, format!("a `{what}` can't stand in a block with `{word}`"))
+            .hint("put it in front of the block or behind it; a rerun goes on from where it stopped")
+    };
+    words.map(wrong).collect()
+}
+
+fn manner_of(task: &ResolvedTask) -> Manner {
+    Manner {
+        ignore_errors: task.ignore_errors,
+        retry: task.retry.as_ref().map(|retry| Retry { retries: retry.retries, delay: retry.delay }),
+        environment: task.environment.clone(),
+        // A handler of a role is done long after the block that the role stands in.
+        blocks: if task.section == Section::Handlers { Vec::new() } else { task.blocks.clone() },
+    }
 }
 
 fn numbered(name: &str, count: usize) -> String {

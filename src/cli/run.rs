@@ -13,6 +13,7 @@ use super::progress::Progress;
 use super::recording::Begun;
 use super::survey::{Subject, Survey, survey};
 use super::{context, interrupt, jobs, locks, machine, output, take_up};
+use crate::desired::Resource;
 use crate::event::Event;
 use crate::execute::{Ask, Executor, Jobs, Recovered, RunOutcome};
 use crate::gather::{Fleet, Sessions};
@@ -21,7 +22,8 @@ use crate::model::{HostName, RunId};
 use crate::plan::Plan;
 use crate::preflight::{self, Finding, Waiver};
 use crate::report::{
-    RecapLine, downtime_text, failures_text, findings_text, plan_text, recap_text, recovery_text, unrecorded_text,
+    RecapLine, downtime_text, failures_text, findings_text, handled_text, plan_text, recap_text, recovery_text,
+    unrecorded_text,
 };
 use crate::transport::{AnyConnector, Target};
 
@@ -334,13 +336,20 @@ async fn prove(
         output::say("\nStopped as asked: what ran was finished, the rest was not begun. Run again to go on.\n");
         return Ok(Exit::Interrupted);
     }
-    let after = survey(fleet, subject).await?;
+    // What failed and may stay as it is keeps nothing else from being proven; what still waits for it does wait.
+    let prepares = !plan.waiting.is_empty();
+    let counts = |resource: &&Resource| prepares || !outcome.excused.contains(&resource.id());
+    let counted: Vec<Resource> = subject.resources.iter().filter(counts).cloned().collect();
+    let after = survey(fleet, &Subject { resources: &counted, ..*subject }).await?;
     // What the pre-flight says of what isn't waiting any more is said by the plan for it.
-    if !plan.waiting.is_empty() && after.plan.waiting.is_empty() {
+    if prepares && after.plan.waiting.is_empty() {
         return Ok(Exit::Ok);
     }
     if !after.refused() && after.plan.is_empty() {
         output::progress("\nConverged: gathered and planned again, and nothing is left to do.");
+        if !outcome.handled.is_empty() {
+            output::say(&handled_text(&outcome.handled));
+        }
         for (id, state) in &after.plan.basis {
             output::progress(&format!("  {id}: {state}"));
         }
@@ -367,6 +376,8 @@ fn lines_of<'a>(hosts: &'a BTreeSet<HostName>, outcome: &RunOutcome, plan: &Plan
             unreachable: count.unreachable,
             failed: count.failed,
             skipped: count.skipped,
+            rescued: count.rescued,
+            ignored: count.ignored,
         };
         (host, line)
     };

@@ -20,6 +20,7 @@ use crate::resource::component::{assess, wants_published, work_query};
 use crate::transport::AnyConnector;
 
 /// What is to be looked at, and by which rules.
+#[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
     /// Everything declared within the run's limits.
     pub(super) instances: &'a [Instance],

@@ -11,6 +11,7 @@ mod facts;
 mod handlers;
 mod instance;
 mod magic;
+mod manner;
 mod mistakes;
 mod outside;
 mod provenance;
@@ -23,6 +24,7 @@ mod walk;
 
 pub use facts::Facts;
 pub use instance::{Instance, InstanceId, Rolling, Serial};
+pub use manner::{Manner, Retry};
 pub use provenance::{FieldOrigin, VariableOrigin, origins_of, task_at};
 pub use resolve::{Declaration, Desired, SkippedPlay, resolve, resolve_connections};
 pub use resource::{Phase, Resource, Turn, files_that_change, turns};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{InstanceId, Rolling};
+use super::{InstanceId, Manner, Rolling};
 use crate::facts::{HostFacts, facts_of};
 use crate::model::HostName;
 use crate::resource::plain::{Plain, Verdict};
@@ -26,6 +26,9 @@ pub struct Resource {
     pub task: String,
     /// What is declared.
     pub plain: Plain,
+    /// What else its task says of it.
+    #[serde(default, skip_serializing_if = "Manner::is_plain")]
+    pub manner: Manner,
     /// `file:line:column` of the task that declares it.
     pub declared_at: String,
 }
@@ -48,6 +51,12 @@ impl Resource {
     #[must_use]
     pub fn id(&self) -> InstanceId {
         InstanceId { host: self.host.clone(), component: self.name.clone() }
+    }
+
+    /// Whether it is done only where something fails: it belongs to a `rescue`.
+    #[must_use]
+    pub fn is_conditional(&self) -> bool {
+        self.manner.rescues().next().is_some()
     }
 }
 
@@ -84,18 +93,38 @@ pub fn turns(resources: &[Resource], facts: &BTreeMap<HostName, HostFacts>) -> V
     let mut order: Vec<usize> = (0..resources.len()).collect();
     order.sort_by_key(|number| (resources[*number].phase, resources[*number].play));
     let mut turns = vec![Turn::Nothing; resources.len()];
+    // What may fail, by host and block.
+    let mut endangered: BTreeSet<(&HostName, usize)> = BTreeSet::new();
     for number in order {
         let resource = &resources[number];
         let seen = facts_of(facts, &resource.host);
         let verdict = resource.plain.judge(&seen);
         let before = changing.get(&resource.host);
-        let turn = turn(&resource.plain, verdict, before, seen.unreachable.is_some());
+        let turn = match resource.is_conditional() {
+            // A block that has nothing to do can't fail.
+            true if !resource.manner.rescues().all(|block| endangered.contains(&(&resource.host, block))) => continue,
+            true => if_its_block_fails(verdict),
+            false => turn(&resource.plain, verdict, before, seen.unreachable.is_some()),
+        };
         if matches!(turn, Turn::Act { .. }) {
             changing.entry(&resource.host).or_default().extend(resource.plain.path().or(Some(String::new())));
+            endangered.extend(resource.manner.endangers().map(|block| (&resource.host, block)));
         }
         turns[number] = turn;
     }
     turns
+}
+
+/// What a task of a `rescue` does is judged when its turn comes, if it comes.
+fn if_its_block_fails(verdict: Verdict) -> Turn {
+    let (changes, preview) = match verdict {
+        Verdict::InSync { .. } => ("nothing, as things are".to_owned(), None),
+        Verdict::Differs(differs) => (differs.changes.join(", "), differs.preview),
+        Verdict::Unknown(reason) | Verdict::Refused { observed: reason, .. } => {
+            (format!("judged when its turn comes: {reason}"), None)
+        }
+    };
+    Turn::Act { changes: vec![format!("only if its block fails: {changes}")], preview, relies_on: None }
 }
 
 fn turn(plain: &Plain, verdict: Verdict, before: Option<&BTreeSet<String>>, unreachable: bool) -> Turn {
@@ -135,7 +164,8 @@ fn turn(plain: &Plain, verdict: Verdict, before: Option<&BTreeSet<String>>, unre
 pub fn files_that_change<'r>(resources: &'r [Resource], turns: &[Turn]) -> BTreeMap<&'r HostName, BTreeSet<String>> {
     let mut files: BTreeMap<&HostName, BTreeSet<String>> = BTreeMap::new();
     for (resource, turn) in resources.iter().zip(turns) {
-        if let (Turn::Act { .. }, Phase::Before) = (turn, resource.phase) {
+        // A rescue that is called for changes more than was planned: then the next run finds what that put out of date.
+        if let (Turn::Act { .. }, Phase::Before, false) = (turn, resource.phase, resource.is_conditional()) {
             files.entry(&resource.host).or_default().extend(resource.plain.path());
         }
     }

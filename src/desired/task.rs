@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::document::{Node, Span};
 use crate::inventory::Variables;
 use crate::model::{BecomeUser, HostName};
@@ -78,7 +80,7 @@ pub enum Section {
 }
 
 /// A block, and the part of it that a task belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BlockPart {
     /// A number that tells the blocks of one resolution apart.
     pub block: usize,
@@ -87,7 +89,8 @@ pub struct BlockPart {
 }
 
 /// The parts of a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// `block`
     Tasks,

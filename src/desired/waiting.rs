@@ -77,7 +77,7 @@ fn lacks(component: &Component, facts: &HostFacts) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::Rolling;
+    use crate::desired::{Manner, Rolling};
     use crate::desired::fixture::{Seen, agent, facts};
     use crate::document::{Node, Source};
     use crate::facts::{Fact, Query};
@@ -96,6 +96,7 @@ mod tests {
             task: "make it".into(),
             plain,
             declared_at: "t.yaml:1:1".into(),
+            manner: Manner::default(),
         }
     }
 

@@ -113,4 +113,22 @@ pub struct Failure {
     pub next: String,
     /// Whether the host could not be reached.
     pub unreachable: bool,
+    /// Why its host goes on all the same; `None` where it doesn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled: Option<Handled>,
+}
+
+/// Why a host goes on behind a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handled {
+    /// `ignore_errors`.
+    Ignored,
+    /// The `rescue` of its block.
+    Rescued,
+    /// It is tried again.
+    Retried {
+        /// How often it may still be tried.
+        left: u32,
+    },
 }

@@ -9,15 +9,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use super::blocks::{Blocks, Turn};
 use super::rehearsed::Rehearsed;
 use super::scheduler::Scheduler;
 use super::step::{Ask, Step};
 use super::{Attempt, Hosts, Recorder, Unrecorded};
-use crate::event::{ActionResult, Event, Failure};
+use crate::event::{ActionResult, Event, Failure, Handled};
 use crate::model::HostName;
 use crate::plan::{
-    Action, ActionKind, Confirmation, InstanceId, Plan, Readiness, Recovery, Stage, StageKind, Track, World, confirm,
-    dead_after_start, ready, resource_state, state_of,
+    Action, ActionKind, Confirmation, InstanceId, Part, Plan, Readiness, Recovery, Resource, Stage, StageKind, Track,
+    World, confirm, dead_after_start, ready, resource_state, state_of,
 };
 
 /// How often a start that isn't healthy yet is looked at: a component takes seconds to come up.
@@ -76,6 +77,23 @@ pub struct HostCount {
     pub failed: usize,
     /// Actions that were not tried, because one before them failed or the run was stopped.
     pub skipped: usize,
+    /// Actions that failed and whose block's rescue went on.
+    pub rescued: usize,
+    /// Actions that failed and were ignored; they count as `ok` as well.
+    pub ignored: usize,
+}
+
+impl HostCount {
+    fn add(&mut self, other: &Self) {
+        let HostCount { ok, changed, unreachable, failed, skipped, rescued, ignored } = other;
+        self.ok += ok;
+        self.changed += changed;
+        self.unreachable += unreachable;
+        self.failed += failed;
+        self.skipped += skipped;
+        self.rescued += rescued;
+        self.ignored += ignored;
+    }
 }
 
 /// How a run ended.
@@ -85,6 +103,10 @@ pub struct RunOutcome {
     pub hosts: BTreeMap<HostName, HostCount>,
     /// What failed, in order.
     pub failures: Vec<Failure>,
+    /// What failed, and was ignored or rescued, in order.
+    pub handled: Vec<Failure>,
+    /// What may be left as it is therefore: what failed so, and what its block's rescue stood in for.
+    pub excused: BTreeSet<InstanceId>,
     /// Hosts that failed within the failure budget: the run went on without them.
     pub left_out: BTreeSet<HostName>,
     /// Why some stages were not begun, where a failure is the reason.
@@ -145,8 +167,18 @@ enum TrackEnd {
     Finished,
     /// Its host was lost before, or the failure budget is used up.
     LeftOut,
-    Failed(Box<Failure>),
+    /// What failed, and what failed in the ends of its blocks.
+    Failed(Vec<Failure>),
     Stopped,
+}
+
+/// What came of a track.
+#[derive(Default)]
+struct Went {
+    count: HostCount,
+    /// What failed, and was ignored or rescued.
+    handled: Vec<Failure>,
+    excused: BTreeSet<InstanceId>,
 }
 
 impl<H: Hosts, R: Recorder> Executor<H, R> {
@@ -277,31 +309,33 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
 
     async fn run_stage(this: &Arc<Self>, stage: &Stage, outcome: &mut RunOutcome) -> usize {
         let whole = Arc::new(stage.clone());
-        let mut running: JoinSet<(HostName, HostCount, TrackEnd)> = JoinSet::new();
+        let mut running: JoinSet<(HostName, Went, TrackEnd)> = JoinSet::new();
         for track in &stage.tracks {
             let (this, track, stage) = (Arc::clone(this), track.clone(), Arc::clone(&whole));
             running.spawn(async move { this.run_track(&stage, track).await });
         }
         let mut failures = Vec::new();
+        let mut lost = 0;
         let mut seen = BTreeSet::new();
         while let Some(joined) = running.join_next().await {
-            let Ok((host, count, end)) = joined else { continue };
-            let total = outcome.hosts.entry(host.clone()).or_default();
-            total.ok += count.ok;
-            total.changed += count.changed;
-            total.failed += count.failed;
-            total.unreachable += count.unreachable;
-            total.skipped += count.skipped;
+            let Ok((host, went, end)) = joined else { continue };
+            outcome.hosts.entry(host.clone()).or_default().add(&went.count);
+            outcome.handled.extend(went.handled);
+            outcome.excused.extend(went.excused);
             seen.insert(host);
             match end {
                 TrackEnd::Finished | TrackEnd::LeftOut => {}
                 TrackEnd::Stopped => outcome.stopped |= this.halted.get().is_none() && this.fenced.get().is_none(),
-                TrackEnd::Failed(failure) => failures.push(*failure),
+                TrackEnd::Failed(all) => {
+                    lost += 1;
+                    failures.extend(all);
+                }
             }
         }
         // A track whose task ended abnormally left its host in an unknown state: that is a failure, not a success.
         for track in stage.tracks.iter().filter(|track| !seen.contains(&track.host)) {
             let text = track.actions.first().map(ToString::to_string).unwrap_or_default();
+            lost += 1;
             failures.push(abnormal(&track.host, &text));
             if let Some(action) = track.actions.first() {
                 this.scheduler.lose(&this.plan, stage, action);
@@ -309,52 +343,147 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             outcome.hosts.entry(track.host.clone()).or_default().failed += 1;
         }
         failures.sort_by(|a, b| a.host.cmp(&b.host));
-        let failed = failures.len();
         outcome.failures.extend(failures);
-        failed
+        outcome.handled.sort_by(|a, b| a.host.cmp(&b.host));
+        lost
     }
 
-    async fn run_track(&self, stage: &Stage, track: Track) -> (HostName, HostCount, TrackEnd) {
-        let mut count = HostCount::default();
+    async fn run_track(&self, stage: &Stage, track: Track) -> (HostName, Went, TrackEnd) {
+        let mut went = Went::default();
         let Some(_permit) = self.scheduler.permit(&track, self.recovering.load(Ordering::Relaxed)).await else {
-            count.skipped = track.actions.len();
-            return (track.host, count, TrackEnd::LeftOut);
+            went.count.skipped = track.actions.len();
+            return (track.host, went, TrackEnd::LeftOut);
         };
+        let mut blocks = Blocks::default();
+        let mut failures: Vec<Failure> = Vec::new();
         for (index, action) in track.actions.iter().enumerate() {
-            let left = track.actions.len() - index;
-            let begun = Instant::now();
-            let Some(result) = self.run_action(stage.kind, action).await else {
-                count.skipped += left;
-                return (track.host, count, TrackEnd::Stopped);
+            let resource = self.plan.resource(action);
+            let path = resource.map(|resource| resource.manner.blocks.as_slice()).unwrap_or_default();
+            match blocks.turn(path) {
+                Turn::Comes => {}
+                Turn::NotCalledFor => continue,
+                Turn::Dropped { caught } => {
+                    went.count.skipped += 1;
+                    went.excused.extend(caught.then(|| action.instance()));
+                    continue;
+                }
+            }
+            let Some(result) = self.attempts(stage, action, resource, &mut blocks).await else {
+                went.count.skipped += track.actions.len() - index;
+                let end = if failures.is_empty() { TrackEnd::Stopped } else { TrackEnd::Failed(failures) };
+                return (track.host, went, end);
             };
+            match result {
+                ActionResult::Done { .. } => {
+                    went.count.ok += 1;
+                    went.count.changed += usize::from(!matches!(action.kind, ActionKind::Settle { .. }));
+                }
+                ActionResult::AlreadyDone { .. } => went.count.ok += 1,
+                ActionResult::Failed(failure) => match failure.handled {
+                    Some(Handled::Ignored) => {
+                        went.count.ok += 1;
+                        went.count.ignored += 1;
+                        went.excused.insert(action.instance());
+                        went.handled.push(failure);
+                    }
+                    Some(Handled::Rescued) => {
+                        went.count.rescued += 1;
+                        went.excused.insert(action.instance());
+                        went.handled.push(failure);
+                    }
+                    Some(Handled::Retried { .. }) | None if failure.unreachable => {
+                        went.count.unreachable += 1;
+                        went.count.skipped += track.actions.len() - index - 1;
+                        failures.push(failure);
+                        break;
+                    }
+                    Some(Handled::Retried { .. }) | None => {
+                        went.count.failed += 1;
+                        failures.push(failure);
+                    }
+                },
+            }
+        }
+        let end = if failures.is_empty() { TrackEnd::Finished } else { TrackEnd::Failed(failures) };
+        (track.host, went, end)
+    }
+
+    /// Carries an action out, again and again where its task says so, and tells how each attempt ended. `None` where nothing
+    /// may begin any more.
+    async fn attempts(
+        &self,
+        stage: &Stage,
+        action: &Action,
+        resource: Option<&Resource>,
+        blocks: &mut Blocks,
+    ) -> Option<ActionResult> {
+        let retry = resource.and_then(|resource| resource.manner.retry);
+        let mut left = retry.map_or(0, |retry| retry.retries);
+        let mut tried = action.clone();
+        for attempt in 2u32.. {
+            let begun = Instant::now();
+            let mut result = self.run_action(stage.kind, &tried).await?;
+            if let ActionResult::Failed(failure) = &mut result {
+                failure.handled = self.handled(failure, resource, left, blocks);
+            }
             self.note_downtime(action, begun, &result);
             self.note_standing(stage, action, &result);
+            let again = matches!(&result, ActionResult::Failed(Failure { handled: Some(Handled::Retried { .. }), .. }));
             self.tell(Event::ActionEnded {
-                host: action.host.clone(),
-                id: action.id.clone(),
-                text: action.to_string(),
+                host: tried.host.clone(),
+                id: tried.id.clone(),
+                text: tried.to_string(),
                 result: result.clone(),
                 took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             })
             .await;
-            match result {
-                ActionResult::Done { .. } => {
-                    count.ok += 1;
-                    count.changed += usize::from(!matches!(action.kind, ActionKind::Settle { .. }));
-                }
-                ActionResult::AlreadyDone { .. } => count.ok += 1,
-                ActionResult::Failed(failure) => {
-                    if failure.unreachable {
-                        count.unreachable += 1;
-                    } else {
-                        count.failed += 1;
-                    }
-                    count.skipped += left - 1;
-                    return (track.host, count, TrackEnd::Failed(Box::new(failure)));
-                }
+            if !again {
+                return Some(result);
             }
+            left -= 1;
+            let seconds = retry.map_or(0, |retry| retry.delay);
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                () = sleep(Duration::from_secs(u64::from(seconds))) => {}
+                Ok(_) = stop.wait_for(|stop| *stop) => {}
+            }
+            // A job of its own: that of the attempt before has ended.
+            tried.id = format!("{}/{attempt}", action.id);
         }
-        (track.host, count, TrackEnd::Finished)
+        None
+    }
+
+    /// Why the host goes on behind a failure, where it does. What is known of a host that is gone is nothing, so nothing
+    /// makes up for that.
+    fn handled(
+        &self,
+        failure: &Failure,
+        resource: Option<&Resource>,
+        left: u32,
+        blocks: &mut Blocks,
+    ) -> Option<Handled> {
+        let Some(resource) = resource.filter(|_| !failure.unreachable && !self.is_lost()) else {
+            blocks.fails(&[], |_| false);
+            return None;
+        };
+        if left > 0 {
+            return Some(Handled::Retried { left });
+        }
+        if resource.manner.ignore_errors {
+            return Some(Handled::Ignored);
+        }
+        let has_rescue = |block: usize| {
+            self.plan.resources.iter().any(|other| {
+                other.host == resource.host
+                    && other.manner.blocks.iter().any(|part| part.block == block && part.part == Part::Rescue)
+            })
+        };
+        blocks.fails(&resource.manner.blocks, has_rescue).then_some(Handled::Rescued)
+    }
+
+    /// Whether the run can begin nothing any more, whatever it was asked.
+    fn is_lost(&self) -> bool {
+        self.halted.get().is_some() || self.fenced.get().is_some()
     }
 
     fn note_downtime(&self, action: &Action, begun: Instant, result: &ActionResult) {
@@ -376,6 +505,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
     /// What serves, what is down, and what is lost decides what may follow.
     fn note_standing(&self, stage: &Stage, action: &Action, result: &ActionResult) {
         match (&action.kind, result) {
+            (_, ActionResult::Failed(failure)) if failure.handled.is_some() => {}
             (_, ActionResult::Failed(_)) => self.scheduler.lose(&self.plan, stage, action),
             (ActionKind::Stop, _) => self.scheduler.goes_down(action.instance()),
             (ActionKind::Start { .. }, _) => self.scheduler.serves(&action.instance()),
@@ -386,7 +516,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
     /// Whether nothing may begin any more. The way back is gone to its end all the same, as far as it can be recorded.
     fn is_stopping(&self) -> bool {
         let asked_to_stop = *self.stop.borrow() && !self.recovering.load(Ordering::Relaxed);
-        asked_to_stop || self.halted.get().is_some() || self.fenced.get().is_some()
+        asked_to_stop || self.is_lost()
     }
 
     /// What the action relies on is read again, and judged; that it begins is recorded; then it is carried out, and its
@@ -632,6 +762,7 @@ impl<H: Hosts, R: Recorder> Executor<H, R> {
             left,
             next,
             unreachable: unreachable.is_some(),
+            handled: None,
         })
     }
 }
@@ -695,5 +826,6 @@ fn abnormal(host: &HostName, tried: &str) -> Failure {
         left: vec![format!("{host}: not known")],
         next: "run `converge drift` to see what is there".into(),
         unreachable: false,
+        handled: None,
     }
 }

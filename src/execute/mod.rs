@@ -2,6 +2,7 @@
 //! the plan and in its judgements; the hosts lie behind [`Hosts`], the journal behind [`Recorder`], and so both can be
 //! simulated.
 
+mod blocks;
 mod copy;
 mod executor;
 mod fleet;

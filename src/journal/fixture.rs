@@ -59,6 +59,7 @@ pub(crate) fn failed(verb: &str, unreachable: bool) -> Record {
         left: Vec::new(),
         next: "mend it".into(),
         unreachable,
+        handled: None,
     };
     ended(verb, ActionResult::Failed(failure))
 }

@@ -69,6 +69,8 @@ struct State {
     /// Started, and not watched since, although its play says that it has to settle.
     unsettled: BTreeSet<InstanceId>,
     violations: Vec<Violation>,
+    /// Blocks that something is done in, by host.
+    endangered: BTreeSet<(HostName, usize)>,
     /// The last resource that each host got to.
     applied: BTreeMap<HostName, (Phase, usize, Option<usize>)>,
     /// How far the plan is: a component's action counts as past what comes before the components.
@@ -136,6 +138,7 @@ impl State {
             switched: BTreeSet::new(),
             crossing: crossing(plan),
             frozen: BTreeSet::new(),
+            endangered: BTreeSet::new(),
             applied: BTreeMap::new(),
             phase: None,
             rehearsed: BTreeMap::new(),
@@ -182,6 +185,11 @@ impl State {
             self.violate(&action.id, "it comes behind what its host's tasks declare later");
         }
         self.applied.insert(own.host.clone(), turn);
+        let of = |block: usize| (own.host.clone(), block);
+        if !resource.manner.rescues().all(|block| self.endangered.contains(&of(block))) {
+            self.violate(&action.id, "it is a rescue of what the plan doesn't do");
+        }
+        self.endangered.extend(resource.manner.endangers().map(of));
         let misplaced = match resource.phase {
             Phase::Before => self.phase > Some(Phase::Before),
             Phase::Between => true,

@@ -22,7 +22,7 @@ mod schema_job;
 mod script;
 mod staging;
 
-pub use crate::desired::InstanceId;
+pub use crate::desired::{BlockPart, InstanceId, Part, Resource};
 pub use action::{
     Action, ActionKind, CopyAt, Migration, PackageMove, Plan, Quorum, Recovery, Stage, StageKind, Track, Undo,
 };

@@ -66,13 +66,22 @@ fn action(number: usize, resource: &Resource, turn: &Turn) -> Option<Action> {
         id: format!("{}/{}/{number}/apply", word(resource.phase), resource.host),
         host: resource.host.clone(),
         component: resource.name.clone(),
-        why: format!("{} (declared at {})", resource.task, resource.declared_at),
+        why: why(resource),
         kind: ActionKind::Apply { changes: changes.clone(), preview: preview.clone(), relies_on: relies_on.clone() },
         ensures: "it is as declared".into(),
         undo: Undo::By("declare what was there before".into()),
         limit_seconds: resource.plain.limit_seconds(),
         if_interrupted: "it is as it was, or as declared; the next run looks".into(),
     })
+}
+
+fn why(resource: &Resource) -> String {
+    let manner = &resource.manner;
+    let tried = manner.retry.map(|retry| format!("tried up to {} times, {} s apart", retry.retries + 1, retry.delay));
+    let ignored = manner.ignore_errors.then(|| "its failure is ignored".to_owned());
+    let words: Vec<String> = tried.into_iter().chain(ignored).collect();
+    let words = if words.is_empty() { String::new() } else { format!("; {}", words.join(", ")) };
+    format!("{} (declared at {}{words})", resource.task, resource.declared_at)
 }
 
 /// Judges whether an `apply` may begin.

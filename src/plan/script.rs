@@ -30,7 +30,8 @@ pub struct Script {
 #[must_use]
 pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script> {
     if let Some(resource) = plan.resource(action) {
-        return Some(whole(&resource.plain.script(facts), action));
+        let exports = resource.manner.environment.iter().map(|(name, value)| format!("export {name}={}\n", q(value)));
+        return Some(whole(&(exports.collect::<String>() + &resource.plain.script(facts)), action));
     }
     let component = &plan.instance(&action.instance())?.component;
     let body = match &action.kind {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::style::{BAD, CHANGED, GOOD, HEAD, Styled};
-use crate::event::ActionResult;
+use crate::event::{ActionResult, Handled};
 use crate::journal::{Doubt, Ending, Entry, Journal, Reach, Record, RunStarted, WhyInDoubt};
 use crate::model::{HostName, RunId, Timestamp, printable};
 
@@ -99,12 +99,17 @@ impl RunSummary {
             command: start.map(|start| start.command.clone()).unwrap_or_default(),
             plan: start.map(|start| start.plan.to_string()).unwrap_or_default(),
             planned: planned.len(),
-            done: planned.iter().filter(|action| well.contains(&action.id)).count(),
+            done: planned.iter().filter(|action| well.iter().any(|id| is_of(id, &action.id))).count(),
             hosts: hosts.into_iter().collect(),
             in_doubt: doubts.len(),
             faults: journal.all_faults().map(|fault| format!("line {}: {}", fault.line, fault.what)).collect(),
         }
     }
+}
+
+/// Whether `id` is that of an action, or of one of its further attempts: `ID/2`.
+fn is_of(id: &str, action: &str) -> bool {
+    id.strip_prefix(action).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn ending(how: Ending) -> &'static str {
@@ -283,7 +288,13 @@ fn ended_line(host: &HostName, text: &str, how: &ActionResult, took_ms: u64) -> 
         ActionResult::Done { evidence } => printable(format!("{host}: done: {text}: {evidence} {took}")),
         ActionResult::AlreadyDone { evidence } => printable(format!("{host}: already so: {text}: {evidence}")),
         ActionResult::Failed(failure) => {
-            let mut lines = printable(format!("{host}: FAILED: {text}: {} {took}", failure.observed));
+            let how = match failure.handled {
+                None => "FAILED",
+                Some(Handled::Ignored) => "FAILED, ignored",
+                Some(Handled::Rescued) => "FAILED, rescued",
+                Some(Handled::Retried { .. }) => "FAILED, tried again",
+            };
+            let mut lines = printable(format!("{host}: {how}: {text}: {} {took}", failure.observed));
             let left = failure.left.iter().map(|line| format!("left as: {line}"));
             let said = failure.output.iter().map(|line| format!("| {line}"));
             for line in left.chain(said).chain([format!("next: {}", failure.next)]) {
@@ -359,6 +370,7 @@ mod tests {
             left: vec![hostile.into()],
             next: hostile.into(),
             unreachable: true,
+            handled: None,
         };
         vec![
             Record::RunStarted(Box::new(started)),

@@ -36,7 +36,7 @@ pub use path::{
 pub use plan::plan_text;
 pub use preview::{Listing, preview_text};
 pub use progress::progress_line;
-pub use recap::{RecapLine, downtime_text, failures_text, recap_text, recovery_text, unrecorded_text};
+pub use recap::{RecapLine, downtime_text, failures_text, handled_text, recap_text, recovery_text, unrecorded_text};
 pub use releases::{PackageReleases, age_text, releases_json, releases_text};
 pub use rules::{RuleReport, rule_text, rules_markdown, rules_text};
 pub use schema::{CheckedSchema, IncompleteRevision, LookedFor, SchemaReport, schema_text};

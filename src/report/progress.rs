@@ -1,7 +1,7 @@
 //! Events of a run as lines, in the words of Ansible's users.
 
 use super::style::{BAD, CHANGED, GOOD, HEAD, Styled};
-use crate::event::{ActionResult, Event};
+use crate::event::{ActionResult, Event, Handled};
 
 /// Lines wider than this wrap on a common terminal; headings are filled up to it.
 const WIDTH: usize = 78;
@@ -24,9 +24,15 @@ pub fn progress_line(event: &Event, verbose: bool) -> Option<String> {
                 format!("{} {text}: already so, {evidence}", Styled(GOOD, format!("ok: [{host}]")))
             }
             ActionResult::Failed(failure) => {
-                let what = if failure.unreachable { "UNREACHABLE!" } else { "FAILED!" };
+                let (what, then) = match failure.handled {
+                    None if failure.unreachable => ("UNREACHABLE!".to_owned(), ""),
+                    None => ("FAILED!".to_owned(), ""),
+                    Some(Handled::Ignored) => ("FAILED!".to_owned(), "\n...ignoring"),
+                    Some(Handled::Rescued) => ("FAILED!".to_owned(), "\n...going on with the rescue of its block"),
+                    Some(Handled::Retried { left }) => (format!("FAILED - RETRYING ({left} left)."), ""),
+                };
                 let head = format!("fatal: [{host}]: {what}");
-                format!("{} {text}: {} ({})", Styled(BAD, head), failure.observed, seconds(*took_ms))
+                format!("{} {text}: {} ({}){then}", Styled(BAD, head), failure.observed, seconds(*took_ms))
             }
         }),
         Event::StageEnded { number, failed: 0, goes_on: _ } => verbose.then(|| format!("stage {number} is complete")),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::style::{BAD, CHANGED, GOOD, HEAD, Styled};
 use crate::desired::InstanceId;
-use crate::event::Failure;
+use crate::event::{Failure, Handled};
 use crate::model::{HostName, printable};
 
 /// Failures in full: what was tried, expected, observed, left, and what to do next.
@@ -13,7 +13,7 @@ use crate::model::{HostName, printable};
 pub fn failures_text(failures: &[Failure]) -> String {
     let mut text = String::new();
     for failure in failures {
-        let Failure { host, tried, expected, observed, output, left, next, unreachable } = failure;
+        let Failure { host, tried, expected, observed, output, left, next, unreachable, handled: _ } = failure;
         let how = if *unreachable { "UNREACHABLE" } else { "FAILED" };
         let _ = writeln!(text, "\n{}", Styled(BAD, format!("{host}: {how}")));
         let _ = writeln!(text, "  tried:    {tried}");
@@ -29,6 +29,23 @@ pub fn failures_text(failures: &[Failure]) -> String {
             }
         }
         let _ = writeln!(text, "  next:     {next}");
+    }
+    text
+}
+
+/// What failed and was ignored or rescued: it is not as declared, and the next run tries it again.
+#[must_use]
+pub fn handled_text(failures: &[Failure]) -> String {
+    let head = "Not as declared, which the tasks themselves allow; the next run tries these again:";
+    let mut text = format!("\n{}\n", Styled(CHANGED, head.to_owned()));
+    for failure in failures {
+        let how = match failure.handled {
+            Some(Handled::Ignored) => "ignored",
+            Some(Handled::Rescued) => "rescued",
+            Some(Handled::Retried { .. }) | None => "failed",
+        };
+        let line = format!("{}: {how}: {}: {}", failure.host, failure.tried, failure.observed);
+        let _ = writeln!(text, "  {}", printable(line));
     }
     text
 }
@@ -97,9 +114,13 @@ pub struct RecapLine {
     pub failed: usize,
     /// Actions that were not tried.
     pub skipped: usize,
+    /// Actions that failed and were rescued.
+    pub rescued: usize,
+    /// Actions that failed and were ignored; they count as `ok` as well.
+    pub ignored: usize,
 }
 
-/// Ansible's recap. Nothing is ever rescued or ignored here; the two words stay for what parses the line.
+/// Ansible's recap.
 #[must_use]
 pub fn recap_text<'a>(lines: impl IntoIterator<Item = (&'a HostName, RecapLine)>) -> String {
     let mut lines: Vec<(&HostName, RecapLine)> = lines.into_iter().collect();
@@ -107,7 +128,7 @@ pub fn recap_text<'a>(lines: impl IntoIterator<Item = (&'a HostName, RecapLine)>
     let width = lines.iter().map(|(host, _)| host.as_str().chars().count()).max().unwrap_or(0).max(26);
     let mut text = format!("\n{}\n", Styled(HEAD, format!("{:*<78}", "PLAY RECAP ")));
     for (host, line) in lines {
-        let RecapLine { ok, changed, unreachable, failed, skipped } = line;
+        let RecapLine { ok, changed, unreachable, failed, skipped, rescued, ignored } = line;
         let style = if failed + unreachable > 0 {
             BAD
         } else if changed > 0 {
@@ -117,7 +138,7 @@ pub fn recap_text<'a>(lines: impl IntoIterator<Item = (&'a HostName, RecapLine)>
         };
         let _ = writeln!(
             text,
-            "{} : ok={ok:<4} changed={changed:<4} unreachable={unreachable:<4} failed={failed:<4} skipped={skipped:<4} rescued=0    ignored=0",
+            "{} : ok={ok:<4} changed={changed:<4} unreachable={unreachable:<4} failed={failed:<4} skipped={skipped:<4} rescued={rescued:<4} ignored={ignored}",
             Styled(style, format!("{:<width$}", host.as_str()))
         );
     }

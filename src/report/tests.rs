@@ -366,6 +366,7 @@ fn failure(unreachable: bool) -> Failure {
         left: vec!["m/manager: 25.6.2 installed, stopped".into()],
         next: "look at its log".into(),
         unreachable,
+        handled: None,
     }
 }
 
@@ -461,7 +462,7 @@ fn progress_is_a_line_for_each_end_in_the_words_of_ansible() {
 fn the_recap_has_the_shape_of_ansible() {
     let lines = [
         (host("web-with-a-name-longer-than-usual"), RecapLine { ok: 1, ..RecapLine::default() }),
-        (host("m"), RecapLine { ok: 10, changed: 10, unreachable: 0, failed: 1, skipped: 2 }),
+        (host("m"), RecapLine { ok: 10, changed: 10, unreachable: 0, failed: 1, skipped: 2, rescued: 0, ignored: 0 }),
     ];
     let text = plain(&recap_text(lines.iter().map(|(host, line)| (host, line.clone()))));
     insta::assert_snapshot!(text, @r#"

@@ -219,3 +219,79 @@ fn a_component_comes_from_nothing_in_one_run() {
     site.bench.converge(&["apply", "saved"]).exits(2).says(&["Prepared: that was all of this plan"]);
     site.runs(&[]).exits(0).says(&["install rehearsal-webserver", "Converged"]);
 }
+
+const WORDS: &str = r#"
+  - file: { path: ROOT, state: directory }
+  - name: may fail
+    command: { cmd: "echo no >&2; exit 3", creates: ROOT/never }
+    ignore_errors: yes
+  - name: flaky
+    command: { cmd: "echo x >>ROOT/tries; [ $(wc -l <ROOT/tries) -ge 3 ] && touch ROOT/done", creates: ROOT/done }
+    retries: 4
+    delay: 0
+  - block:
+      - command: { cmd: "printf '%s\\n' \"$WORD\" >ROOT/word", unless: "grep -qx \"$WORD\" ROOT/word" }
+      - block:
+          - command: { cmd: "[ -e ROOT/mended ] && touch ROOT/fails", creates: ROOT/fails }
+          - command: { cmd: "touch ROOT/dropped", creates: ROOT/dropped }
+        always:
+          - command: { cmd: "touch ROOT/always", creates: ROOT/always }
+      - command: { cmd: "touch ROOT/dropped-too", creates: ROOT/dropped-too }
+    rescue:
+      - command: { cmd: "echo y >>ROOT/rescued; [ ! -e ROOT/hopeless ]", unless: "! [ -e ROOT/hopeless ] && [ -e ROOT/rescued ]" }
+    always:
+      - command: { cmd: "touch ROOT/end", creates: ROOT/end }
+    environment: { WORD: "it's set" }
+  - command: { cmd: "touch ROOT/behind", creates: ROOT/behind }
+    run_once: yes
+"#;
+
+#[test]
+fn what_fails_is_ignored_tried_again_or_rescued_as_its_task_says() {
+    let site = Site::new();
+    let there = |name: &str| site.root.join(name).exists();
+    site.declares(WORDS);
+    site.runs(&["plan"]).exits(2).says(&[
+        "its failure is ignored",
+        "tried up to 5 times, 0 s apart",
+        "only if its block fails: ",
+    ]);
+    let ran = site.runs(&[]).exits(0).says(&[
+        "...ignoring",
+        "FAILED - RETRYING (4 left).",
+        "FAILED - RETRYING (3 left).",
+        "...going on with the rescue of its block",
+        "Converged",
+        "Not as declared, which the tasks themselves allow",
+        "web1: ignored: command echo no >&2; exit 3",
+        "web1: rescued: command [ -e",
+    ]);
+    assert_eq!(ran.recap("web1"), "ok=8 changed=7 unreachable=0 failed=0 skipped=2 rescued=1 ignored=1");
+    assert_eq!(site.text("word"), "it's set\n");
+    assert_eq!(site.text("tries"), "x\n".repeat(3));
+    for (name, expected) in
+        [("always", true), ("end", true), ("behind", true), ("dropped", false), ("dropped-too", false)]
+    {
+        assert_eq!(there(name), expected, "{name}: {ran}");
+    }
+    assert_eq!(site.text("rescued"), "y\n");
+    // Nothing of it is forgotten: it isn't as declared.
+    let drift = site.runs(&["drift"]).exits(2).says(&["only if its block fails"]);
+    assert!(!drift.out.contains("ROOT/word"), "{drift}");
+    let history = site.bench.binary().args(["show", "last"]).output().unwrap();
+    Ran::from(history).exits(0).says(&["FAILED, ignored", "FAILED, rescued", "FAILED, tried again"]);
+
+    // A rescue that fails ends its host, behind the end of its block.
+    fs::remove_file(site.root.join("end")).unwrap();
+    fs::remove_file(site.root.join("behind")).unwrap();
+    fs::write(site.root.join("hopeless"), "").unwrap();
+    let ran = site.runs(&[]).exits(5);
+    assert_eq!(ran.recap("web1"), "ok=2 changed=1 unreachable=0 failed=1 skipped=3 rescued=1 ignored=1");
+    assert!(there("end") && !there("behind"), "{ran}");
+
+    // What can be done is done, and its rescue is not called for.
+    fs::write(site.root.join("mended"), "").unwrap();
+    let ran = site.runs(&[]).exits(0);
+    assert_eq!(ran.recap("web1"), "ok=5 changed=4 unreachable=0 failed=0 skipped=0 rescued=0 ignored=1");
+    assert!(there("fails") && there("dropped") && there("dropped-too") && there("behind"), "{ran}");
+}

@@ -83,7 +83,7 @@ fn questions() -> Vec<Query> {
         Query::Interpreters(InterpretersQuery { venv: venv.clone(), paths: vec![s("/py")], ensurepip: true }),
         Query::Effects(EffectsQuery { database: database.clone(), revisions: Default::default() }),
         Query::Work(WorkQuery { database, table: s("t"), column: s("c"), terminal: vec![s("x")] }),
-        Query::Command(CommandQuery { command: s("true") }),
+        Query::Command(CommandQuery::of("true")),
         Query::Paths(PathsQuery { pattern: s("/srv/*") }),
         Query::PackageSource(PackageSourceQuery { venv: venv.clone() }),
         Query::Wheel(WheelQuery {

@@ -98,6 +98,7 @@ async fn careless_track(
                 left: vec![],
                 next: String::new(),
                 unreachable: false,
+                handled: None,
             });
         }
     }

@@ -41,7 +41,7 @@ impl BackupCopies<'_> {
     /// The question whether it has the programs that taking a copy needs.
     #[must_use]
     pub fn tools_query(&self) -> CommandQuery {
-        CommandQuery { command: TOOLS.to_owned() }
+        CommandQuery::of(TOOLS)
     }
 
     /// All that its host is asked before anything stops.

@@ -24,7 +24,7 @@ impl FreezeSpec {
     /// The question for the state.
     #[must_use]
     pub fn status_query(&self) -> CommandQuery {
-        CommandQuery { command: self.status.clone() }
+        CommandQuery::of(self.status.clone())
     }
 
     /// The question for a freeze that was left behind: cheap enough for every look.

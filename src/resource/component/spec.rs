@@ -288,13 +288,13 @@ impl Component {
     /// The question whether work runs, as the operator asks it.
     #[must_use]
     pub fn workloads_query(&self) -> Option<CommandQuery> {
-        self.precautions.workloads.clone().map(|command| CommandQuery { command })
+        self.precautions.workloads.clone().map(CommandQuery::of)
     }
 
     /// The question whether users have been notified.
     #[must_use]
     pub fn notice_query(&self) -> Option<CommandQuery> {
-        self.precautions.notice.clone().map(|command| CommandQuery { command })
+        self.precautions.notice.clone().map(CommandQuery::of)
     }
 
     /// The questions for files with its state.

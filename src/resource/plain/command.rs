@@ -1,5 +1,7 @@
 //! `command`: something that only a command of the operator's can bring about, with a guard that tells whether it has.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Verdict;
@@ -24,6 +26,9 @@ pub struct CommandSpec {
     pub onlyif: Option<String>,
     /// Seconds that it may take.
     pub timeout: u32,
+    /// The environment of its guards, as of itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
 }
 
 /// Half an hour: a build, a large download.
@@ -46,7 +51,8 @@ impl CommandSpec {
                  on every run is never converged",
             ));
         }
-        fields.build(|| Some(Self { command: command?, chdir, creates, removes, unless, onlyif, timeout }))
+        let environment = BTreeMap::new();
+        fields.build(|| Some(Self { command: command?, chdir, creates, removes, unless, onlyif, timeout, environment }))
     }
 
     fn stat(path: &str) -> StatQuery {
@@ -58,7 +64,7 @@ impl CommandSpec {
             Some(directory) => format!("cd {} && {{ {command}\n}}", q(directory)),
             None => command.to_owned(),
         };
-        CommandQuery { command }
+        CommandQuery { command, environment: self.environment.clone() }
     }
 
     pub(super) fn queries(&self) -> Vec<Query> {
