@@ -23,3 +23,4 @@ pub mod remote;
 pub mod report;
 pub mod resource;
 pub mod transport;
+pub mod vault;

@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module with what it may import, in the order of the pipeline. `cli` may import everything.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("model", &[]),
+    ("vault", &["model"]),
     ("document", &["model"]),
     ("release", &["model", "document"]),
     ("inventory", &["model", "document"]),
@@ -42,8 +43,9 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ),
 ];
 
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "model",
+    "vault",
     "remote",
     "document",
     "release",

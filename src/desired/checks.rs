@@ -95,7 +95,13 @@ fn observed(condition: &Node, scope: &Scope<'_>, no_log: bool) -> Result<String,
         return Ok(format!("`{text}` doesn't hold"));
     }
     let shown: Vec<String> =
-        values.iter().map(|(name, value)| format!("{name} is {}", short(&value.to_string()))).collect();
+        values
+        .iter()
+        .map(|(name, value)| match scope.looks_at_secret(name) {
+            true => format!("{name} is a secret"),
+            false => format!("{name} is {}", short(&value.to_string())),
+        })
+        .collect();
     Ok(format!("`{text}` doesn't hold: {}", shown.join(", ")))
 }
 
@@ -133,6 +139,7 @@ fn debug(body: &Node, scope: &Scope<'_>, no_log: bool) -> Result<Outcome, Diagno
     }
     let shown = |value: &Node| -> Result<String, Diagnostics> {
         match value.as_str() {
+            _ if value.holds_secret() => Ok("(not shown: a secret)".to_owned()),
             Ok(text) => Ok(text.to_owned()),
             Err(_) => Ok(value.to_json()?.to_string()),
         }
