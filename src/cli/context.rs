@@ -12,12 +12,12 @@ use super::inventories::{read_inventories, read_limit_files};
 use super::options::Options;
 use super::project::ProjectFiles;
 use super::survey::{Subject, backup_hosts};
-use super::{asked, becoming, declared, decode, lock, machine, output, project};
+use super::{asked, becoming, declared, decode, keyring, lock, machine, output, project};
 use crate::desired::{Declaration, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
 use crate::document::{Diagnostic, Diagnostics, Source};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, Inventory, InventorySources, read_extra_vars};
-use crate::model::HostName;
+use crate::model::{HostName, SealingKey};
 use crate::playbook::{Origin, TagSelection};
 use crate::preflight::{Finding, Request, Waiver, parse_waiver, parse_waivers};
 use crate::release::Catalogue;
@@ -143,7 +143,9 @@ async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
         }
     }
     let places = Places { root: root.to_owned(), playbook: project::playbook_directory(root, playbook_path) };
-    let all = mistakes.keep(decode::decode(&desired, &inventory, &places));
+    // Of this process alone: nothing behind a veil outlives it.
+    let key = SealingKey::new(&keyring::fresh_salt()?);
+    let all = mistakes.keep(decode::decode(&desired, &inventory, &places, &key));
     let Some(all) = all.filter(|_| mistakes.is_empty()) else { return Err(mistakes.into()) };
     let is_within = |host: &HostName| within.as_ref().is_none_or(|hosts| hosts.contains(host));
     let (instances, out_of_scope): (Vec<Instance>, Vec<Instance>) =

@@ -22,6 +22,7 @@ pub mod inventories;
 mod inventory;
 mod inventory_program;
 mod jobs;
+mod keyring;
 mod list_hosts;
 mod listing;
 mod lock;
@@ -41,9 +42,11 @@ mod releases;
 mod resume;
 mod run;
 mod schema;
+mod secrets;
 mod show;
 mod survey;
 mod take_up;
+mod vault;
 mod wheels;
 mod words;
 
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         return error.exit().into();
     }
     machine::start_logging(options.verbose);
+    keyring::set(&options);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -138,6 +142,7 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Resume(arguments)) => resume::run(options, arguments).await,
         Some(Verb::History(arguments)) => history::run(options, arguments),
         Some(Verb::Show(arguments)) => show::run(options, arguments),
+        Some(Verb::Vault(verb)) => vault::run(options, verb).await,
         Some(Verb::Path(arguments)) => path::run(options, arguments).await,
     }
 }

@@ -146,6 +146,7 @@ fn debug(body: &Node, scope: &Scope<'_>, no_log: bool) -> Result<Outcome, Diagno
     };
     match (message, variable) {
         (Some(message), _) => shown(&message).map(Outcome::Says),
+        (None, Some((name, value))) if value.holds_secret() => Ok(Outcome::Says(format!("{name}: (not shown: a secret)"))),
         (None, Some((name, value))) => Ok(Outcome::Says(format!("{name}: {}", value.to_json()?))),
         (None, None) => Ok(Outcome::Says("Hello world!".to_owned())),
     }

@@ -26,7 +26,7 @@ pub use redact::redacted;
 pub use run_id::{RunId, RunIdError};
 pub use sealing_key::SealingKey;
 pub use secret::Secret;
-pub use secrets::{REDACTED, Secrets, is_sealed};
+pub use secrets::{REDACTED, Secrets};
 pub use share::{NoShare, Share};
 pub use shell::shell_quote;
 pub use time::Timestamp;

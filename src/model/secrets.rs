@@ -1,14 +1,13 @@
 //! All secrets that a run has read, and how they are kept out of whatever leaves it. Pure.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroize as _;
 
-use super::{SealingKey, shell_quote};
+use super::shell_quote;
 
 /// What stands for a secret.
 pub const REDACTED: &str = "<redacted>";
@@ -20,9 +19,6 @@ const SHORTEST: usize = 4;
 /// A line of a longer secret that is looked for by itself has this many characters: the lines of a key have 64, and `}` is
 /// nobody's secret.
 const SHORTEST_LINE: usize = 8;
-
-/// How a sealed secret begins and ends in a saved plan.
-const SEAL: (&str, &str) = ("<secret:", ">");
 
 /// The secrets of a run, each in the forms in which it may turn up: as it is, line by line, escaped as in JSON, quoted for
 /// a shell, percent-encoded, in hexadecimal, and in base64 wherever it begins in what is encoded.
@@ -70,36 +66,6 @@ impl Secrets {
     /// The text with [`REDACTED`] for each secret.
     #[must_use]
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.replaced(text, |_| REDACTED.to_owned())
-    }
-
-    /// The text with a keyed digest for each secret; [`Secrets::unseal`] takes it back.
-    #[must_use]
-    pub fn seal<'t>(&self, text: &'t str, key: &SealingKey) -> Cow<'t, str> {
-        self.replaced(text, |form| sealed(form, key))
-    }
-
-    /// The text with the secrets that its seals stand for.
-    ///
-    /// # Errors
-    /// With the text, where one of its seals is of none of these secrets: it has another value now, or the key is another.
-    pub fn unseal(&self, text: &str, key: &SealingKey) -> Result<String, String> {
-        let mut known: Option<BTreeMap<String, &str>> = None;
-        let (mut whole, mut rest) = (String::with_capacity(text.len()), text);
-        while let Some(at) = rest.find(SEAL.0) {
-            let Some(end) = rest[at..].find(SEAL.1).map(|end| at + end + SEAL.1.len()) else { break };
-            let known = known
-                .get_or_insert_with(|| self.forms.iter().map(|form| (sealed(form, key), form.as_str())).collect());
-            let form = known.get(&rest[at..end]).ok_or_else(|| text.to_owned())?;
-            whole.push_str(&rest[..at]);
-            whole.push_str(form);
-            rest = &rest[end..];
-        }
-        whole.push_str(rest);
-        Ok(whole)
-    }
-
-    fn replaced<'t>(&self, text: &'t str, by: impl Fn(&str) -> String) -> Cow<'t, str> {
         if !self.are_in(text) {
             return Cow::Borrowed(text);
         }
@@ -109,7 +75,7 @@ impl Secrets {
             let found = self.forms.iter().filter_map(|form| rest.find(form.as_str()).map(|at| (at, form)));
             let Some((at, form)) = found.min_by_key(|(at, form)| (*at, usize::MAX - form.len())) else { break };
             shown.push_str(&rest[..at]);
-            shown.push_str(&by(form));
+            shown.push_str(REDACTED);
             rest = &rest[at + form.len()..];
         }
         shown.push_str(rest);
@@ -127,16 +93,6 @@ impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} forms of secrets", self.forms.len())
     }
-}
-
-/// Whether a sealed text holds a seal.
-#[must_use]
-pub fn is_sealed(text: &str) -> bool {
-    text.contains(SEAL.0)
-}
-
-fn sealed(form: &str, key: &SealingKey) -> String {
-    format!("{}{}{}", SEAL.0, key.digest(form.as_bytes()).as_str(), SEAL.1)
 }
 
 /// Words that stand everywhere, and keep no secret.
@@ -241,23 +197,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_of_a_secret_is_left_and_a_seal_is_taken_back(
+        fn nothing_of_a_secret_is_left(
             secret in "[ -~é\n]{4,20}", before in "[ -~]{0,9}", after in "[ -~]{0,9}",
         ) {
             let secrets = of(&[&secret]);
             prop_assume!(!secrets.is_empty());
             let text = format!("{before}{secret}{after}");
-            prop_assume!(!text.contains(SEAL.0));
             let redacted = secrets.redact(&text).replace(REDACTED, "\u{1}");
             prop_assert!(!redacted.contains(&secret));
-            let key = SealingKey::new(b"key");
-            let sealed = secrets.seal(&text, &key);
-            prop_assert_eq!(secrets.unseal(&sealed, &key), Ok(text.clone()));
-            if sealed != text {
-                prop_assert!(is_sealed(&sealed));
-                prop_assert!(secrets.unseal(&sealed, &SealingKey::new(b"other")).is_err());
-                prop_assert!(Secrets::default().unseal(&sealed, &key).is_err());
-            }
         }
     }
 }
