@@ -136,7 +136,11 @@ fn check_words(task: &ResolvedTask) -> Diagnostics {
         ("delegate_to", delegate_to.is_some(), "write a play for the hosts that have it"),
         ("retries", retry.is_some(), own_way),
         ("notify", is_component && !notify.is_empty(), "processes restart because of what they run"),
-        ("no_log", is_component && task.no_log, "what is planned for it could not be told; keep its secrets in a vault"),
+        (
+            "no_log",
+            is_component && task.no_log,
+            "what is planned for it could not be told; keep its secrets in a vault",
+        ),
         ("rescue", blocks.iter().any(|block| block.part == Part::Rescue), own_way),
         ("always", blocks.iter().any(|block| block.part == Part::Always), own_way),
         (

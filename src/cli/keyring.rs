@@ -19,7 +19,8 @@ use crate::model::Secret;
 use crate::vault::{self, DEFAULT_LABEL, Envelope, HEADER, Identity, SALT, VaultError};
 
 /// What to type where a password is missing.
-const HOW: &str = "give the password with --vault-password-file FILE, --vault-id LABEL@FILE (or LABEL@prompt), or --ask-vault-pass";
+const HOW: &str =
+    "give the password with --vault-password-file FILE, --vault-id LABEL@FILE (or LABEL@prompt), or --ask-vault-pass";
 
 /// Where a password is to be had from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +112,8 @@ pub(super) fn ask_new(label: &str) -> Result<Identity, CliError> {
 /// A file is read; one that may be executed is run, and told the label where its name ends in `-client`.
 fn read_file(path: &Path, label: &str) -> Result<Secret, String> {
     let shown = path.display();
-    let metadata = fs::metadata(path).map_err(|error| format!("can't read the vault password file {shown}: {error}"))?;
+    let metadata =
+        fs::metadata(path).map_err(|error| format!("can't read the vault password file {shown}: {error}"))?;
     let bytes = if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
         let full = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let mut command = Command::new(full);
@@ -124,7 +126,10 @@ fn read_file(path: &Path, label: &str) -> Result<Secret, String> {
             format!("can't run the vault password file {shown}: {error}; if it is none to be run: chmod 600 {shown}")
         })?;
         if !output.status.success() {
-            return Err(format!("{shown} was asked for the vault password of {label}, and ended with {}", output.status));
+            return Err(format!(
+                "{shown} was asked for the vault password of {label}, and ended with {}",
+                output.status
+            ));
         }
         zeroize::Zeroizing::new(output.stdout)
     } else {
@@ -180,7 +185,8 @@ pub(super) fn revealed(path: String, text: String) -> Result<Arc<Source>, Diagno
         let known = identities().map_err(at)?;
         match vault::open(&text, &known) {
             Ok(opened) => {
-                let plain = std::str::from_utf8(&opened.plain).map_err(|_| at("this encrypted value isn't UTF-8".into()))?;
+                let plain =
+                    std::str::from_utf8(&opened.plain).map_err(|_| at("this encrypted value isn't UTF-8".into()))?;
                 secrets::note(plain);
                 revealed.insert(text, Secret::new(plain));
             }

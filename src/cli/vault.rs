@@ -60,7 +60,10 @@ fn to_encrypt(options: &Options, label: Option<&str>) -> Result<Identity, CliErr
     let labels = || known.iter().map(|identity| identity.label.as_str()).collect::<Vec<_>>().join(", ");
     match label {
         Some(label) => known.iter().find(|identity| identity.label == label).cloned().ok_or_else(|| {
-            CliError::Usage(format!("--encrypt-vault-id {label}: there is no password of that label (there are: {})", labels()))
+            CliError::Usage(format!(
+                "--encrypt-vault-id {label}: there is no password of that label (there are: {})",
+                labels()
+            ))
         }),
         None => match known.as_slice() {
             [only] => Ok(only.clone()),
@@ -275,10 +278,12 @@ impl Drop for Copy {
 /// Writes to standard output as it is: what was asked for is what is secret.
 fn show(bytes: &[u8]) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
-    let written = stdout.write_all(bytes).and_then(|()| {
-        if stdout.is_terminal() && !bytes.ends_with(b"\n") { stdout.write_all(b"\n") } else { Ok(()) }
-    });
-    written.and_then(|()| stdout.flush()).map_err(|error| CliError::Environment(format!("can't write to standard output: {error}")))
+    let written = stdout
+        .write_all(bytes)
+        .and_then(|()| if stdout.is_terminal() && !bytes.ends_with(b"\n") { stdout.write_all(b"\n") } else { Ok(()) });
+    written
+        .and_then(|()| stdout.flush())
+        .map_err(|error| CliError::Environment(format!("can't write to standard output: {error}")))
 }
 
 /// Replaces a file at once, with the mode and the owner that it has; a new one is for its owner alone. `-` is standard output.

@@ -88,7 +88,12 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--drain-timeout", drain_timeout.map(|time| format!("{}s", time.as_secs())));
     waive.iter().for_each(|waiver| named("--waive", Some(waiver.clone())));
     named("--waivers", path(waivers));
-    for (word, is_given) in [("--major", major), ("--become", r#become), ("--ask-become-pass", ask_become_pass), ("--ask-vault-pass", ask_vault_pass)] {
+    for (word, is_given) in [
+        ("--major", major),
+        ("--become", r#become),
+        ("--ask-become-pass", ask_become_pass),
+        ("--ask-vault-pass", ask_vault_pass),
+    ] {
         if *is_given {
             words.push(word.into());
         }

@@ -94,8 +94,7 @@ fn observed(condition: &Node, scope: &Scope<'_>, no_log: bool) -> Result<String,
     if values.is_empty() || no_log {
         return Ok(format!("`{text}` doesn't hold"));
     }
-    let shown: Vec<String> =
-        values
+    let shown: Vec<String> = values
         .iter()
         .map(|(name, value)| match scope.looks_at_secret(name) {
             true => format!("{name} is a secret"),
@@ -146,7 +145,9 @@ fn debug(body: &Node, scope: &Scope<'_>, no_log: bool) -> Result<Outcome, Diagno
     };
     match (message, variable) {
         (Some(message), _) => shown(&message).map(Outcome::Says),
-        (None, Some((name, value))) if value.holds_secret() => Ok(Outcome::Says(format!("{name}: (not shown: a secret)"))),
+        (None, Some((name, value))) if value.holds_secret() => {
+            Ok(Outcome::Says(format!("{name}: (not shown: a secret)")))
+        }
         (None, Some((name, value))) => Ok(Outcome::Says(format!("{name}: {}", value.to_json()?))),
         (None, None) => Ok(Outcome::Says("Hello world!".to_owned())),
     }

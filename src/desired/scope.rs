@@ -416,7 +416,9 @@ mod tests {
         assert!(render(variables, "'{{other}}'").is_ok());
         let shown = render(variables, "'x{{secret}}'").unwrap_err();
         assert!(
-            shown.starts_with("v.yaml:1:9: the tag `!vault` isn't supported here\n    1 | secret: !vault |"),
+            shown.starts_with(
+                "v.yaml:1:9: this value is encrypted, and no vault password was given\n    1 | secret: !vault |"
+            ),
             "{shown}"
         );
     }

@@ -171,9 +171,9 @@ fn a_secret_that_everybody_could_read_on_the_host_is_refused() {
     let words = ["--playbook", "own.yaml", "-e", "@v.yaml"];
     let ran = bench.converge(&[&words[..], &["--vault-password-file", "pw"]].concat());
     let ran = ran.exits(1).says(&[
-        "own.yaml:3:11: `path` of a `file` can't be a secret",
-        "own.yaml:4:20: `comment` of a `user` can't be a secret",
-        "own.yaml:5:15: `port` of a `wait_for` can't be a secret",
+        "own.yaml:3:13: `path` of a `file` can't be a secret",
+        "own.yaml:4:22: `comment` of a `user` can't be a secret",
+        "own.yaml:5:17: `port` of a `wait_for` can't be a secret",
     ]);
     assert!(!ran.err.contains("hunter2"), "{ran}");
     let without = bench.converge(&words).exits(1).says(&["v.yaml:1:1: this file can't be decrypted"]);

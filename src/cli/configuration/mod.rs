@@ -286,7 +286,11 @@ impl Reader<'_> {
         self.option(&mut options.become_user, settings::BECOME_USER, "--become-user", text);
         self.option(&mut options.become_method, settings::BECOME_METHOD, "--become-method", text);
         if options.vault_password_file.is_empty() && !options.ask_vault_pass {
-            options.vault_password_file.extend(self.value(settings::VAULT_PASSWORD_FILE, "--vault-password-file", path));
+            options.vault_password_file.extend(self.value(
+                settings::VAULT_PASSWORD_FILE,
+                "--vault-password-file",
+                path,
+            ));
         }
         // As with Ansible they come before those of the command line.
         let listed = self.value(settings::VAULT_IDENTITY_LIST, "--vault-id", vault_ids);
@@ -371,7 +375,8 @@ fn vault_ids(found: &Found) -> Result<Vec<String>, Diagnostic> {
     };
     let placed = |text: &str| {
         let (label, source) = text.split_once('@').map_or((None, text), |(label, source)| (Some(label), source));
-        let source = if source.starts_with("prompt") { source.to_owned() } else { found.path(source).display().to_string() };
+        let source =
+            if source.starts_with("prompt") { source.to_owned() } else { found.path(source).display().to_string() };
         label.map_or_else(|| source.clone(), |label| format!("{label}@{source}"))
     };
     Ok(texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).map(placed).collect())
