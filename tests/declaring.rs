@@ -2,6 +2,9 @@
 //! or how its mistakes read. `CONVERGE_WRITE_EXPECTED=1 cargo test --test declaring` writes the expectations anew;
 //! read the difference before committing it.
 
+#[path = "declaring/schemas.rs"]
+mod schemas;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -133,10 +136,9 @@ fn describe_desired(desired: &Desired) -> Result<String, Diagnostics> {
     Ok(shown)
 }
 
-/// A case is a whole project: `=== PATH` begins each of its files. `arguments` holds words of the command line.
-fn desired_of_case(text: &str) -> Result<String, Diagnostics> {
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path();
+/// Writes a case, which is a whole project: `=== PATH` begins each of its files. Gives what stands in `arguments`: words of the
+/// command line.
+fn write_case(root: &Path, text: &str) -> String {
     let mut arguments = String::new();
     for file in text.split("=== ").skip(1) {
         let (path, text) = file.split_once('\n').unwrap();
@@ -147,6 +149,13 @@ fn desired_of_case(text: &str) -> Result<String, Diagnostics> {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
+    arguments
+}
+
+fn desired_of_case(text: &str) -> Result<String, Diagnostics> {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let arguments = write_case(root, text);
     let words: Vec<&str> = arguments.split_whitespace().collect();
     let given = |option: &str| -> Vec<String> {
         words.windows(2).filter(|pair| pair[0] == option).map(|pair| pair[1].to_owned()).collect()
@@ -192,6 +201,174 @@ fn playbooks_mean_what_is_expected_of_them() {
                 .collect()
         })
     });
+}
+
+/// The real program in the directory of a case: what it prints, says and exits with.
+fn ran(root: &Path, words: &[&str]) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_converge"))
+        .args(words)
+        .current_dir(root)
+        .env_clear()
+        .env("HOME", root)
+        .output()
+        .unwrap();
+    let (out, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    format!("{out}{said}exit code {}\n", output.status.code().unwrap())
+}
+
+/// Every class of mistake shows file, line, column, the line with a marker, and what to write instead; all at once.
+#[test]
+fn whole_projects_are_checked_without_any_host() {
+    let all = cases("lint", &["project"]);
+    assert!(all.len() >= 8, "the cases are gone: {all:?}");
+    let write = std::env::var_os("CONVERGE_WRITE_EXPECTED").is_some();
+    let mut wrong = Vec::new();
+    for path in all {
+        let root = tempfile::tempdir().unwrap();
+        let arguments = write_case(root.path(), &fs::read_to_string(&path).unwrap());
+        fs::remove_file(root.path().join("arguments")).unwrap();
+        let shown = ran(root.path(), &arguments.split_whitespace().collect::<Vec<_>>());
+        let expected = path.with_extension("expected");
+        if write {
+            fs::write(&expected, &shown).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != shown {
+            wrong.push(format!("{}:\n{shown}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "not as expected:\n{}", wrong.join("\n"));
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_directory(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+fn says(shown: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(shown.contains(part), "{part:?} is not in:\n{shown}");
+    }
+}
+
+/// The example of docs/roles.md, as it lies there: checked, listed, planned on this machine, explained; and the page shows what it
+/// holds.
+#[test]
+fn the_worked_example_is_checked_planned_and_explained() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    copy_directory(&project.join("examples/web-service"), root);
+    assert_eq!(ran(root, &["lint", "--strict"]), "6 files, 0 mistakes, 0 warnings\nexit code 0\n");
+    let inventory = "inventories/example.yaml";
+    says(&ran(root, &["-i", inventory, "--syntax-check"]), &["5 files without a mistake", "exit code 0"]);
+    says(&ran(root, &["--list-tasks"]), &["hello : the user", "hello : the service", "hello : it answers"]);
+
+    let here = "web: { hosts: { localhost: { hello_port: 8097 } }, vars: { hello_greeting: Good morning, hello_home: ROOT } }\n";
+    fs::write(root.join("here.yaml"), here.replace("ROOT", root.join("home").to_str().unwrap())).unwrap();
+    let plan = ran(root, &["-i", "here.yaml", "plan"]);
+    says(
+        &plan,
+        &["+<p>Good morning from localhost.</p>", "hello.service: absent -> ", "wait for port 8097", "exit code 2"],
+    );
+    let explained = ran(root, &["-i", "here.yaml", "explain", "localhost", "wait for port"]);
+    says(
+        &explained,
+        &[
+            "localhost: wait for port 8097\n  declared by it answers at roles/hello/tasks/main.yaml:51:3\n",
+            "  port = 8097  (roles/hello/tasks/main.yaml:52:21)\n    hello_port = 8097 from host in the inventory file (localhost) at here.yaml:1:42\n      over 8080 from role defaults (hello) at roles/hello/defaults/main.yaml:1:13\n",
+            "rules: none has anything to say",
+            "action: wait for port 8097",
+            "exit code 0",
+        ],
+    );
+    says(
+        &ran(root, &["-i", "here.yaml", "-e", "hello_port=80", "plan"]),
+        &["isn't root and can't listen on 80", "exit code 3"],
+    );
+
+    let page = fs::read_to_string(project.join("docs/roles.md")).unwrap();
+    for file in ["defaults/main.yaml", "handlers/main.yaml"] {
+        let text = fs::read_to_string(root.join("roles/hello").join(file)).unwrap();
+        assert!(page.contains(&format!("# roles/hello/{file}\n{text}")), "docs/roles.md doesn't show {file} as it is");
+    }
+    let tasks = fs::read_to_string(root.join("roles/hello/tasks/main.yaml")).unwrap();
+    let shown = page.split("# roles/hello/tasks/main.yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    assert_eq!(shown.filter(|part| !tasks.contains(*part)).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+/// Where a value came from, what lost, and no secret in any of it.
+#[test]
+fn explain_tells_levels_losers_rules_and_actions_and_no_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    write_case(
+        root,
+        "=== prod.yaml
+web:
+  hosts: { localhost: { port: 81, db_password: hunter2 }, downgrade: { ansible_connection: local, db_password: hunter2 } }
+  vars: { port: 80, index: \"https://me:s3cr3t@x/\", nested: { token: abcdef, plain: shown } }
+=== group_vars/web.yaml
+port: 82
+=== playbooks/site.yaml
+- hosts: web
+  vars: { url: \"db:{{db_password}}\" }
+  roles: [{ role: web, vars: { name: app } }]
+=== roles/web/tasks/main.yaml
+- name: conf
+  copy: { dest: \"{{home}}/{{name}}.conf\", content: \"port {{port}}\\n\", mode: \"0600\" }
+- copy: { dest: /nonexistent/pw, content: \"{{url}}\" }
+- copy: { dest: /nonexistent/index, content: \"{{index}}\" }
+- copy: { dest: /nonexistent/nested, content: \"{{json nested}}\" }
+- command: { cmd: \"{{item}}\", creates: /nonexistent/made }
+  loop: [one, two]
+=== roles/web/defaults/main.yaml
+home: \"{{base}}/home\"
+base: /nonexistent
+port: 1
+",
+    );
+    let all = ran(root, &["-i", "prod.yaml", "explain", "localhost"]);
+    says(
+        &all,
+        &[
+            "  dest = \"/nonexistent/home/app.conf\"  (roles/web/tasks/main.yaml:2:17)\n    home = \"{{base}}/home\" from role defaults (web) at roles/web/defaults/main.yaml:1:7\n    base = \"/nonexistent\" from role defaults (web)",
+            "    name = \"app\" from vars of the role's entry in the play",
+            "    port = 81 from host in the inventory file (localhost) at prod.yaml:2:31\n      over 82 from group_vars beside the inventory (web) at group_vars/web.yaml:1:7\n      over 80 from group in the inventory file (web) at prod.yaml:3:17\n      over 1 from role defaults (web) at roles/web/defaults/main.yaml:3:7\n",
+            "  content = \"****\"",
+            "https://****@x/",
+            "  cmd = \"one\"",
+            "  cmd = \"two\"",
+            "observed: absent",
+            "action: copy /nonexistent/home/app.conf: absent -> 8 bytes (prepare: play 1)\n    because conf",
+        ],
+    );
+    let json = ran(root, &["-i", "prod.yaml", "explain", "localhost", "--output", "json"]);
+    for secret in ["hunter2", "s3cr3t", "abcdef"] {
+        assert!(!all.contains(secret) && !json.contains(secret), "{secret}:\n{all}{json}");
+    }
+    let json: serde_json::Value = serde_json::from_str(json.split("exit code").next().unwrap()).unwrap();
+    let port = &json["resources"][0]["fields"][1]["variables"][0];
+    assert_eq!(
+        (port["level"].as_str(), port["lost"].as_array().map(Vec::len)),
+        (Some("host in the inventory file"), Some(3))
+    );
+    // A host goes before a rule of the same name, and without an inventory every name is a rule's.
+    says(&ran(root, &["-i", "prod.yaml", "explain", "downgrade"]), &["downgrade: copy /nonexistent/home/app.conf"]);
+    says(&ran(root, &["explain", "downgrade"]), &["downgrade (mandatory)", "exit code 0"]);
+    says(&ran(root, &["-i", "prod.yaml", "explain", "change-log"]), &["change-log (waivable)", "exit code 0"]);
+    says(&ran(root, &["-i", "prod.yaml", "explain", "localhots"]), &["did you mean `localhost`?", "exit code 64"]);
+    says(
+        &ran(root, &["-i", "prod.yaml", "explain", "localhost", "nothing"]),
+        &["nothing of localhost is called", "exit code 64"],
+    );
+    says(&ran(root, &["explain", "localhost", "x"]), &["name the inventory", "exit code 64"]);
 }
 
 /// The text without the temporary directory that paths in it begin with.

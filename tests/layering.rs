@@ -6,17 +6,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module with what it may import, in the order of the pipeline. `cli` may import everything.
-const MAY_IMPORT: [(&str, &[&str]); 19] = [
+const MAY_IMPORT: [(&str, &[&str]); 21] = [
     ("model", &[]),
     ("vault", &["model"]),
     ("document", &["model"]),
     ("release", &["model", "document"]),
     ("inventory", &["model", "document"]),
     ("playbook", &["model", "document", "inventory"]),
+    ("vocabulary", &["playbook"]),
     ("remote", &["model"]),
     ("facts", &["model", "release", "remote"]),
     ("resource", &["model", "document", "facts", "release"]),
     ("desired", &["model", "document", "inventory", "playbook", "facts", "resource"]),
+    ("lint", &["document", "inventory", "playbook", "resource", "vocabulary"]),
     ("preflight", &["model", "document", "facts", "release", "resource", "desired"]),
     ("plan", &["model", "facts", "release", "resource", "desired", "preflight"]),
     ("event", &["model"]),
@@ -39,11 +41,14 @@ const MAY_IMPORT: [(&str, &[&str]); 19] = [
             "event",
             "journal",
             "remote",
+            "document",
+            "inventory",
+            "lint",
         ],
     ),
 ];
 
-const PURE: [&str; 14] = [
+const PURE: [&str; 16] = [
     "model",
     "vault",
     "remote",
@@ -51,9 +56,11 @@ const PURE: [&str; 14] = [
     "release",
     "inventory",
     "playbook",
+    "vocabulary",
     "facts",
     "resource",
     "desired",
+    "lint",
     "preflight",
     "plan",
     "event",

@@ -16,9 +16,17 @@ const PROJECT_FILE: &str = "releases";
 /// # Errors
 /// When the project's file can't be read, and all of its mistakes.
 pub(super) fn catalogue(options: &Options) -> Result<Catalogue, CliError> {
+    Ok(catalogue_of(options)?)
+}
+
+/// The same for who collects mistakes.
+///
+/// # Errors
+/// As [`catalogue`].
+pub(super) fn catalogue_of(options: &Options) -> Result<Catalogue, Diagnostics> {
     let found = match &options.releases {
-        Some(file) => Some(project::read_source(file).map_err(Diagnostics::from)?),
-        None => project::read_either(Path::new("."), PROJECT_FILE).map_err(Diagnostics::from)?,
+        Some(file) => Some(project::read_source(file)?),
+        None => project::read_either(Path::new("."), PROJECT_FILE)?,
     };
-    Ok(Catalogue::extended(found.as_slice())?)
+    Catalogue::extended(found.as_slice())
 }

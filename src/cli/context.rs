@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::catalogue::catalogue;
+use super::catalogue::{catalogue, catalogue_of};
 use super::decode::Places;
 use super::error::CliError;
 use super::inventories::{read_inventories, read_limit_files};
@@ -13,12 +13,12 @@ use super::options::Options;
 use super::project::ProjectFiles;
 use super::survey::{Subject, backup_hosts};
 use super::{asked, becoming, declared, decode, keyring, lock, machine, output, project};
-use crate::desired::{Declaration, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
+use crate::desired::{Declaration, Desired, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
 use crate::document::{Diagnostic, Diagnostics, Source};
 use crate::gather::{Fleet, Limits, Sessions};
-use crate::inventory::{Connection, ConnectionKind, Inventory, InventorySources, read_extra_vars};
+use crate::inventory::{Connection, ConnectionKind, GivenVariables, Inventory, InventorySources, read_extra_vars};
 use crate::model::{HostName, SealingKey};
-use crate::playbook::{Origin, TagSelection};
+use crate::playbook::{Origin, Playbook, Roles, TagSelection};
 use crate::preflight::{Finding, Request, Waiver, parse_waiver, parse_waivers};
 use crate::release::Catalogue;
 use crate::transport::{AnyConnector, SshTarget, Target, TargetKind};
@@ -81,39 +81,102 @@ pub(super) async fn load(options: &Options) -> Result<Context, CliError> {
 
 /// The same within other limits, all of which hold.
 pub(super) async fn load_limited(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
-    let mut context = read(options, limits).await?;
+    load_with_origins(options, limits).await.map(|(context, _)| context)
+}
+
+/// What was declared, for who asks where each value came from.
+pub(super) struct Origins {
+    pub(super) playbook: Playbook,
+    pub(super) roles: Roles,
+    pub(super) desired: Desired,
+}
+
+/// The same with where it comes from.
+pub(super) async fn load_with_origins(options: &Options, limits: &[&str]) -> Result<(Context, Origins), CliError> {
+    let (mut context, origins) = read(options, limits).await?;
     lock::attach(&mut context.instances)?;
     lock::attach(&mut context.out_of_scope)?;
-    Ok(context)
+    Ok((context, origins))
 }
 
 /// The same without the lock file, which is about to be written.
 pub(super) async fn load_to_lock(options: &Options) -> Result<Context, CliError> {
-    read(options, options.limit.as_deref().as_slice()).await
+    read(options, options.limit.as_deref().as_slice()).await.map(|(context, _)| context)
 }
 
-async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
+/// What a run reads before any host is asked.
+struct Inputs {
+    inventory: Inventory,
+    playbook: Playbook,
+    roles: Roles,
+    extra: GivenVariables,
+    request: Request,
+    limit_files: BTreeMap<String, Arc<Source>>,
+}
+
+impl Inputs {
+    fn read(options: &Options, limits: &[&str]) -> Result<Self, Diagnostics> {
+        let root = Path::new(".");
+        let playbook_path = options.playbook.as_deref();
+        let mut mistakes = Diagnostics::new();
+        let playbook_directory = project::playbook_directory(root, playbook_path);
+        let sources = mistakes.keep(read_inventories(&options.inventory, Some(&playbook_directory)));
+        let sources =
+            sources.map(|sources| InventorySources { defaults: options.configuration.connection.clone(), ..sources });
+        let inventory = sources.and_then(|sources| mistakes.keep(Inventory::parse(&sources)));
+        let playbook = mistakes.keep(project::read_playbook(root, playbook_path, &options.configuration.roles_path));
+        let extra = mistakes.keep(project::read_extra_arguments(&options.extra));
+        let extra = extra.and_then(|extra| mistakes.keep(read_extra_vars(&extra)));
+        let request = mistakes.keep(request(options));
+        let limit_files = mistakes.keep(read_limit_files(limits));
+        match (inventory, playbook, extra, request, limit_files) {
+            (Some(inventory), Some((playbook, roles)), Some(extra), Some(request), Some(limit_files)) => {
+                Ok(Self { inventory, playbook, roles, extra, request, limit_files })
+            }
+            _ => Err(mistakes),
+        }
+    }
+}
+
+/// Whatever is wrong with what a run would read, for all hosts, and how many hosts have tasks that depend on their facts:
+/// those are left out, for no host is asked.
+pub(super) fn check(options: &Options) -> (Diagnostics, usize) {
+    let limits = options.limit.as_deref();
+    let limits = limits.as_slice();
+    let mut mistakes = Diagnostics::new();
+    mistakes.append(catalogue_of(options).err().unwrap_or_default());
+    let Some(inputs) = mistakes.keep(Inputs::read(options, limits)) else { return (mistakes, 0) };
+    let Inputs { inventory, playbook, roles, extra, request: _, limit_files } = &inputs;
+    mistakes.keep(within(inventory, limits, limit_files));
+    let declaration = Declaration {
+        inventory,
+        playbook,
+        roles,
+        files: &ProjectFiles,
+        extra,
+        becoming: &becoming::of_command_line(options),
+        limit: None,
+        within: None,
+        tags: &TagSelection::of(&options.tags, &options.skip_tags),
+        facts: Facts::Unasked,
+    };
+    let Some(desired) = mistakes.keep(resolve(&declaration)) else { return (mistakes, 0) };
+    // Nothing of it is shown, so that any key will do.
+    mistakes.keep(decode::decode(&desired, inventory, &places(options), &SealingKey::new(b"check")));
+    (mistakes, desired.wanting.len())
+}
+
+fn places(options: &Options) -> Places {
+    let root = Path::new(".");
+    Places { root: root.to_owned(), playbook: project::playbook_directory(root, options.playbook.as_deref()) }
+}
+
+async fn read(options: &Options, limits: &[&str]) -> Result<(Context, Origins), CliError> {
     if options.inventory.is_empty() {
         return Err(CliError::NoInventory(options.configuration.named_inventory.clone()));
     }
-    let root = Path::new(".");
-    let playbook_path = options.playbook.as_deref();
+    let Inputs { inventory, playbook, roles, extra, request, limit_files } = Inputs::read(options, limits)?;
     let mut mistakes = Diagnostics::new();
-    let playbook_directory = project::playbook_directory(root, playbook_path);
-    let sources = mistakes.keep(read_inventories(&options.inventory, Some(&playbook_directory)));
-    let sources =
-        sources.map(|sources| InventorySources { defaults: options.configuration.connection.clone(), ..sources });
-    let inventory = sources.and_then(|sources| mistakes.keep(Inventory::parse(&sources)));
-    let playbook = mistakes.keep(project::read_playbook(root, playbook_path, &options.configuration.roles_path));
-    let extra = mistakes.keep(project::read_extra_arguments(&options.extra));
-    let extra = extra.and_then(|extra| mistakes.keep(read_extra_vars(&extra)));
-    let request = mistakes.keep(request(options));
-    let limit_files = mistakes.keep(read_limit_files(limits));
-    let (Some(inventory), Some((playbook, roles)), Some(extra), Some(request), Some(limit_files)) =
-        (inventory, playbook, extra, request, limit_files)
-    else {
-        return Err(mistakes.into());
-    };
     // Everything is resolved, also what the limit leaves out: a migration concerns it all the same.
     let becoming = &becoming::of_command_line(options);
     let within = mistakes.keep(within(&inventory, limits, &limit_files)).flatten();
@@ -142,10 +205,9 @@ async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
             output::say(&format!("note: the play \"{play}\" is skipped: no host of the inventory matches {pattern}\n"));
         }
     }
-    let places = Places { root: root.to_owned(), playbook: project::playbook_directory(root, playbook_path) };
     // Of this process alone: nothing behind a veil outlives it.
     let key = SealingKey::new(&keyring::fresh_salt()?);
-    let all = mistakes.keep(decode::decode(&desired, &inventory, &places, &key));
+    let all = mistakes.keep(decode::decode(&desired, &inventory, &places(options), &key));
     let Some(all) = all.filter(|_| mistakes.is_empty()) else { return Err(mistakes.into()) };
     let is_within = |host: &HostName| within.as_ref().is_none_or(|hosts| hosts.contains(host));
     let (instances, out_of_scope): (Vec<Instance>, Vec<Instance>) =
@@ -174,7 +236,8 @@ async fn read(options: &Options, limits: &[&str]) -> Result<Context, CliError> {
     }
     becoming::check_effect(options, &targets)?;
     let catalogue = catalogue(options)?;
-    Ok(Context { instances, resources, out_of_scope, targets, catalogue, request, declared })
+    let context = Context { instances, resources, out_of_scope, targets, catalogue, request, declared };
+    Ok((context, Origins { playbook, roles, desired }))
 }
 
 /// The hosts that all limits choose; nothing where there is no limit.

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::project::ProjectFiles;
 use super::{keyring, secrets};
 use crate::desired::{Desired, Instance, Part, Phase, ResolvedTask, Resource, Rolling, Section, Serial};
 use crate::document::{Diagnostic, Diagnostics, Node, did_you_mean, place_of};
 use crate::inventory::Inventory;
 use crate::model::{HostName, SealingKey};
-use crate::playbook::TaskKind;
+use crate::playbook::{Files as _, TaskKind, near_file};
 use crate::resource::component;
 use crate::resource::plain::{ContentSpec, Plain};
 use crate::vault::HEADER;
@@ -214,7 +215,7 @@ fn plain(word: &str, task: &ResolvedTask, places: &Places) -> Result<Plain, Diag
 }
 
 /// The content of a file of the project: an absolute path, or one in `files/` of the role, or beside the playbook.
-fn fetch(source: &Node, role: &str, places: &Places) -> Result<Vec<u8>, Diagnostics> {
+pub(super) fn fetch(source: &Node, role: &str, places: &Places) -> Result<Vec<u8>, Diagnostics> {
     let name = source.as_filled_text()?;
     let of_role = (!role.is_empty()).then(|| places.root.join(role).join("files"));
     let candidates: Vec<PathBuf> = match Path::new(&name).is_absolute() {
@@ -241,8 +242,15 @@ fn fetch(source: &Node, role: &str, places: &Places) -> Result<Vec<u8>, Diagnost
         }
     }
     let looked: Vec<String> = candidates.iter().map(|path| path.display().to_string()).collect();
+    let near: Vec<String> = candidates
+        .iter()
+        .filter_map(|path| path.parent())
+        .flat_map(|directory| ProjectFiles.names_in(&directory.display().to_string()))
+        .collect();
+    let wanted = name.rsplit('/').next().unwrap_or_default();
+    let meant = near_file(wanted, &near).map_or_else(String::new, |meant| format!("{meant} "));
     Err(Diagnostic::at(&source.span, format!("there is no file {name}"))
-        .hint(format!("looked for {}", looked.join(", ")))
+        .hint(format!("{meant}looked for {}", looked.join(", ")))
         .into())
 }
 

@@ -335,6 +335,11 @@ pub(super) fn read_file(path: &Path) -> Result<String, CliError> {
     fs::read_to_string(path).map_err(|source| CliError::File { what: "read", path: path.to_path_buf(), source })
 }
 
+/// Makes a directory and those above it, where they aren't there.
+pub(super) fn make_directory(path: &Path) -> Result<(), CliError> {
+    fs::create_dir_all(path).map_err(|source| CliError::File { what: "write", path: path.to_path_buf(), source })
+}
+
 /// Writes a file so that it is there whole or not at all: beside it first, then renamed. Secrets are taken out of it.
 pub(super) fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
     use std::io::Write as _;

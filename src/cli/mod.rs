@@ -23,6 +23,7 @@ mod inventory;
 mod inventory_program;
 mod jobs;
 mod keyring;
+mod lint;
 mod list_hosts;
 mod listing;
 mod lock;
@@ -42,6 +43,7 @@ mod releases;
 mod resume;
 mod run;
 mod schema;
+mod schema_json;
 mod secrets;
 mod show;
 mod survey;
@@ -55,6 +57,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub use configuration::Configuration;
+#[cfg(test)]
+pub(crate) use configuration::configuration_words;
 pub use error::CliError;
 pub use exit::Exit;
 pub use options::Options;
@@ -75,7 +79,7 @@ pub fn main() -> ExitCode {
         }
     };
     interrupt::note_start();
-    if takes_configuration(options.verb.as_ref())
+    if takes_configuration(&options)
         && let Err(mistakes) = configuration::apply(&mut options)
     {
         let error = CliError::from(mistakes);
@@ -105,11 +109,15 @@ pub fn main() -> ExitCode {
 }
 
 /// Whether a command has anything to do with what is set for a project. A mistake there is no reason not to explain a rule.
-fn takes_configuration(verb: Option<&Verb>) -> bool {
-    !matches!(
-        verb,
-        Some(Verb::Explain(_) | Verb::Path(_) | Verb::Fetch(_) | Verb::Inventory(options::InventoryVerb::Import(_)))
-    )
+fn takes_configuration(options: &Options) -> bool {
+    match &options.verb {
+        // Of a host, more is told than a rule.
+        Some(Verb::Explain(_)) => !options.inventory.is_empty(),
+        // It says itself what is wrong there, with all else.
+        Some(Verb::Lint(_) | Verb::Path(_) | Verb::Fetch(_)) => false,
+        Some(Verb::Inventory(options::InventoryVerb::Import(_)) | Verb::Schema(SchemaVerb::Json(_))) => false,
+        _ => true,
+    }
 }
 
 async fn dispatch(options: &Options) -> Result<Exit, CliError> {
@@ -120,19 +128,24 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
     if options.list_tasks || options.list_tags {
         return listing::run(options);
     }
+    if options.syntax_check {
+        return lint::syntax_check(options);
+    }
     match &options.verb {
+        Some(Verb::Lint(arguments)) => lint::run(options, arguments),
         None if options.list_hosts => list_hosts::run(options),
         None => run::run(options).await,
         Some(Verb::Plan(arguments)) => plan::run(options, arguments).await,
         Some(Verb::Apply(arguments)) => apply::run(options, arguments).await,
         Some(Verb::Drift(arguments)) => drift::run(options, arguments).await,
         Some(Verb::Preflight(arguments)) => preflight::run(options, arguments).await,
-        Some(Verb::Explain(arguments)) => explain::run(arguments),
+        Some(Verb::Explain(arguments)) => explain::run(options, arguments).await,
         Some(Verb::Facts(arguments)) => facts::run(options, arguments).await,
         Some(Verb::Inventory(verb)) => inventory::run(options, verb),
         Some(Verb::Releases(arguments)) => releases::run(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Check(arguments))) => schema::check(options, arguments).await,
         Some(Verb::Schema(SchemaVerb::Mend(arguments))) => schema::mend(options, arguments).await,
+        Some(Verb::Schema(SchemaVerb::Json(arguments))) => schema_json::run(arguments),
         Some(Verb::Lock(arguments)) => match &arguments.verb {
             None => lock::run(options, arguments).await,
             Some(LockVerb::Show(arguments)) => locks::show(options, arguments).await,

@@ -143,6 +143,9 @@ pub struct Options {
     /// Say which hosts each play is about, and stop. No host is asked.
     #[arg(long)]
     pub list_hosts: bool,
+    /// Check what a run would read, for all hosts where an inventory is named, and stop. No host is asked.
+    #[arg(long)]
+    pub syntax_check: bool,
     /// Don't ask before carrying the plan out.
     #[arg(short, long, global = true)]
     pub yes: bool,
@@ -171,7 +174,8 @@ pub enum Verb {
     Drift(DriftArguments),
     /// Check the rules alone, and say all that is found: exit code 0 when a run may begin, 3 when it would be refused.
     Preflight(PreflightArguments),
-    /// Say what a rule demands, why, and what to do; without a name, list all rules.
+    /// Say what a rule demands, why, and what to do; without a name, list all rules. With --inventory and a host: each value that is
+    /// declared for it, where it came from and what lost against it, what is there, what rules say, what a run would do.
     Explain(ExplainArguments),
     /// Show everything that is observed on the hosts.
     Facts(FactsArguments),
@@ -191,6 +195,10 @@ pub enum Verb {
     /// Encrypt and decrypt files and values, in the format of `ansible-vault` and with its words.
     #[command(subcommand)]
     Vault(VaultVerb),
+    /// Check a whole project without any host or network: inventories, playbooks, roles, templates, variables, releases.yaml,
+    /// waivers.yaml, converge.yaml. All mistakes at once; exit code 0 without any, 1 otherwise. With --inventory, playbook and
+    /// roles are resolved for all of its hosts as well.
+    Lint(LintArguments),
     /// Show the releases to go through from one to another: exit code 0 with a path, 3 without.
     Path(PathArguments),
 }
@@ -288,6 +296,20 @@ pub struct EncryptStringArguments {
     pub encrypt_vault_id: Option<String>,
 }
 
+/// Arguments of `lint`.
+#[derive(Debug, Clone, Args)]
+pub struct LintArguments {
+    /// Projects, or single files of them [default: the current directory]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Exit with 1 for warnings too.
+    #[arg(long)]
+    pub strict: bool,
+    /// How they are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+}
+
 /// Commands about inventories.
 #[derive(Debug, Clone, Subcommand)]
 pub enum InventoryVerb {
@@ -365,6 +387,9 @@ pub enum SchemaVerb {
     /// Run late what an earlier upgrade left out of a database that stands at its package's head, where that is sound:
     /// stops what uses it, backs it up, and asks before it does.
     Mend(SchemaMendArguments),
+    /// Write JSON Schemas of what operators write (inventories, playbooks, roles, …), for editors. This is about files, not
+    /// about databases.
+    Json(SchemaJsonArguments),
 }
 
 /// Arguments of `schema check`.
@@ -381,6 +406,17 @@ pub struct SchemaMendArguments {
     /// Stop after the plan: nothing is changed.
     #[arg(short = 'C', long)]
     pub check: bool,
+}
+
+/// Arguments of `schema json`.
+#[derive(Debug, Clone, Args)]
+pub struct SchemaJsonArguments {
+    /// Print this one; without a name, and without a directory, the names are listed.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Write it, or all of them, into this directory as NAME.schema.json; made where it isn't there.
+    #[arg(short, long, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
 }
 
 /// How something is printed.
@@ -527,14 +563,17 @@ pub struct PreflightArguments {
 /// Arguments of `explain`.
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArguments {
-    /// The rule's code.
-    #[arg(value_name = "RULE")]
-    pub rule: Option<String>,
+    /// A rule's code; with --inventory, a host that the inventory has: a host goes before a rule of the same name.
+    #[arg(value_name = "RULE|HOST")]
+    pub name: Option<String>,
+    /// Only this component or resource of the host, by its name in plans or a part of it.
+    #[arg(value_name = "RESOURCE", requires = "name")]
+    pub resource: Option<String>,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub output: Format,
     /// All rules as the page of the documentation.
-    #[arg(long, conflicts_with_all = ["rule", "output"])]
+    #[arg(long, conflicts_with_all = ["name", "output"])]
     pub markdown: bool,
 }
 

@@ -124,10 +124,17 @@ impl Files for ProjectFiles {
         let path = Path::new(path);
         if path.exists() { read_source(path).map(Some) } else { Ok(None) }
     }
+
+    fn names_in(&self, directory: &str) -> Vec<String> {
+        let directory = if directory.is_empty() { Path::new(".") } else { Path::new(directory) };
+        let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        // Only to suggest something: a directory that can't be read suggests nothing.
+        entries(directory).unwrap_or_default().iter().filter_map(name).collect()
+    }
 }
 
 /// Reads a role's directory; `None` when there is none. A project's role replaces the bundled one as a whole.
-fn read_role(directory: &Path, name: &str) -> Result<Option<RoleSources>, Diagnostics> {
+pub(super) fn read_role(directory: &Path, name: &str) -> Result<Option<RoleSources>, Diagnostics> {
     let directory = without_dot(directory);
     if !directory.is_dir() {
         return Ok(None);
@@ -236,8 +243,29 @@ fn name_of(path: &Path) -> Option<String> {
     }
 }
 
+/// All files below a directory, whatever they are called; none where it isn't there.
+///
+/// # Errors
+/// When a directory can't be read.
+pub(super) fn all_files(directory: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+    if !directory.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut files = Vec::new();
+    for entry in entries(directory)? {
+        if entry.is_dir() { files.extend(all_files(&entry)?) } else { files.push(entry) }
+    }
+    Ok(files)
+}
+
+/// Whether a file may be executed.
+pub(super) fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
 /// The vars files that a path stands for: itself, or all below a directory in ASCII order.
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+pub(super) fn files_of(path: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }

@@ -1,13 +1,11 @@
 //! The command line of a run as its journal keeps it: enough to go on with, and no secret.
 
 use super::options::{ApplyArguments, Options, SchemaMendArguments, SchemaVerb, Verb};
+use crate::model::is_secret_name;
 use crate::release::Release;
 
 /// What stands for a value that isn't kept.
 pub(super) const HIDDEN: &str = "****";
-
-/// Names of variables whose value is a secret, whatever it looks like.
-const SECRET: [&str; 8] = ["pass", "secret", "token", "key", "credential", "auth", "private", "pin"];
 
 /// The words that make the same run again. What only concerns how it is shown, asked about or recorded is left out.
 pub(super) fn words(options: &Options) -> Vec<String> {
@@ -52,6 +50,7 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         verbose: _,
         check: _,
         list_hosts: _,
+        syntax_check: _,
         yes: _,
         // Whoever goes on finds it again.
         configuration: _,
@@ -139,10 +138,9 @@ fn is_name(name: &str) -> bool {
 }
 
 fn is_harmless(name: &str, value: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
     let is_path = value.starts_with('/') && !value.contains(char::is_whitespace) && !value.contains("://");
     is_name(name)
-        && !SECRET.iter().any(|word| lower.contains(word))
+        && !is_secret_name(name)
         && (Release::parse(value).is_ok()
             || value.parse::<i64>().is_ok()
             || matches!(value.to_ascii_lowercase().as_str(), "true" | "false" | "yes" | "no")

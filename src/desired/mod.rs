@@ -13,6 +13,7 @@ mod instance;
 mod magic;
 mod mistakes;
 mod outside;
+mod provenance;
 mod resolve;
 mod resource;
 mod scope;
@@ -21,6 +22,7 @@ mod walk;
 
 pub use facts::Facts;
 pub use instance::{Instance, InstanceId, Rolling, Serial};
+pub use provenance::{FieldOrigin, VariableOrigin, origins_of, task_at};
 pub use resolve::{Declaration, Desired, SkippedPlay, resolve, resolve_connections};
 pub use resource::{Phase, Resource, Turn, files_that_change, turns};
 pub use scope::Scope;

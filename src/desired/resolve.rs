@@ -260,7 +260,7 @@ impl<'d> Resolver<'d> {
             }
         }
         match alternatives.last() {
-            Some(node) => Err(no_such_file(node, &tried).into()),
+            Some(node) => Err(no_such_file(node, &tried, self.declaration.files).into()),
             None => Ok(GivenVariables::new()),
         }
     }

@@ -8,10 +8,12 @@ use serde_json::Value as Json;
 
 use super::magic::Magic;
 use super::outside::Outside;
-use crate::document::{Diagnostic, Diagnostics, Node, Position, Source, Span, Value, did_you_mean};
+use crate::document::{Diagnostic, Diagnostics, Node, Source, Span, Value, did_you_mean};
 use crate::inventory::{GivenVariables, Variables};
 use crate::model::HostName;
-use crate::playbook::{Template, TemplateError, whole_call, whole_path};
+use crate::playbook::{
+    Template, TemplateError, has_template, is_template, named_in, whole_call, whole_file, whole_path,
+};
 
 /// Longest chain of variables that refer to variables; a person would lose track far sooner, and recursion stays safe.
 const CHAIN: usize = 64;
@@ -174,10 +176,7 @@ impl<'t> Scope<'t> {
     /// # Errors
     /// When it is no template, or something that it uses isn't defined.
     pub fn render_source(&self, source: &Arc<Source>) -> Result<String, Diagnostics> {
-        let lines = source.text.lines().count().max(1);
-        let end = Position { line: lines, column: 1 + source.line(lines).chars().count() };
-        let start = Position { line: 1, column: 1 };
-        let span = Span { source: source.clone(), start, end, bytes: Some(0..source.text.len()) };
+        let span = whole_file(source);
         if is_template(&source.text) { self.render_at(&source.text, &span) } else { Ok(source.text.clone()) }
     }
 
@@ -194,14 +193,7 @@ impl<'t> Scope<'t> {
     }
 
     fn render_at(&self, text: &str, span: &Span) -> Result<String, Diagnostics> {
-        let told = |error: TemplateError| -> Diagnostics {
-            let place = match (error.word.as_deref(), error.at) {
-                (Some(word), _) => named_in(span, word),
-                (None, Some(at)) if span.bytes.as_ref().is_some_and(|range| range.start == 0) => line_of(span, at),
-                (None, Some(_) | None) => span.clone(),
-            };
-            Diagnostic::at(&place, error.message).maybe_hint(error.hint).into()
-        };
+        let told = |error: TemplateError| -> Diagnostics { error.told(span).into() };
         let template = self.outside.templates.parse(text).map_err(told)?;
         let values = self.values_for(&template, span)?;
         self.outside.templates.render(&template, values).map_err(told)
@@ -295,42 +287,6 @@ impl<'t> Scope<'t> {
             }),
         };
         diagnostic.hint(hint)
-    }
-}
-
-/// The place of a word inside an expression: it may stand in the text around as well.
-fn named_in(span: &Span, word: &str) -> Span {
-    let Some(text) = span.text() else { return span.clone() };
-    for (open, _) in text.match_indices("{{") {
-        let close = text[open..].find("}}").map_or(text.len(), |at| open + at);
-        let part = span.part(open..close);
-        let found = part.narrowed_to(word);
-        if found != part {
-            return found;
-        }
-    }
-    span.narrowed_to(word)
-}
-
-/// A line of a whole file.
-fn line_of(span: &Span, (line, column): (usize, usize)) -> Span {
-    let start = Position { line, column };
-    Span { source: span.source.clone(), start, end: Position { line, column: column + 1 }, bytes: None }
-}
-
-/// Whether a text is to be rendered at all.
-fn is_template(text: &str) -> bool {
-    text.contains("{{") || text.contains("{%")
-}
-
-fn has_template(node: &Node) -> bool {
-    match &node.value {
-        Value::Null => false,
-        Value::Scalar(scalar) => is_template(&scalar.text),
-        Value::Sequence(items) => items.iter().any(has_template),
-        Value::Mapping(entries) => {
-            entries.iter().any(|(key, value)| key.key_text().contains("{{") || has_template(value))
-        }
     }
 }
 

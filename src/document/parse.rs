@@ -67,6 +67,7 @@ pub(super) fn parse(source: &Arc<Source>) -> Result<Node, Diagnostics> {
             }
             Err(error) => {
                 let span = builder.span(&yaml::Span::empty(*error.marker()));
+                let span = tab_after(&span, &error.info()).unwrap_or(span);
                 let mistake = Diagnostic::at(&span, format!("not valid YAML: {}", error.info()));
                 builder.mistakes.push(mistake.maybe_hint(syntax_hint(&span)));
                 return Err(builder.mistakes);
@@ -76,6 +77,16 @@ pub(super) fn parse(source: &Arc<Source>) -> Result<Node, Diagnostics> {
     let empty = || Node { span: Span::whole(source), tag: None, value: Value::Null };
     let document = builder.document.take().unwrap_or_else(empty);
     builder.mistakes.or_ok(document)
+}
+
+/// Where a line is indented with a tab: what the parser calls the place is the start of the value before it.
+fn tab_after(span: &Span, reason: &str) -> Option<Span> {
+    let lines = span.source.text.lines().enumerate().skip(span.start.line - 1);
+    let mut tabs = lines.filter(|(_, line)| reason.contains("tab") && line.trim_start_matches(' ').starts_with('\t'));
+    let (number, line) = tabs.next()?;
+    let start = Position { line: number + 1, column: 1 + line.chars().take_while(|c| *c == ' ').count() };
+    let end = Position { column: start.column + 1, ..start };
+    Some(Span { source: span.source.clone(), start, end, bytes: None })
 }
 
 /// What people most often get wrong on a line that isn't YAML.

@@ -43,3 +43,6 @@ pub use reserved::{MAGIC, check_name, is_connection_variable};
 pub use sources::{Beside, InventoryFormat, InventoryPlace, InventorySources, InventoryText, Scope, VarsFile};
 pub use ssh_arguments::SshArguments;
 pub use variables::{ExtraVars, Given, GivenVariables, Level, Variable, Variables, read_extra_vars, read_variables};
+
+#[cfg(test)]
+pub(crate) use reserved::connection_variables;

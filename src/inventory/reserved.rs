@@ -103,6 +103,12 @@ pub fn check_name(key: &Node) -> Result<&str, Diagnostic> {
     Err(Diagnostic::at(&key.span, format!("`{name}` isn't a known connection variable")).hint(hint))
 }
 
+/// All of them, those that say whom to become among them.
+#[cfg(test)]
+pub(crate) fn connection_variables() -> impl Iterator<Item = &'static str> {
+    HONOURED.into_iter().chain(becoming::VARIABLES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

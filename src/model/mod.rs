@@ -22,7 +22,7 @@ pub use digest::Digest;
 pub use directory::directory_of;
 pub use name::{GroupName, HostName, NameError};
 pub use printable::{is_unsafe, printable};
-pub use redact::redacted;
+pub use redact::{is_secret_name, redacted};
 pub use run_id::{RunId, RunIdError};
 pub use sealing_key::SealingKey;
 pub use secret::Secret;

@@ -1,5 +1,15 @@
 //! Credentials in URLs, taken out of whatever is shown or kept.
 
+/// Parts of names whose values are secrets, whatever they look like.
+const SECRET: [&str; 8] = ["pass", "secret", "token", "key", "credential", "auth", "private", "pin"];
+
+/// Whether the name of a variable or field speaks of a secret.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    SECRET.iter().any(|word| lower.contains(word))
+}
+
 /// The text with the user part and the query of every URL in it replaced: both may hold passwords and tokens.
 ///
 /// A URL ends at white space, a quotation mark or an angle bracket.

@@ -7,6 +7,17 @@ use super::group::{self, Group};
 use super::task::{self, Task};
 use crate::document::{Diagnostic, Diagnostics, Node};
 
+/// Reads a file of tasks by itself, as if something imported it.
+///
+/// # Errors
+/// All its mistakes.
+pub fn read_tasks(
+    source: &std::sync::Arc<crate::document::Source>,
+    files: &dyn Files,
+) -> Result<Vec<Entry>, Diagnostics> {
+    Node::parse(source).and_then(|node| Reader::new(files, &source.path).entries(&node))
+}
+
 /// One entry of a list of tasks.
 #[derive(Debug, Clone)]
 pub enum Entry {
@@ -81,6 +92,6 @@ impl<'f> Reader<'f> {
             self.way.borrow_mut().pop();
             return read.map(|entries| (path.clone(), entries));
         }
-        Err(no_such_file(node, &tried).into())
+        Err(no_such_file(node, &tried, self.files).into())
     }
 }

@@ -26,12 +26,13 @@ mod shared;
 mod tags;
 mod task;
 mod template;
+mod template_place;
 mod version;
 
 pub use argument_spec::{Argument, ArgumentKind, ArgumentSpec, check_arguments};
 pub use bundled::{bundled_playbook, bundled_role, bundled_role_names};
 pub use condition::Conditions;
-pub use entry::Entry;
+pub use entry::{Entry, read_tasks};
 pub use files::{Files, KnownFiles};
 pub use group::{Contents, Group};
 pub use listing::{ListedPlay, ListedTask, list_plays};
@@ -45,4 +46,8 @@ pub use tags::{TagSelection, Tags};
 pub use task::{Retry, Task, TaskKind};
 pub use template::{Template, TemplateError, Templates, whole_call, whole_path};
 
-pub(crate) use files::{join, no_such_file};
+pub(crate) use files::{join, near_file, no_such_file};
+pub(crate) use template_place::{has_template, is_template, named_in, whole_file};
+
+#[cfg(test)]
+pub(crate) use task::task_words;

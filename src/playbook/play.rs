@@ -180,7 +180,7 @@ fn import(item: &Node, name: &Node, files: &dyn Files, way: &mut Vec<String>) ->
             .into());
     }
     let path = join(directory_of(&item.span.source.path), &file);
-    let Some(source) = files.read(&path)? else { return Err(no_such_file(name, &[path]).into()) };
+    let Some(source) = files.read(&path)? else { return Err(no_such_file(name, &[path], files).into()) };
     if way.contains(&path) {
         let message = format!("playbooks import each other: {} > {path}", way.join(" > "));
         return Err(Diagnostic::at(&name.span, message).into());

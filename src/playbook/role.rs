@@ -203,6 +203,25 @@ impl Role {
         }
     }
 
+    /// All its lists of tasks: those of every file of `tasks/` that can be read, and its handlers.
+    pub fn all_tasks(&self) -> impl Iterator<Item = &[Entry]> {
+        let others = self.other_tasks.values().filter_map(|read| read.as_deref().ok());
+        [self.tasks.as_slice(), self.handlers.as_slice()].into_iter().chain(others)
+    }
+
+    /// What is wrong with files that no use of it need ever read: the other ones of `tasks/`, `vars/` and `defaults/`.
+    #[must_use]
+    pub fn mistakes_of_other_files(&self) -> Diagnostics {
+        let mut all = Diagnostics::new();
+        for mistakes in self.other_tasks.values().filter_map(|read| read.as_ref().err()) {
+            all.append(mistakes.clone());
+        }
+        for mistakes in self.other_variables.values().filter_map(|read| read.as_ref().err()) {
+            all.append(mistakes.clone());
+        }
+        all
+    }
+
     fn no_such_file<'a>(&self, from: &Node, part: &str, known: impl Iterator<Item = &'a str>) -> Diagnostics {
         let name = from.key_text();
         let message = format!("the role `{}` has no file {part}/{name}.yaml", self.name);

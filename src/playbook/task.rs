@@ -194,6 +194,12 @@ fn unknown(key: &Node) -> Diagnostic {
     Diagnostic::at(&key.span, format!("`{word}` is neither a kind of task nor a field of one")).hint(hint)
 }
 
+/// The words of a task beside its kind.
+#[cfg(test)]
+pub(crate) fn task_words() -> impl Iterator<Item = &'static str> {
+    FIELDS.into_iter().chain(shared::FIELDS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

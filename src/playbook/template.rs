@@ -191,24 +191,66 @@ fn parse(text: &str) -> Result<Template, TemplateError> {
 }
 
 fn syntax(text: &str, error: &handlebars::TemplateError) -> TemplateError {
-    let message = format!("not a template: {}", first_sentence(&error.reason().to_string()));
-    let wrong = TemplateError { at: error.pos(), ..TemplateError::new(message) };
-    let filter =
-        text.find("{{").and_then(|at| text[at..].split_once('|')).map(|(before, after)| (before, after.trim()));
-    match filter {
-        Some((before, after)) => {
-            let value = before.trim_start_matches('{').trim();
-            let filter: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            let rest = after[filter.len()..].split("}}").next().unwrap_or_default().trim();
-            let arguments = rest.strip_prefix('(').and_then(|rest| rest.split(')').next()).unwrap_or_default();
-            let arguments = arguments.replace(',', "").replace('\'', "\"");
-            wrong.hint(helpers::instead_of(&filter, value, arguments.trim()))
-        }
-        None if jinja(text).is_some() => wrong.hint(jinja(text).unwrap_or_default()),
+    if let Some(filter) = filter_in(text) {
+        return filter;
+    }
+    let at = error.pos();
+    if let Some(open) = text.match_indices("{{").map(|(at, _)| at).find(|at| !text[*at..].contains("}}")) {
+        let word = text[open + 2..].trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+        let word = Some(word.to_owned()).filter(|word| !word.is_empty());
+        return TemplateError { at, word, ..TemplateError::new("not a template: `{{` isn't closed by `}}`") }
+            .hint("write \\{{ for two braces as they are");
+    }
+    if let Some(block) = open_block(text) {
+        let message = format!("not a template: the block `{{{{#{block}}}}}` isn't closed");
+        return TemplateError { at, word: Some(block.clone()), ..TemplateError::new(message) }
+            .hint(format!("write {{{{/{block}}}}} at its end"));
+    }
+    let wrong = TemplateError {
+        at,
+        ..TemplateError::new(format!("not a template: {}", first_sentence(&error.reason().to_string())))
+    };
+    match jinja(text) {
+        Some(hint) => wrong.hint(hint),
         None => {
             wrong.hint("an expression is {{name}}, {{name.field}} or {{helper argument}}; write \\{{ for two braces")
         }
     }
+}
+
+/// A filter of Jinja's in the first expression that has one.
+fn filter_in(text: &str) -> Option<TemplateError> {
+    let (before, after) = text
+        .split("{{")
+        .skip(1)
+        .filter_map(|expression| expression.split("}}").next()?.split_once('|'))
+        // `as |item|` of a block.
+        .find(|(before, _)| !before.trim_end().ends_with(" as"))?;
+    let (value, after) = (before.trim_start_matches('{').trim(), after.trim());
+    let filter: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let rest = after[filter.len()..].trim();
+    let arguments = rest.strip_prefix('(').and_then(|rest| rest.split(')').next()).unwrap_or_default();
+    let arguments = arguments.replace(',', "").replace('\'', "\"");
+    let hint = helpers::instead_of(&filter, value, arguments.trim());
+    let message = format!("not a template: `| {filter}` is a filter of Jinja's");
+    Some(
+        TemplateError { word: Some(filter).filter(|filter| !filter.is_empty()), ..TemplateError::new(message) }
+            .hint(hint),
+    )
+}
+
+/// The innermost block that is opened and not closed.
+fn open_block(text: &str) -> Option<String> {
+    let mut open: Vec<String> = Vec::new();
+    for expression in text.split("{{").skip(1) {
+        let name = |rest: &str| rest.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        match expression.trim_start_matches(['~', ' ']).split_at_checked(1) {
+            Some(("#", rest)) => open.push(name(rest)),
+            Some(("/", _)) => drop(open.pop()),
+            Some(_) | None => {}
+        }
+    }
+    open.pop()
 }
 
 /// What to write instead of an expression of Jinja's.

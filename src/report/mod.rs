@@ -7,8 +7,10 @@ mod drift;
 mod facts;
 mod findings;
 mod history;
+mod lint;
 mod listing;
 mod lock;
+mod origins;
 mod path;
 mod path_schema;
 mod plan;
@@ -24,8 +26,10 @@ pub use drift::{Drift, DriftedComponent, DriftedHost, drift_of, drift_text};
 pub use facts::facts_text;
 pub use findings::{PreflightReport, findings_text, preflight_text};
 pub use history::{RunSummary, history_text, run_text, verified_text};
+pub use lint::{LintReport, lint_text};
 pub use listing::{Listed, listing_text};
 pub use lock::{LockLine, held_text, locks_text, taken_over_text};
+pub use origins::{ExplainedAction, ExplainedField, ExplainedHost, ExplainedResource, ExplainedRule, explained_text};
 pub use path::{
     PathRefused, PathReport, ReportedHop, ReportedRisk, ReportedStep, path_mermaid, path_report, path_text,
 };

@@ -115,6 +115,11 @@ pub(super) fn read() -> Result<Configuration, Diagnostics> {
     reader.mistakes.or_ok(configuration)
 }
 
+/// Whatever is wrong with a `converge.yaml` that isn't this directory's own.
+pub(super) fn check_project_file(source: &Arc<Source>) -> Result<(), Diagnostics> {
+    project_file::parse(source).map(|_| ())
+}
+
 fn read_places() -> Result<Places, Diagnostics> {
     let environment = machine::environment();
     let mut mistakes = Diagnostics::new();
@@ -396,6 +401,12 @@ fn number(found: &Found, least: u32, most: u32) -> Result<u32, Diagnostic> {
     number
         .filter(|number| (least..=most).contains(number))
         .ok_or_else(|| found.node.unexpected(&format!("a whole number from {least} to {most}")))
+}
+
+/// The words of `converge.yaml`.
+#[cfg(test)]
+pub(crate) fn configuration_words() -> Vec<&'static str> {
+    SETTINGS.iter().map(|setting| setting.word).filter(|word| !word.is_empty()).collect()
 }
 
 #[cfg(test)]

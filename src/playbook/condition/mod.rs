@@ -11,6 +11,8 @@ use minijinja::value::{Serde, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 use serde_json::Value as Json;
 
+use strict::Called;
+
 use crate::document::{Diagnostic, Node, ScalarStyle, Span, Value as NodeValue, did_you_mean};
 
 /// Most steps of one evaluation: thousands of items in a list are looked at with fewer; an expression that multiplies
@@ -52,6 +54,7 @@ impl Conditions {
         }
         let strict = strict::strict(text);
         let expression = self.0.compile_expression(&strict.text).map_err(|error| told(node, &strict, &error, &[]))?;
+        check_calls(node, text)?;
         let own = |name: &String| {
             matches!(name.as_str(), strict::CHECKED | strict::REACHED | "range" | "dict") || name.is_empty()
         };
@@ -152,6 +155,24 @@ fn told(node: &Node, strict: &strict::Strict, error: &Error, known: &[&str]) -> 
         _ if detail.is_empty() => Diagnostic::at(&span, format!("can't be computed: {}", error.kind())),
         _ => Diagnostic::at(&span, format!("can't be computed: {detail}")),
     }
+}
+
+/// Sees that filters, tests and functions are there, also where no evaluation would come to them.
+fn check_calls(node: &Node, text: &str) -> Result<(), Diagnostic> {
+    for (called, range) in strict::calls(text) {
+        let name = text.get(range).unwrap_or_default();
+        let (what, known): (&str, &[&str]) = match called {
+            // Truth values and nothing are tests of the library's own.
+            Called::Test if matches!(name, "true" | "false" | "none" | "True" | "False" | "None") => continue,
+            Called::Test => ("test", &functions::TESTS),
+            Called::Filter => ("filter", &functions::FILTERS),
+            Called::Function => ("function", &["range", "dict"]),
+        };
+        if !known.contains(&name) {
+            return Err(unknown(node, &format!("{what} {name}"), what, known));
+        }
+    }
+    Ok(())
 }
 
 fn is_name(text: &str) -> bool {

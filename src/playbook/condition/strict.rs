@@ -74,6 +74,45 @@ fn tokens(text: &str) -> Vec<(Token, Range<usize>)> {
     found
 }
 
+/// What an expression calls by name, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Called {
+    Filter,
+    Test,
+    Function,
+}
+
+/// The filters, tests and functions of an expression. The library looks them up only where it comes to them.
+pub(super) fn calls(text: &str) -> Vec<(Called, Range<usize>)> {
+    let tokens = tokens(text);
+    let sign = |at: Option<usize>| match at.and_then(|at| tokens.get(at)) {
+        Some((Token::Sign(c), _)) => Some(*c),
+        Some(_) | None => None,
+    };
+    let word = |at: Option<usize>| match at.and_then(|at| tokens.get(at)) {
+        Some((Token::Word, range)) => text.get(range.clone()),
+        Some(_) | None => None,
+    };
+    let mut found = Vec::new();
+    for (at, (token, range)) in tokens.iter().enumerate() {
+        let (before, earlier) = (at.checked_sub(1), at.checked_sub(2));
+        let name = text.get(range.clone()).unwrap_or_default();
+        if *token != Token::Word || sign(before) == Some('.') {
+            continue;
+        }
+        let after_is = word(before) == Some("is") && name != "not";
+        let after_is_not = word(before) == Some("not") && word(earlier) == Some("is");
+        if sign(before) == Some('|') {
+            found.push((Called::Filter, range.clone()));
+        } else if after_is || after_is_not {
+            found.push((Called::Test, range.clone()));
+        } else if sign(Some(at + 1)) == Some('(') && !KEYWORDS.contains(&name) {
+            found.push((Called::Function, range.clone()));
+        }
+    }
+    found
+}
+
 /// Rewrites an expression.
 pub(super) fn strict(text: &str) -> Strict {
     let tokens = tokens(text);
