@@ -24,4 +24,5 @@ pub mod remote;
 pub mod report;
 pub mod resource;
 pub mod transport;
+pub mod vault;
 pub mod vocabulary;

@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module with what it may import, in the order of the pipeline. `cli` may import everything.
-const MAY_IMPORT: [(&str, &[&str]); 20] = [
+const MAY_IMPORT: [(&str, &[&str]); 21] = [
     ("model", &[]),
+    ("vault", &["model"]),
     ("document", &["model"]),
     ("release", &["model", "document"]),
     ("inventory", &["model", "document"]),
@@ -47,8 +48,9 @@ const MAY_IMPORT: [(&str, &[&str]); 20] = [
     ),
 ];
 
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
     "model",
+    "vault",
     "remote",
     "document",
     "release",

@@ -12,12 +12,12 @@ use super::inventories::{read_inventories, read_limit_files};
 use super::options::Options;
 use super::project::ProjectFiles;
 use super::survey::{Subject, backup_hosts};
-use super::{asked, becoming, declared, decode, lock, machine, output, project};
+use super::{asked, becoming, declared, decode, keyring, lock, machine, output, project};
 use crate::desired::{Declaration, Desired, Facts, Instance, Resource, SkippedPlay, resolve, resolve_connections};
 use crate::document::{Diagnostic, Diagnostics, Source, did_you_mean};
 use crate::gather::{Fleet, Limits, Sessions};
 use crate::inventory::{Connection, ConnectionKind, GivenVariables, Inventory, InventorySources, read_extra_vars};
-use crate::model::HostName;
+use crate::model::{HostName, SealingKey};
 use crate::playbook::{Origin, Playbook, Roles, TagSelection, list_plays};
 use crate::preflight::{Finding, Request, Waiver, parse_waiver, parse_waivers};
 use crate::release::Catalogue;
@@ -163,7 +163,8 @@ pub(super) fn check(options: &Options) -> (Diagnostics, usize) {
         facts: Facts::Unasked,
     };
     let Some(desired) = mistakes.keep(resolve(&declaration)) else { return (mistakes, 0) };
-    mistakes.keep(decode::decode(&desired, inventory, &places(options)));
+    // Nothing of it is shown, so that any key will do.
+    mistakes.keep(decode::decode(&desired, inventory, &places(options), &SealingKey::new(b"check")));
     (mistakes, desired.wanting.len())
 }
 
@@ -206,7 +207,9 @@ async fn read(options: &Options, limits: &[&str]) -> Result<(Context, Origins), 
             output::say(&format!("note: the play \"{play}\" is skipped: no host of the inventory matches {pattern}\n"));
         }
     }
-    let all = mistakes.keep(decode::decode(&desired, &inventory, &places(options)));
+    // Of this process alone: nothing behind a veil outlives it.
+    let key = SealingKey::new(&keyring::fresh_salt()?);
+    let all = mistakes.keep(decode::decode(&desired, &inventory, &places(options), &key));
     let Some(all) = all.filter(|_| mistakes.is_empty()) else { return Err(mistakes.into()) };
     let is_within = |host: &HostName| within.as_ref().is_none_or(|hosts| hosts.contains(host));
     let (instances, out_of_scope): (Vec<Instance>, Vec<Instance>) =

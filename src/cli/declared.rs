@@ -11,7 +11,7 @@ use crate::preflight::{Finding, of_declaration, of_unknown_facts};
 
 /// The findings, of hosts that the run is about.
 pub(super) fn findings(desired: &Desired, is_within: impl Fn(&HostName) -> bool) -> Vec<Finding> {
-    let line = |span: &crate::document::Span| span.source.line(span.start.line).trim().to_owned();
+    let line = |span: &crate::document::Span| span.source.shown_line(span.start.line).trim().to_owned();
     let refused = desired.refusals.iter().filter(|refusal| is_within(&refusal.host)).map(|refusal| {
         let Refusal { host, task, observed, message, span } = refusal;
         of_declaration(host, task, observed, message.as_deref(), (place_of(span), line(span)))

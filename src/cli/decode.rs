@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::project::ProjectFiles;
+use super::{keyring, secrets};
 use crate::desired::{Desired, Instance, Manner, Part, Phase, ResolvedTask, Resource, Retry, Rolling, Section, Serial};
 use crate::document::{Diagnostic, Diagnostics, Node, did_you_mean, place_of};
 use crate::inventory::Inventory;
-use crate::model::HostName;
+use crate::model::{HostName, SealingKey};
 use crate::playbook::{Files as _, TaskKind, near_file};
 use crate::resource::component;
 use crate::resource::plain::{ContentSpec, Plain};
+use crate::vault::HEADER;
 
 /// Everything that the tasks of all hosts declare.
 #[derive(Default)]
@@ -30,7 +32,13 @@ pub(super) struct Places {
 }
 
 /// Decodes every task of every host, and the handlers that any of them notifies.
-pub(super) fn decode(desired: &Desired, inventory: &Inventory, places: &Places) -> Result<Declared, Diagnostics> {
+/// What holds a secret, or isn't to be shown, goes behind a veil with this key.
+pub(super) fn decode(
+    desired: &Desired,
+    inventory: &Inventory,
+    places: &Places,
+    key: &SealingKey,
+) -> Result<Declared, Diagnostics> {
     let mut mistakes = Diagnostics::new();
     let mut seen: BTreeMap<(HostName, String), String> = BTreeMap::new();
     let mut declared = Declared::default();
@@ -80,7 +88,13 @@ pub(super) fn decode(desired: &Desired, inventory: &Inventory, places: &Places) 
                 }
                 let behind = handler.is_some() || met.contains(&(task.play_index, task.host.clone()));
                 let phase = if behind { Phase::After } else { Phase::Before };
-                let name = plain.to_string();
+                let veil = veil_of(task, &plain, key);
+                mistakes.append(check_secrets(word, task));
+                let name = match (&veil, word) {
+                    (Some(_), "command" | "http") => format!("{word} (not shown)"),
+                    (Some(_), _) if task.no_log => format!("{word} (not shown)"),
+                    (Some(_) | None, _) => plain.to_string(),
+                };
                 // Two lines in one file are two resources.
                 let same = |count: &usize| {
                     let name = numbered(&name, *count);
@@ -97,6 +111,7 @@ pub(super) fn decode(desired: &Desired, inventory: &Inventory, places: &Places) 
                     plain,
                     manner: manner_of(task),
                     declared_at: place_of(&task.span),
+                    veil,
                 });
             }
             // Decided when the playbook was resolved.
@@ -135,7 +150,11 @@ fn check_words(task: &ResolvedTask) -> Diagnostics {
              such as `http` or `wait_for`",
         ),
         ("notify", is_component && !notify.is_empty(), "processes restart because of what they run"),
-        ("no_log", task.no_log, "its values would be shown all the same in this release"),
+        (
+            "no_log",
+            is_component && task.no_log,
+            "what is planned for it could not be told; keep its secrets in a vault",
+        ),
         ("rescue", has(Part::Rescue), own_way),
         ("always", has(Part::Always), own_way),
         (
@@ -181,6 +200,46 @@ fn manner_of(task: &ResolvedTask) -> Manner {
     }
 }
 
+/// A veil, where anything of a resource is a secret, or its task says that nothing of it may be shown.
+fn veil_of(task: &ResolvedTask, plain: &Plain, key: &SealingKey) -> Option<SealingKey> {
+    let content = match plain {
+        Plain::Content(spec) => secrets::are_in(&String::from_utf8_lossy(&spec.content.0)),
+        _ => false,
+    };
+    let environment = task.environment.values().any(|value| secrets::are_in(value));
+    (task.no_log || content || environment || is_secret(&task.body)).then(|| key.clone())
+}
+
+fn is_secret(node: &Node) -> bool {
+    node.holds_secret() || node.texts().into_iter().any(secrets::are_in)
+}
+
+/// A secret goes where it can be sent without a word of it being shown: never into names, paths and what programs of the
+/// host take on their command lines, which everybody there can read.
+fn check_secrets(word: &str, task: &ResolvedTask) -> Diagnostics {
+    let fit: &[&str] = match word {
+        "copy" => &["content", "src"],
+        "line" => &["line", "regexp"],
+        "block" => &["block"],
+        "command" => &["cmd", "unless", "onlyif"],
+        "cron" => &["job"],
+        "http" => &["url"],
+        _ => &[],
+    };
+    let fields = task.body.as_mapping().unwrap_or_default();
+    let wrong = fields.iter().filter(|(key, value)| !fit.contains(&key.key_text()) && is_secret(value));
+    let told = wrong.map(|(key, _)| {
+        let message =
+            format!("`{}` of a `{word}` can't be a secret: everybody on the host could read it", key.key_text());
+        let hint = match fit {
+            [] => format!("no field of a `{word}` can be one"),
+            fit => format!("what can be one: {}", fit.join(", ")),
+        };
+        Diagnostic::at(&key.span, message).hint(hint)
+    });
+    told.collect()
+}
+
 fn numbered(name: &str, count: usize) -> String {
     if count == 1 { name.to_owned() } else { format!("{name} ({count})") }
 }
@@ -218,6 +277,11 @@ pub(super) fn fetch(source: &Node, role: &str, places: &Places) -> Result<Vec<u8
     for path in &candidates {
         #[expect(clippy::disallowed_methods, reason = "files of the project are read here")]
         match std::fs::read(path) {
+            Ok(content) if content.starts_with(HEADER.as_bytes()) => {
+                let plain = keyring::open_whole(&path.display().to_string(), &content)?;
+                secrets::note(&String::from_utf8_lossy(&plain));
+                return Ok(plain.to_vec());
+            }
             Ok(content) => return Ok(content),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {

@@ -313,7 +313,7 @@ pub(super) fn start_logging(verbose: u8) {
     let _ = tracing_subscriber::fmt()
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| super::secrets::CleanedStderr)
         // What can't be written, because the terminal is gone, must not end a run.
         .log_internal_errors(false)
         .try_init();
@@ -340,14 +340,14 @@ pub(super) fn make_directory(path: &Path) -> Result<(), CliError> {
     fs::create_dir_all(path).map_err(|source| CliError::File { what: "write", path: path.to_path_buf(), source })
 }
 
-/// Writes a file so that it is there whole or not at all: beside it first, then renamed.
+/// Writes a file so that it is there whole or not at all: beside it first, then renamed. Secrets are taken out of it.
 pub(super) fn write_file(path: &Path, text: &str) -> Result<(), CliError> {
     use std::io::Write as _;
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
     let written = fs::File::create(&part).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
+        file.write_all(super::secrets::cleaned(text).as_bytes())?;
         file.sync_all()
     });
     let written = written.and_then(|()| fs::rename(&part, path));

@@ -22,6 +22,7 @@ pub mod inventories;
 mod inventory;
 mod inventory_program;
 mod jobs;
+mod keyring;
 mod lint;
 mod list_hosts;
 mod listing;
@@ -43,9 +44,11 @@ mod resume;
 mod run;
 mod schema;
 mod schema_json;
+mod secrets;
 mod show;
 mod survey;
 mod take_up;
+mod vault;
 mod wheels;
 mod words;
 
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         return error.exit().into();
     }
     machine::start_logging(options.verbose);
+    keyring::set(&options);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -151,6 +155,7 @@ async fn dispatch(options: &Options) -> Result<Exit, CliError> {
         Some(Verb::Resume(arguments)) => resume::run(options, arguments).await,
         Some(Verb::History(arguments)) => history::run(options, arguments),
         Some(Verb::Show(arguments)) => show::run(options, arguments),
+        Some(Verb::Vault(verb)) => vault::run(options, verb).await,
         Some(Verb::Path(arguments)) => path::run(options, arguments).await,
     }
 }

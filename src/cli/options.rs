@@ -75,6 +75,16 @@ pub struct Options {
     /// Take that password from the first line of a file that nobody else can read.
     #[arg(long, value_name = "FILE", global = true)]
     pub become_password_file: Option<PathBuf>,
+    /// Where a vault password is to be had: LABEL@SOURCE, or a source alone. It is a file, a program that prints it, or
+    /// `prompt`. Several are tried, that of the label first.
+    #[arg(long, value_name = "LABEL@SOURCE", global = true)]
+    pub vault_id: Vec<String>,
+    /// A file that holds a vault password, or a program that prints it.
+    #[arg(long, alias = "vault-pass-file", value_name = "FILE", global = true)]
+    pub vault_password_file: Vec<PathBuf>,
+    /// Ask for the vault password, once something encrypted is met.
+    #[arg(short = 'J', long, alias = "ask-vault-password", conflicts_with = "vault_password_file", global = true)]
+    pub ask_vault_pass: bool,
     /// Seconds to wait for a connection [default: what SSH configuration says, or 10]
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600), global = true)]
     pub timeout: Option<u32>,
@@ -182,12 +192,108 @@ pub enum Verb {
     Lock(LockArguments),
     /// Download exactly the locked files into a directory of wheels.
     Fetch(FetchArguments),
+    /// Encrypt and decrypt files and values, in the format of `ansible-vault` and with its words.
+    #[command(subcommand)]
+    Vault(VaultVerb),
     /// Check a whole project without any host or network: inventories, playbooks, roles, templates, variables, releases.yaml,
     /// waivers.yaml, converge.yaml. All mistakes at once; exit code 0 without any, 1 otherwise. With --inventory, playbook and
     /// roles are resolved for all of its hosts as well.
     Lint(LintArguments),
     /// Show the releases to go through from one to another: exit code 0 with a path, 3 without.
     Path(PathArguments),
+}
+
+/// Commands about encrypted files and values.
+#[derive(Debug, Clone, Subcommand)]
+pub enum VaultVerb {
+    /// Encrypt files, in place or to --output; without a file, from standard input to standard output.
+    Encrypt(VaultEncryptArguments),
+    /// Decrypt files, in place or to --output; without a file, from standard input to standard output.
+    Decrypt(VaultOutputArguments),
+    /// Change an encrypted file by $EDITOR.
+    Edit(VaultEditArguments),
+    /// Print encrypted files as they are when decrypted.
+    View(VaultFilesArguments),
+    /// Encrypt files under another password.
+    Rekey(VaultRekeyArguments),
+    /// Encrypt a text as a value for a YAML file.
+    #[command(alias = "encrypt_string")]
+    EncryptString(EncryptStringArguments),
+}
+
+/// Files of `vault`, and where the result goes.
+#[derive(Debug, Clone, Args)]
+pub struct VaultOutputArguments {
+    /// The files.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Write to another file; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Arguments of `vault encrypt`.
+#[derive(Debug, Clone, Args)]
+pub struct VaultEncryptArguments {
+    /// The files.
+    #[command(flatten)]
+    pub files: VaultOutputArguments,
+    /// The label of the password to encrypt with, where there are several.
+    #[arg(long, value_name = "LABEL")]
+    pub encrypt_vault_id: Option<String>,
+}
+
+/// Arguments of `vault view`.
+#[derive(Debug, Clone, Args)]
+pub struct VaultFilesArguments {
+    /// The files.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// Arguments of `vault edit`.
+#[derive(Debug, Clone, Args)]
+pub struct VaultEditArguments {
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// Arguments of `vault rekey`.
+#[derive(Debug, Clone, Args)]
+pub struct VaultRekeyArguments {
+    /// The files.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The new password, as for --vault-id; its label becomes that of the files.
+    #[arg(long, value_name = "LABEL@SOURCE", conflicts_with = "new_vault_password_file")]
+    pub new_vault_id: Option<String>,
+    /// A file that holds the new password, or a program that prints it.
+    #[arg(long, value_name = "FILE")]
+    pub new_vault_password_file: Option<PathBuf>,
+}
+
+/// Arguments of `vault encrypt-string`.
+#[derive(Debug, Clone, Args)]
+pub struct EncryptStringArguments {
+    /// The texts; without one, standard input. What is given here is in the history of the shell.
+    #[arg(value_name = "TEXT")]
+    pub strings: Vec<String>,
+    /// The name of each text's variable.
+    #[arg(short, long, value_name = "NAME")]
+    pub name: Vec<String>,
+    /// The name of the variable whose value comes from standard input.
+    #[arg(long, value_name = "NAME")]
+    pub stdin_name: Option<String>,
+    /// Ask for the text.
+    #[arg(long)]
+    pub prompt: bool,
+    /// Write to a file.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The label of the password to encrypt with, where there are several.
+    #[arg(long, value_name = "LABEL")]
+    pub encrypt_vault_id: Option<String>,
 }
 
 /// Arguments of `lint`.

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::keyring;
 use crate::document::{Diagnostic, Diagnostics, Source};
 use crate::inventory::{Beside, ExtraVars, Scope, VarsFile};
 use crate::playbook::{
@@ -26,7 +27,7 @@ const EXTENSIONS: [&str; 4] = ["", "yaml", "yml", "json"];
 /// Reads one file.
 ///
 /// # Errors
-/// When it can't be read, is too large, or isn't UTF-8.
+/// When it can't be read, is too large, isn't UTF-8, or is encrypted and can't be decrypted.
 pub fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostic> {
     let shown = path.display().to_string();
     let cant = |reason: String| Diagnostic::nowhere(format!("can't read {shown}: {reason}"));
@@ -39,7 +40,7 @@ pub fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostic> {
     }
     let bytes = fs::read(path).map_err(|error| cant(error.to_string()))?;
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Source::new(shown, text)),
+        Ok(text) => keyring::revealed(shown, text),
         Err(error) => Err(cant(format!("it isn't UTF-8 (byte {})", error.utf8_error().valid_up_to()))),
     }
 }

@@ -6,7 +6,7 @@ use super::error::CliError;
 use super::inventories::full_names;
 use super::options::Options;
 use super::words::words;
-use super::{machine, output};
+use super::{machine, output, secrets};
 use crate::event::Event;
 use crate::execute::{Recorder, Unrecorded};
 use crate::journal::{Ending, FORMAT, Limits, PlannedAction, Record, RecordedWaiver, RunStarted, Store, Writer};
@@ -87,6 +87,9 @@ impl Begun {
             waived: findings.iter().filter_map(waived).collect(),
             resumes: self.resumes.clone(),
         };
+        let started = secrets::cleaned_value(started).ok_or_else(|| {
+            CliError::Environment("the beginning of the journal can't be written without showing a secret".into())
+        })?;
         let writer = self.store.create(&self.id, Record::RunStarted(Box::new(started)), machine::now).await?;
         Ok(Recording { writer })
     }
@@ -142,6 +145,8 @@ impl Recording {
 impl Recorder for Recording {
     async fn record(&self, event: &Event) -> Result<(), Unrecorded> {
         let Some(record) = Record::of(event) else { return Ok(()) };
+        let unclean = || Unrecorded("it can't be written without showing a secret".into());
+        let record = secrets::cleaned_value(record).ok_or_else(unclean)?;
         self.writer.append(record).await.map_err(|error| Unrecorded(error.to_string()))
     }
 }

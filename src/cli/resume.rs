@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::options::{Options, ResumeArguments, SchemaVerb, Verb};
 use super::words::{HIDDEN, hidden, words};
-use super::{apply, configuration, machine, output, run, schema};
+use super::{apply, configuration, keyring, machine, output, run, schema};
 use crate::journal::{JournalError, Kept, Reach, RunStarted, Store, named};
 use crate::model::{RunId, printable, shell_quote};
 
@@ -30,6 +30,7 @@ pub(super) async fn run(options: &Options, arguments: &ResumeArguments) -> Resul
     tell(&run, started, doubts);
     machine::enter(&started.directory)?;
     resumed.configuration = configuration::read()?;
+    keyring::set(&resumed);
     match &resumed.verb {
         Some(Verb::Schema(SchemaVerb::Mend(arguments))) => schema::mend_on(&resumed, arguments, Some(run)).await,
         Some(Verb::Apply(arguments)) => apply::go_on(&resumed, arguments, Some(run)).await,

@@ -29,6 +29,9 @@ pub(super) fn words(options: &Options) -> Vec<String> {
         become_method,
         ask_become_pass,
         become_password_file,
+        vault_id,
+        vault_password_file,
+        ask_vault_pass,
         timeout,
         reconnect,
         lock_wait: _,
@@ -72,6 +75,8 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--become-user", become_user.clone());
     named("--become-method", become_method.clone());
     named("--become-password-file", path(become_password_file));
+    vault_id.iter().for_each(|id| named("--vault-id", Some(id.clone())));
+    vault_password_file.iter().for_each(|file| named("--vault-password-file", Some(file.display().to_string())));
     named("--timeout", timeout.map(|seconds| seconds.to_string()));
     named("--reconnect", Some(format!("{}s", reconnect.as_secs())));
     named("--max-failures", max_failures.map(|hosts| hosts.to_string()));
@@ -82,7 +87,12 @@ pub(super) fn words(options: &Options) -> Vec<String> {
     named("--drain-timeout", drain_timeout.map(|time| format!("{}s", time.as_secs())));
     waive.iter().for_each(|waiver| named("--waive", Some(waiver.clone())));
     named("--waivers", path(waivers));
-    for (word, is_given) in [("--major", major), ("--become", r#become), ("--ask-become-pass", ask_become_pass)] {
+    for (word, is_given) in [
+        ("--major", major),
+        ("--become", r#become),
+        ("--ask-become-pass", ask_become_pass),
+        ("--ask-vault-pass", ask_vault_pass),
+    ] {
         if *is_given {
             words.push(word.into());
         }
@@ -157,6 +167,8 @@ mod tests {
             &["-i", "p", "--waivers", "w.yaml", "--offline", "s", "--releases", "r", "-u", "bai", "--private-key", "k"],
             &["-i", "p", "-b", "--become-user", "bai", "--become-method", "su", "-K"],
             &["-i", "p", "--become", "--become-password-file", "/etc/pw"],
+            &["-i", "p", "--vault-id", "dev@pw", "--vault-id", "prod@prompt", "--vault-password-file", "f"],
+            &["-i", "p", "-J"],
             &["-i", "p", "-t", "a,b", "--skip-tags", "never"],
             &["apply", "plan.json", "-T", "3"],
             &["-i", "p", "schema", "mend"],

@@ -94,8 +94,13 @@ fn observed(condition: &Node, scope: &Scope<'_>, no_log: bool) -> Result<String,
     if values.is_empty() || no_log {
         return Ok(format!("`{text}` doesn't hold"));
     }
-    let shown: Vec<String> =
-        values.iter().map(|(name, value)| format!("{name} is {}", short(&value.to_string()))).collect();
+    let shown: Vec<String> = values
+        .iter()
+        .map(|(name, value)| match scope.looks_at_secret(name) {
+            true => format!("{name} is a secret"),
+            false => format!("{name} is {}", short(&value.to_string())),
+        })
+        .collect();
     Ok(format!("`{text}` doesn't hold: {}", shown.join(", ")))
 }
 
@@ -133,12 +138,16 @@ fn debug(body: &Node, scope: &Scope<'_>, no_log: bool) -> Result<Outcome, Diagno
     }
     let shown = |value: &Node| -> Result<String, Diagnostics> {
         match value.as_str() {
+            _ if value.holds_secret() => Ok("(not shown: a secret)".to_owned()),
             Ok(text) => Ok(text.to_owned()),
             Err(_) => Ok(value.to_json()?.to_string()),
         }
     };
     match (message, variable) {
         (Some(message), _) => shown(&message).map(Outcome::Says),
+        (None, Some((name, value))) if value.holds_secret() => {
+            Ok(Outcome::Says(format!("{name}: (not shown: a secret)")))
+        }
         (None, Some((name, value))) => Ok(Outcome::Says(format!("{name}: {}", value.to_json()?))),
         (None, None) => Ok(Outcome::Says("Hello world!".to_owned())),
     }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{InstanceId, Manner, Rolling};
 use crate::facts::{HostFacts, facts_of};
-use crate::model::HostName;
-use crate::resource::plain::{Plain, Verdict};
+use crate::model::{HostName, SealingKey};
+use crate::resource::plain::{Differs, Plain, Verdict};
 
 /// Something other than a component that a task declares for one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,10 @@ pub struct Resource {
     pub manner: Manner,
     /// `file:line:column` of the task that declares it.
     pub declared_at: String,
+    /// Where it holds a secret, or its task says `no_log`: nothing that is seen of it is shown, and states are told apart by
+    /// digests under this key. Such a resource doesn't get into a file.
+    #[serde(skip)]
+    pub veil: Option<SealingKey>,
 }
 
 /// When it is a resource's turn. Components of all plays move release by release, so what tasks declare comes before all of
@@ -57,6 +61,29 @@ impl Resource {
     #[must_use]
     pub fn is_conditional(&self) -> bool {
         self.manner.rescues().next().is_some()
+    }
+
+    /// Compares it with what was observed; behind a veil only whether it is as declared shows.
+    #[must_use]
+    pub fn judge(&self, facts: &HostFacts) -> Verdict {
+        let verdict = self.plain.judge(facts);
+        let Some(key) = &self.veil else { return verdict };
+        let hidden = |state: &str| format!("{} (its values are not shown)", key.digest(state.as_bytes()).short());
+        match verdict {
+            Verdict::InSync { state } => Verdict::InSync { state: hidden(&state) },
+            Verdict::Differs(Differs { state, changes: _, preview: _ }) => Verdict::Differs(Differs {
+                state: hidden(&state),
+                changes: vec!["it differs (its values are not shown)".into()],
+                preview: None,
+            }),
+            Verdict::Unknown(_) => {
+                Verdict::Unknown("it could not be observed; the reason may hold what is not shown".into())
+            }
+            Verdict::Refused { .. } => Verdict::Refused {
+                observed: "something that converge doesn't replace (it is not shown)".into(),
+                next: "look at what is there by hand".into(),
+            },
+        }
     }
 }
 
@@ -98,7 +125,7 @@ pub fn turns(resources: &[Resource], facts: &BTreeMap<HostName, HostFacts>) -> V
     for number in order {
         let resource = &resources[number];
         let seen = facts_of(facts, &resource.host);
-        let verdict = resource.plain.judge(&seen);
+        let verdict = resource.judge(&seen);
         let before = changing.get(&resource.host);
         let turn = match resource.is_conditional() {
             // A block that has nothing to do can't fail.

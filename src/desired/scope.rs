@@ -164,10 +164,11 @@ impl<'t> Scope<'t> {
         if let Some(call) = whole_call(text) {
             let json = self.render_at(&format!("{{{{json ({call})}}}}"), &node.span)?;
             let value = serde_json::from_str(&json).unwrap_or(Json::String(json));
-            return Ok(Node::from_json(&node.span, &value));
+            let value = Node::from_json(&node.span, &value);
+            return Ok(if self.uses_secret(text) { value.as_secret() } else { value });
         }
-        let rendered = self.render_at(text, &node.span)?;
-        Ok(Node::text(node.span.clone(), rendered))
+        let rendered = Node::text(node.span.clone(), self.render_at(text, &node.span)?);
+        Ok(if node.holds_secret() || self.uses_secret(text) { rendered.as_secret() } else { rendered })
     }
 
     /// Renders a whole file. What is wrong is told with its place in the file.
@@ -177,6 +178,18 @@ impl<'t> Scope<'t> {
     pub fn render_source(&self, source: &Arc<Source>) -> Result<String, Diagnostics> {
         let span = whole_file(source);
         if is_template(&source.text) { self.render_at(&source.text, &span) } else { Ok(source.text.clone()) }
+    }
+
+    /// Whether a template is made of anything that is a secret.
+    fn uses_secret(&self, text: &str) -> bool {
+        let Ok(template) = self.outside.templates.parse(text) else { return false };
+        let mut names = template.required.iter().chain(&template.possible);
+        names.any(|name| matches!(self.value(name), Ok(Some(value)) if value.holds_secret()))
+    }
+
+    /// Whether a condition looks at anything that is a secret.
+    pub(super) fn looks_at_secret(&self, name: &str) -> bool {
+        matches!(self.value(name), Ok(Some(value)) if value.holds_secret())
     }
 
     fn render_at(&self, text: &str, span: &Span) -> Result<String, Diagnostics> {
@@ -359,7 +372,9 @@ mod tests {
         assert!(render(variables, "'{{other}}'").is_ok());
         let shown = render(variables, "'x{{secret}}'").unwrap_err();
         assert!(
-            shown.starts_with("v.yaml:1:9: the tag `!vault` isn't supported here\n    1 | secret: !vault |"),
+            shown.starts_with(
+                "v.yaml:1:9: this value is encrypted, and no vault password was given\n    1 | secret: !vault |"
+            ),
             "{shown}"
         );
     }

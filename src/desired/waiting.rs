@@ -97,6 +97,7 @@ mod tests {
             plain,
             declared_at: "t.yaml:1:1".into(),
             manner: Manner::default(),
+            veil: None,
         }
     }
 

@@ -69,6 +69,9 @@ impl std::error::Error for Diagnostic {}
 /// The source line with its number, and below it a marker under the part that is meant.
 fn show_line(f: &mut fmt::Formatter<'_>, span: &Span) -> fmt::Result {
     let Position { line, column } = span.start;
+    if span.source.is_secret {
+        return write!(f, "\n{line:>5} | {}", span.source.shown_line(line));
+    }
     let text = span.source.line(line);
     // A long line is shown from a little before the place.
     let skipped = if column > SHOWN { column - SHOWN / 2 } else { 0 };

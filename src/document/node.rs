@@ -39,6 +39,8 @@ pub struct Scalar {
     pub text: String,
     /// How it was written.
     pub style: ScalarStyle,
+    /// Whether it comes from a vault, or was made of something that does.
+    pub secret: bool,
 }
 
 /// Whether a scalar could be anything but text.
@@ -54,7 +56,7 @@ impl Node {
     /// A quoted text at a place.
     #[must_use]
     pub fn text(span: Span, text: impl Into<String>) -> Self {
-        let scalar = Scalar { text: text.into(), style: ScalarStyle::Quoted };
+        let scalar = Scalar { text: text.into(), style: ScalarStyle::Quoted, secret: false };
         Self { span, tag: None, value: Value::Scalar(scalar) }
     }
 
@@ -76,7 +78,7 @@ impl Node {
     /// A value that was computed; all of it stands at `span`.
     #[must_use]
     pub fn from_json(span: &Span, json: &Json) -> Self {
-        let plain = |text: String| Value::Scalar(Scalar { text, style: ScalarStyle::Plain });
+        let plain = |text: String| Value::Scalar(Scalar { text, style: ScalarStyle::Plain, secret: false });
         let value = match json {
             Json::Null => Value::Null,
             Json::Bool(truth) => plain(truth.to_string()),
@@ -113,6 +115,53 @@ impl Node {
         }
     }
 
+    /// Whether it is a secret, or something in it is.
+    #[must_use]
+    pub fn holds_secret(&self) -> bool {
+        match &self.value {
+            Value::Null => false,
+            Value::Scalar(scalar) => scalar.secret,
+            Value::Sequence(items) => items.iter().any(Self::holds_secret),
+            Value::Mapping(entries) => entries.iter().any(|(key, value)| key.holds_secret() || value.holds_secret()),
+        }
+    }
+
+    /// The same, with every text in it a secret.
+    #[must_use]
+    pub fn as_secret(mut self) -> Self {
+        match &mut self.value {
+            Value::Null => {}
+            Value::Scalar(scalar) => scalar.secret = true,
+            Value::Sequence(items) => {
+                *items = std::mem::take(items).into_iter().map(Self::as_secret).collect();
+            }
+            Value::Mapping(entries) => {
+                *entries = std::mem::take(entries).into_iter().map(|(key, value)| (key, value.as_secret())).collect();
+            }
+        }
+        self
+    }
+
+    /// Every text in it that is no key.
+    pub fn texts(&self) -> Vec<&str> {
+        match &self.value {
+            Value::Null => Vec::new(),
+            Value::Scalar(scalar) => vec![&scalar.text],
+            Value::Sequence(items) => items.iter().flat_map(Self::texts).collect(),
+            Value::Mapping(entries) => entries.iter().flat_map(|(_, value)| value.texts()).collect(),
+        }
+    }
+
+    /// Every encrypted value in it that was not decrypted.
+    pub fn encrypted(&self) -> Vec<&Self> {
+        match &self.value {
+            Value::Scalar(_) if self.tag.as_deref() == Some("!vault") => vec![self],
+            Value::Null | Value::Scalar(_) => Vec::new(),
+            Value::Sequence(items) => items.iter().flat_map(Self::encrypted).collect(),
+            Value::Mapping(entries) => entries.iter().flat_map(|(_, value)| value.encrypted()).collect(),
+        }
+    }
+
     /// Whether nothing was given.
     #[must_use]
     pub fn is_null(&self) -> bool {
@@ -133,14 +182,14 @@ impl Node {
     #[must_use]
     pub fn unexpected(&self, expected: &str) -> Diagnostic {
         if let Some(tag) = &self.tag {
-            let diagnostic = Diagnostic::at(&self.span, format!("the tag `{tag}` isn't supported here"));
-            return match tag.as_str() {
-                "!vault" => diagnostic
-                    .hint("encrypted values aren't supported in this release; read the secret on the host instead"),
-                _ => diagnostic.hint("remove the tag"),
-            };
+            if tag == "!vault" && matches!(self.value, Value::Scalar(_)) {
+                return Diagnostic::at(&self.span, "this value is encrypted, and no vault password was given")
+                    .hint("give it with --vault-password-file FILE, --vault-id LABEL@FILE, or --ask-vault-pass");
+            }
+            return Diagnostic::at(&self.span, format!("the tag `{tag}` isn't supported here")).hint("remove the tag");
         }
         let found = match &self.value {
+            Value::Scalar(scalar) if scalar.secret => "a secret that is none".to_owned(),
             Value::Scalar(scalar) => format!("`{}`", scalar.text),
             Value::Null | Value::Sequence(_) | Value::Mapping(_) => self.kind().to_owned(),
         };
@@ -372,7 +421,7 @@ mod tests {
         let vaulted = node("p: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  00\n");
         let value = vaulted.get("p").unwrap();
         assert_eq!(value.tag.as_deref(), Some("!vault"));
-        assert!(value.as_str().unwrap_err().message.contains("`!vault`"));
+        assert!(value.as_str().unwrap_err().message.contains("no vault password was given"));
         assert!(vaulted.to_json().is_err());
     }
 }

@@ -138,6 +138,12 @@ impl Builder {
     }
 
     fn scalar(&mut self, text: &str, style: yaml::ScalarStyle, tag: Option<&Tag>, span: &yaml::Span) -> Node {
+        let secret = self.source.is_secret;
+        if let Some(revealed) = tag.filter(|tag| tag.original() == "!vault").and(self.source.revealed.get(text)) {
+            let scalar = Scalar { text: revealed.expose().to_owned(), style: ScalarStyle::Quoted, secret: true };
+            let span = self.span(&span.tag_span().unwrap_or(*span));
+            return Node { span, tag: None, value: Value::Scalar(scalar) };
+        }
         let core = tag.and_then(Tag::core_suffix);
         let style = match (style, core) {
             (_, Some("str")) => ScalarStyle::Quoted,
@@ -146,7 +152,7 @@ impl Builder {
         };
         let value = match style {
             ScalarStyle::Plain if scalar::is_null(text) => Value::Null,
-            ScalarStyle::Plain | ScalarStyle::Quoted => Value::Scalar(Scalar { text: text.to_owned(), style }),
+            ScalarStyle::Plain | ScalarStyle::Quoted => Value::Scalar(Scalar { text: text.to_owned(), style, secret }),
         };
         let tag = foreign(tag);
         // A tagged node is one that messages are about because of its tag: they point at the tag.
@@ -261,7 +267,7 @@ impl Builder {
 
 fn is_merge(key: &Node) -> bool {
     match &key.value {
-        Value::Scalar(Scalar { text, style: ScalarStyle::Plain }) => text == "<<",
+        Value::Scalar(Scalar { text, style: ScalarStyle::Plain, secret: _ }) => text == "<<",
         Value::Scalar(_) | Value::Null | Value::Sequence(_) | Value::Mapping(_) => false,
     }
 }

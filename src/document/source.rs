@@ -1,8 +1,11 @@
 //! A text with a name, and places in it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+
+use crate::model::Secret;
 
 /// A text and the name that messages give it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +14,10 @@ pub struct Source {
     pub path: String,
     /// The whole text, without a byte order mark.
     pub text: String,
+    /// Whether the whole text was encrypted: then none of it may be shown, and each of its values is a secret.
+    pub is_secret: bool,
+    /// What its single encrypted values (`!vault`) hold, by the text as it stands there.
+    pub revealed: BTreeMap<String, Secret>,
 }
 
 impl Source {
@@ -22,7 +29,27 @@ impl Source {
             Some(rest) => rest.to_owned(),
             None => text,
         };
-        Arc::new(Self { path: path.into(), text })
+        Arc::new(Self { path: path.into(), text, is_secret: false, revealed: BTreeMap::new() })
+    }
+
+    /// A text that was encrypted as a whole.
+    #[must_use]
+    pub fn decrypted(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        let mut source = Self::clone(&Self::new(path, text));
+        source.is_secret = true;
+        Arc::new(source)
+    }
+
+    /// The same text with what its single encrypted values hold.
+    #[must_use]
+    pub fn with_revealed(&self, revealed: BTreeMap<String, Secret>) -> Arc<Self> {
+        Arc::new(Self { revealed, ..self.clone() })
+    }
+
+    /// One line as a message may show it.
+    #[must_use]
+    pub fn shown_line(&self, number: usize) -> &str {
+        if self.is_secret { "(not shown: the file is encrypted)" } else { self.line(number) }
     }
 
     /// A text that comes from an argument rather than a file; messages call it `command line`.

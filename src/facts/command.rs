@@ -42,7 +42,10 @@ const OUTPUT_BYTES: u32 = 2000;
 
 /// 124 is what timeout(1) exits with when time ran out, 137 when it had to kill.
 pub(super) const FUNCTION: &str = r#"x() {
-o=$(eval "${4-}"; timeout -k 2 "$2" /bin/sh -c "$1" 2>&1 </dev/null); r=$?
+o=$(eval "${4-}"; timeout -k 2 "$2" /bin/sh /dev/fd/8 2>&1 </dev/null 8<<E
+$1
+E
+); r=$?
 case $r in 124|137) e unknown "it gave no answer in $2 s"; return;; esac
 e status "$r"; e output "$(printf %s "$o" | head -c "$3" | tr '\n\t' '  ')"
 }

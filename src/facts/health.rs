@@ -47,17 +47,18 @@ const BODY_BYTES: u32 = 4096;
 /// Asks with curl where there is one, else with a Python's standard library. Both print the body, a
 /// line break, and the HTTP status; status 000 is curl's own word for "no answer".
 pub(super) const FUNCTION: &str = r#"h() {
-b=; if command -v curl >/dev/null; then b=$(curl -qsk -m "$2" -w '\n%{http_code}' -- "$1" 2>/dev/null)
+b=; if command -v curl >/dev/null; then b=$(printf 'url = "%s"\n' "$1" | curl -qsk -m "$2" -w '\n%{http_code}' -K - 2>/dev/null)
 else for p in "$4/bin/python" python3; do
-b=$("$p" -I -S -c 'import sys,urllib.request as u,urllib.error as x
+b=$(printf '%s\n' "$1" | "$p" -I -S -c 'import sys,urllib.request as u,urllib.error as x
 a=sys.argv
+q=sys.stdin.readline().strip()
 c=None
-if a[1][:5]=="https":
+if q[:5]=="https":
  import ssl;c=ssl._create_unverified_context()
-try:r=u.build_opener(u.ProxyHandler({}),u.HTTPSHandler(context=c)if c else u.HTTPHandler()).open(a[1],timeout=int(a[2]))
+try:r=u.build_opener(u.ProxyHandler({}),u.HTTPSHandler(context=c)if c else u.HTTPHandler()).open(q,timeout=int(a[1]))
 except x.HTTPError as y:r=y
 except OSError:print("\n000");sys.exit()
-print(r.read(int(a[3])).decode("utf8","replace"));print(r.status)' "$1" "$2" "$3" 2>/dev/null) && break; done; fi
+print(r.read(int(a[2])).decode("utf8","replace"));print(r.status)' "$2" "$3" 2>/dev/null) && break; done; fi
 [ "$b" ] || { e unknown 'no curl, no working Python'; return; }
 e status "${b##*
 }"; e body "$(printf %s "${b%
@@ -66,7 +67,9 @@ e status "${b##*
 "#;
 
 pub(super) fn call(query: &HealthQuery) -> String {
-    format!("h {} {TIMEOUT_SECONDS} {BODY_BYTES} {}", quote(&query.url), quote(&query.venv))
+    // It goes to curl and Python over standard input, for their command lines are everybody's to read.
+    let url = query.url.replace('\\', "%5C").replace('"', "%22");
+    format!("h {} {TIMEOUT_SECONDS} {BODY_BYTES} {}", quote(&url), quote(&query.venv))
 }
 
 pub(super) fn parse(query: &HealthQuery, answer: &Answer<'_>) -> Observed<Health> {

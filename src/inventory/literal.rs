@@ -55,7 +55,7 @@ impl Reader<'_> {
     }
 
     fn plain(&self, text: impl Into<String>) -> Node {
-        self.node(Value::Scalar(Scalar { text: text.into(), style: ScalarStyle::Plain }))
+        self.node(Value::Scalar(Scalar { text: text.into(), style: ScalarStyle::Plain, secret: false }))
     }
 
     fn value(&mut self, depth: usize) -> Option<Node> {

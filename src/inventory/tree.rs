@@ -162,7 +162,7 @@ impl RawTree {
 /// The port behind a host's name. As in Ansible it counts where the host is mentioned first, and any `ansible_port` of the
 /// host wins over it.
 fn port_variable(host: &HostName, port: u16, span: &Span) -> (Arc<str>, Given) {
-    let scalar = Scalar { text: port.to_string(), style: ScalarStyle::Plain };
+    let scalar = Scalar { text: port.to_string(), style: ScalarStyle::Plain, secret: false };
     let node = Node { span: span.clone(), tag: None, value: Value::Scalar(scalar) };
     let given = Given { value: Arc::new(node), level: Level::InventoryHost, giver: host.as_str().into() };
     ("ansible_port".into(), given)

@@ -91,7 +91,7 @@ pub(super) fn ready(resource: &Resource, relies_on: Option<&str>, world: &World)
     if let Some(reason) = &facts.unreachable {
         return mismatch(&format!("to see {}", resource.host), reason.clone());
     }
-    match resource.plain.judge(&facts) {
+    match resource.judge(&facts) {
         Verdict::InSync { state } => Readiness::AlreadyDone(state),
         Verdict::Differs(differs) => match relies_on {
             // Somebody else is at it: what would be replaced was never shown.
@@ -108,7 +108,7 @@ pub(super) fn ready(resource: &Resource, relies_on: Option<&str>, world: &World)
 /// Judges whether an `apply` has brought about what is declared.
 pub(super) fn confirm(resource: &Resource, world: &World) -> Confirmation {
     let expected = format!("{} as declared", resource.name);
-    match resource.plain.judge(&facts_of(world, &resource.host)) {
+    match resource.judge(&facts_of(world, &resource.host)) {
         Verdict::InSync { state } => Confirmation::Done(state),
         Verdict::Differs(differs) => Confirmation::NotYet {
             expected,
@@ -122,7 +122,7 @@ pub(super) fn confirm(resource: &Resource, world: &World) -> Confirmation {
 /// The state of a resource in one line, as a plan relies on it.
 #[must_use]
 pub fn resource_state(resource: &Resource, facts: &crate::facts::HostFacts) -> String {
-    resource.plain.judge(facts).state()
+    resource.judge(facts).state()
 }
 
 impl Plan {

@@ -31,7 +31,8 @@ pub struct Script {
 pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script> {
     if let Some(resource) = plan.resource(action) {
         let exports = resource.manner.environment.iter().map(|(name, value)| format!("export {name}={}\n", q(value)));
-        return Some(whole(&(exports.collect::<String>() + &resource.plain.script(facts)), action));
+        let body = exports.collect::<String>() + &resource.plain.script(facts);
+        return Some(if resource.veil.is_some() { veiled(&body, action) } else { whole(&body, action) });
     }
     let component = &plan.instance(&action.instance())?.component;
     let body = match &action.kind {
@@ -99,6 +100,16 @@ pub fn script(plan: &Plan, action: &Action, facts: &HostFacts) -> Option<Script>
 fn whole(body: &str, action: &Action) -> Script {
     let text = format!("act() {{\n{body}}}\nact </dev/null\n");
     Script { text, limit: Duration::from_secs(u64::from(action.limit_seconds)) }
+}
+
+/// The same for what holds a secret: the job's own copy of it goes before anything runs, and nothing is kept of what it
+/// prints. A job's first word is its directory.
+fn veiled(body: &str, action: &Action) -> Script {
+    let text = format!(
+        "act() {{\n{body}}}\n[ ! \"${{1-}}\" ] || rm -f -- \"$1/command\"\n\
+         echo 'what it prints is not kept: it may hold a secret'\nact </dev/null >/dev/null 2>&1\n"
+    );
+    Script { text, ..whole(body, action) }
 }
 
 /// Declared packages of the same environment that the action doesn't move.

@@ -5,6 +5,7 @@
 mod ansible;
 mod deliberate;
 mod generate;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

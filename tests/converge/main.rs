@@ -26,3 +26,4 @@ mod resources;
 mod saved;
 mod signals;
 mod upgrade;
+mod vaulted;

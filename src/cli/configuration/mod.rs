@@ -290,6 +290,16 @@ impl Reader<'_> {
         self.flag(&mut options.r#become, settings::BECOME, "--become");
         self.option(&mut options.become_user, settings::BECOME_USER, "--become-user", text);
         self.option(&mut options.become_method, settings::BECOME_METHOD, "--become-method", text);
+        if options.vault_password_file.is_empty() && !options.ask_vault_pass {
+            options.vault_password_file.extend(self.value(
+                settings::VAULT_PASSWORD_FILE,
+                "--vault-password-file",
+                path,
+            ));
+        }
+        // As with Ansible they come before those of the command line.
+        let listed = self.value(settings::VAULT_IDENTITY_LIST, "--vault-id", vault_ids);
+        options.vault_id.splice(0..0, listed.unwrap_or_default());
         // One password: the command line's way of giving it leaves no room for another one.
         if options.become_password_file.is_none() && !options.ask_become_pass {
             self.option(
@@ -360,6 +370,21 @@ fn text(found: &Found) -> Result<String, Diagnostic> {
 
 fn path(found: &Found) -> Result<PathBuf, Diagnostic> {
     Ok(found.path(&found.node.as_filled_text()?))
+}
+
+/// `label@source, …`, or a list of them; a source that is a file is relative to where it is named.
+fn vault_ids(found: &Found) -> Result<Vec<String>, Diagnostic> {
+    let texts = match found.node.as_list() {
+        Ok(items) => items.iter().map(Node::as_text).collect::<Result<Vec<_>, _>>()?,
+        Err(_) => found.node.as_text()?.split(',').map(str::to_owned).collect(),
+    };
+    let placed = |text: &str| {
+        let (label, source) = text.split_once('@').map_or((None, text), |(label, source)| (Some(label), source));
+        let source =
+            if source.starts_with("prompt") { source.to_owned() } else { found.path(source).display().to_string() };
+        label.map_or_else(|| source.clone(), |label| format!("{label}@{source}"))
+    };
+    Ok(texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).map(placed).collect())
 }
 
 /// Ansible's spellings of truth values.

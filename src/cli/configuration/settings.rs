@@ -44,6 +44,10 @@ pub(super) const ASK_BECOME_PASS: Setting =
     setting("ask_become_pass", &[("privilege_escalation", "become_ask_pass")], &["ANSIBLE_BECOME_ASK_PASS"]);
 pub(super) const BECOME_PASSWORD_FILE: Setting =
     setting("become_password_file", &[("defaults", "become_password_file")], &["ANSIBLE_BECOME_PASSWORD_FILE"]);
+pub(super) const VAULT_PASSWORD_FILE: Setting =
+    setting("vault_password_file", &[("defaults", "vault_password_file")], &["ANSIBLE_VAULT_PASSWORD_FILE"]);
+pub(super) const VAULT_IDENTITY_LIST: Setting =
+    setting("vault_identity_list", &[("defaults", "vault_identity_list")], &["ANSIBLE_VAULT_IDENTITY_LIST"]);
 pub(super) const ROLES_PATH: Setting = setting("roles_path", &[("defaults", "roles_path")], &["ANSIBLE_ROLES_PATH"]);
 pub(super) const SSH_ARGS: Setting = setting("ssh_args", &[("ssh_connection", "ssh_args")], &["ANSIBLE_SSH_ARGS"]);
 pub(super) const SSH_COMMON_ARGS: Setting =
@@ -65,7 +69,7 @@ pub(super) const FORCE_COLOR: Setting = setting("", &[("defaults", "force_color"
 pub(super) const INVENTORY: Setting = setting("", &[("defaults", "inventory")], &["ANSIBLE_INVENTORY"]);
 
 /// All of them.
-pub(super) const SETTINGS: [Setting; 26] = [
+pub(super) const SETTINGS: [Setting; 28] = [
     PLAYBOOK,
     RELEASES,
     WAIVERS,
@@ -81,6 +85,8 @@ pub(super) const SETTINGS: [Setting; 26] = [
     BECOME_METHOD,
     ASK_BECOME_PASS,
     BECOME_PASSWORD_FILE,
+    VAULT_PASSWORD_FILE,
+    VAULT_IDENTITY_LIST,
     ROLES_PATH,
     SSH_ARGS,
     SSH_COMMON_ARGS,

@@ -85,7 +85,7 @@ fn release(node: &Node) -> Result<Release, Diagnostic> {
 
 /// Where a value was written: in the inventory, say, however many variables lie in between.
 fn asked(span: &Span) -> Asked {
-    let line = span.source.line(span.start.line).trim();
+    let line = span.source.shown_line(span.start.line).trim();
     // Someone may have written the whole of a host on one line, its password among the rest.
     let lower = line.to_lowercase();
     let telling = ["pass", "secret", "token", "key"].iter().any(|word| lower.contains(word));

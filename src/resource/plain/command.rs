@@ -12,7 +12,7 @@ use crate::model::shell_quote as q;
 /// The body of a `command` task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandSpec {
-    /// Run by `/bin/sh -c`.
+    /// Run by `/bin/sh`.
     pub command: String,
     /// Where it runs.
     pub chdir: Option<String>,
@@ -109,6 +109,7 @@ impl CommandSpec {
 
     pub(super) fn script(&self, _facts: &HostFacts) -> String {
         let directory = self.chdir.as_ref().map_or_else(String::new, |path| format!("cd {} || exit\n", q(path)));
-        format!("{directory}/bin/sh -c {} || exit\n", q(&self.command))
+        // Not as a word of a program: those are in the list of processes, for everybody to read.
+        format!("{directory}( eval {} ) || exit\n", q(&self.command))
     }
 }
