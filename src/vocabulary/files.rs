@@ -41,6 +41,8 @@ pub(super) const CONFIG: &[Word] = &[
     may("playbook", Text, "As --playbook."),
     may("releases", Text, "As --releases."),
     may("waivers", Text, "As --waivers."),
+    may("vault_password_file", Text, "As --vault-password-file."),
+    may("vault_identity_list", Text, "As --vault-id, several parted by commas."),
     may("state_dir", Text, "As --state-dir."),
     may("max_failures", Number, "As --max-failures."),
     may("forks", Number, "As --forks: hosts at work at the same time."),
