@@ -219,11 +219,12 @@ async fn read(options: &Options, limits: &[&str]) -> Result<(Context, Origins), 
     declared::say(&desired, options, is_within);
     let hosts: BTreeSet<HostName> = desired.connections.keys().filter(|host| is_within(host)).cloned().collect();
     if instances.is_empty() && resources.is_empty() && declared.is_empty() {
-        let known: BTreeSet<String> = list_plays(&playbook, &roles, &TagSelection::of(&["all".into(), "never".into()], &[]))
-            .into_iter()
-            .flat_map(|play| play.tasks)
-            .flat_map(|task| task.tags)
-            .collect();
+        let known: BTreeSet<String> =
+            list_plays(&playbook, &roles, &TagSelection::of(&["all".into(), "never".into()], &[]))
+                .into_iter()
+                .flat_map(|play| play.tasks)
+                .flat_map(|task| task.tags)
+                .collect();
         nothing_left(limits, &hosts, &tags, &known)?;
     }
     let mut targets: BTreeMap<HostName, Target> =

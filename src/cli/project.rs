@@ -13,8 +13,8 @@ use super::keyring;
 use crate::document::{Diagnostic, Diagnostics, Source};
 use crate::inventory::{Beside, ExtraVars, Scope, VarsFile};
 use crate::playbook::{
-    Files, KnownFiles, Origin, Playbook, Role, RoleRest, RoleSources, Roles, bundled_file, bundled_playbook, bundled_role,
-    bundled_role_names,
+    Files, KnownFiles, Origin, Playbook, Role, RoleRest, RoleSources, Roles, bundled_file, bundled_playbook,
+    bundled_role, bundled_role_names,
 };
 
 /// Largest file that is read, in bytes: an inventory of ten thousand hosts is about one megabyte; whatever is

@@ -77,8 +77,8 @@ fn lacks(component: &Component, facts: &HostFacts) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::{Manner, Rolling};
     use crate::desired::fixture::{Seen, agent, facts};
+    use crate::desired::{Manner, Rolling};
     use crate::document::{Node, Source};
     use crate::facts::{Fact, Query};
     use crate::resource::plain::Plain;

@@ -15,9 +15,8 @@ use crate::document::{Diagnostic, Diagnostics, Node, Span, did_you_mean};
 use crate::inventory::{Becoming, Given, GivenVariables, Level};
 use crate::model::HostName;
 use crate::playbook::{
-    directory_of, join, no_such_file,
     ArgumentSpec, Contents, Entry, Group, Play, Repeat, Role, RoleCall, RoleEntry, Shared, Tags, Task, TaskKind,
-    check_arguments,
+    check_arguments, directory_of, join, no_such_file,
 };
 
 /// So deep may roles call each other: a person loses track far sooner.
