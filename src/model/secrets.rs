@@ -29,7 +29,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Takes note of a secret. A text shorter than [`SHORTEST`], or that is a truth value or nothing, is left alone.
+    /// Takes note of a secret. A text shorter than `SHORTEST`, or that is a truth value or nothing, is left alone.
     pub fn add(&mut self, text: &str) {
         let trimmed = text.trim();
         if trimmed.chars().count() < SHORTEST || is_plain_word(trimmed) {

@@ -15,7 +15,7 @@ pub trait Files: fmt::Debug {
     /// When it is there and can't be read.
     fn read(&self, path: &str) -> Result<Option<Arc<Source>>, Diagnostic>;
 
-    /// The names of the files in a directory (as [`directory_of`] gives it), to suggest one instead of a mistyped one.
+    /// The names of the files in a directory (as `directory_of` gives it), to suggest one instead of a mistyped one.
     fn names_in(&self, directory: &str) -> Vec<String>;
 }
 

@@ -66,7 +66,7 @@ fn waiting_text(waiting: &[Waiting]) -> String {
         let _ = writeln!(text, "\n{}", Styled(HEAD, "Then looked at and planned again, with all rules, for"));
     }
     for Waiting { instance, release, lacks } in waiting {
-        let lacks = printable(&lacks.join(", "));
+        let lacks = printable(lacks.join(", "));
         let _ = writeln!(text, "  {instance}: {release} is to be installed and started; now {lacks}");
     }
     text
