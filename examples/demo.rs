@@ -1,6 +1,6 @@
 //! Shows converge at work: makes a small cluster on this machine, moves it two releases forward, and cleans up.
 //!
-//! `cargo run --release --example demo`. It needs Rust, Python 3 and the package index, and no root.
+//! `cargo run --example demo`. It needs Rust, Python 3 and the package index, and no root.
 //!
 //! Cargo doesn't build the `converge` binary for an example, so this one is both: started by the name `converge` (a link
 //! that it makes beside the inventory), it hands over to the same entry point as `src/main.rs` does.
