@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
@@ -19,12 +20,13 @@ use crate::execute::{Ask, Executor, Jobs, Recovered, RunOutcome};
 use crate::gather::{Fleet, Sessions};
 use crate::journal::{Ending, Record};
 use crate::model::{HostName, RunId};
-use crate::plan::Plan;
+use crate::plan::{Action, Plan};
 use crate::preflight::{self, Finding, Waiver};
 use crate::report::{
     RecapLine, downtime_text, failures_text, findings_text, handled_text, plan_text, recap_text, recovery_text,
     unrecorded_text,
 };
+use crate::resource::plain::Plain;
 use crate::transport::{AnyConnector, Target};
 
 /// `converge --inventory FILE`.
@@ -94,6 +96,10 @@ pub(super) async fn go_on(options: &Options, resumes: Option<RunId>) -> Result<E
     ));
     Ok(Exit::Stale)
 }
+
+/// How often it is looked whether what was restarted answers, and the time between two looks.
+const LOOKS_AFTER_A_RESTART: usize = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 
 /// How often a run plans before it gives up: a host that is just starting up changes once or twice while it is looked at.
 const PLANS: usize = 3;
@@ -340,7 +346,19 @@ async fn prove(
     let prepares = !plan.waiting.is_empty();
     let counts = |resource: &&Resource| prepares || !outcome.excused.contains(&resource.id());
     let counted: Vec<Resource> = subject.resources.iter().filter(counts).cloned().collect();
-    let after = survey(fleet, &Subject { resources: &counted, ..*subject }).await?;
+    let counted = Subject { resources: &counted, ..*subject };
+    let mut after = survey(fleet, &counted).await?;
+    // A service that a task has just restarted may be a component's own, whose endpoint takes a moment.
+    let restarts = |action: &Action| plan.resource(action).is_some_and(|one| matches!(one.plain, Plain::Service(_)));
+    if plan.actions().any(restarts) {
+        for _ in 0..LOOKS_AFTER_A_RESTART {
+            if !after.refused() && after.plan.is_empty() {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            after = survey(fleet, &counted).await?;
+        }
+    }
     // What the pre-flight says of what isn't waiting any more is said by the plan for it.
     if prepares && after.plan.waiting.is_empty() {
         return Ok(Exit::Ok);
